@@ -1,0 +1,67 @@
+#include "shield/cmd/cmd.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int cmd_fail(const struct err *err)
+{
+	fprintf(stderr, "shield: %s\n", err->text);
+	return err->kind ? (int)err->kind : ERR_FAILED;
+}
+
+void cmd_note(const struct app *app, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (app->quiet)
+		return;
+	fputs("shield: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+void cmd_warn(const struct app *app, const struct strv *warnings)
+{
+	for (size_t i = 0; i < warnings->n; i++)
+		cmd_note(app, "warning: %s", warnings->items[i]);
+}
+
+int cmd_finish(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, "shield: cannot write to standard output: it is closed or full\n");
+	return status ? status : ERR_FAILED;
+}
+
+int cmd_print_json(json_t *document)
+{
+	_cleanup_free_ char *text = json_dumps(document, JSON_INDENT(2));
+
+	json_decref(document);
+	if (!text)
+		mem_exhausted();
+	puts(text);
+	return cmd_finish(0);
+}
+
+json_t *cmd_json_bytes(const char *bytes)
+{
+	json_t *json = json_string(bytes);
+	_cleanup_free_ char *escaped = NULL;
+	char *at;
+
+	if (json)
+		return json;
+	escaped = at = xmalloc(4 * strlen(bytes) + 1);
+	for (const char *b = bytes; *b; b++) {
+		unsigned char c = (unsigned char)*b;
+
+		at += c < 0x80 ? sprintf(at, "%c", c) : sprintf(at, "\\x%02x", c);
+	}
+	*at = '\0';
+	return json_string(escaped);
+}

@@ -1,0 +1,60 @@
+/*
+ * cmd: what every command shares. A command is one file with one function,
+ * named in the table of main.c.
+ *
+ * Data goes to stdout, messages to stderr. A command returns the exit status.
+ */
+#ifndef SHIELD_CMD_CMD_H
+#define SHIELD_CMD_CMD_H
+
+#include "shield/base/err.h"
+#include "shield/base/strv.h"
+#include "shield/sys/sys.h"
+
+#include <argp.h>
+#include <jansson.h>
+
+/* What the global options say. */
+struct app {
+	struct sys sys;
+	const char *sysroot; /* "" or --sysroot */
+	bool dry_run;        /* -n */
+	bool json;           /* -J */
+	bool quiet;          /* -q: no messages but errors */
+	bool verbose;        /* -v: every step, as it is done */
+	bool color;          /* stdout may be coloured */
+};
+
+/*
+ * Parse a command's own options with glibc's argp, the global ones beside
+ * them. argp->parser may be NULL; the input of the command's parser is
+ * state->input. Usage errors end the program with status 2, --help with 0.
+ */
+void cmd_parse(struct app *app, const struct argp *argp, int argc, char **argv, unsigned flags,
+	       void *input);
+
+/* Print "shield: TEXT" to stderr and return the status that goes with it. */
+int cmd_fail(const struct err *err);
+
+/* "shield: TEXT" to stderr, unless -q. */
+void cmd_note(const struct app *app, const char *fmt, ...) _printf_(2, 3);
+/* "shield: warning: TEXT" for each line, unless -q. */
+void cmd_warn(const struct app *app, const struct strv *warnings);
+
+/* Print a document to stdout and free it; the status: 0, or 1 when stdout
+ * cannot be written. */
+int cmd_print_json(json_t *document);
+
+/* Flush stdout; 1 with a message when something was lost (a full disk, a
+ * closed stdout), else status. Every command returns through it. */
+int cmd_finish(int status);
+
+/* A string from the kernel as JSON: bytes that are not UTF-8 become "\xHH". */
+json_t *cmd_json_bytes(const char *bytes);
+
+/* The commands: argv[0] is the command's name. */
+typedef int cmd_fn(struct app *app, int argc, char **argv);
+cmd_fn cmd_run, cmd_on, cmd_off, cmd_attach, cmd_status, cmd_plan, cmd_recover, cmd_topology,
+	cmd_profile, cmd_irq, cmd_guard;
+
+#endif

@@ -1,0 +1,276 @@
+/* The real kernel, or a recorded one below a prefix. */
+#include "shield/sys/cgroup_adapter.h"
+#include "shield/sys/sys.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+struct real {
+	char *root; /* "" or a prefix without a trailing slash */
+};
+
+static char *full(void *ctx, const char *path)
+{
+	struct real *real = ctx;
+
+	return xasprintf("%s%s", real->root, path);
+}
+
+static int result(long rc)
+{
+	return rc < 0 ? -errno : (int)rc;
+}
+
+static int real_open(void *ctx, const char *path, int flags)
+{
+	_cleanup_free_ char *p = full(ctx, path);
+	int fd = open(p, flags | O_CLOEXEC, 0644);
+	int rc = result(fd);
+
+	if (fd >= 0 && (flags & O_CREAT) && fchmod(fd, 0644) < 0) {
+		rc = -errno;
+		close(fd);
+	}
+	return rc;
+}
+
+static ssize_t real_read(void *ctx, int fd, void *buf, size_t size)
+{
+	ssize_t n = read(fd, buf, size);
+
+	(void)ctx;
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t real_write(void *ctx, int fd, const void *buf, size_t size)
+{
+	ssize_t n = write(fd, buf, size);
+
+	(void)ctx;
+	return n < 0 ? -errno : n;
+}
+
+static int real_close(void *ctx, int fd)
+{
+	(void)ctx;
+	return result(close(fd));
+}
+
+static int real_fstat(void *ctx, int fd, struct stat *st)
+{
+	(void)ctx;
+	return result(fstat(fd, st));
+}
+
+static int real_lstat(void *ctx, const char *path, struct stat *st)
+{
+	_cleanup_free_ char *p = full(ctx, path);
+
+	return result(lstat(p, st));
+}
+
+static int real_mkdir(void *ctx, const char *path)
+{
+	_cleanup_free_ char *p = full(ctx, path);
+	int rc = result(mkdir(p, 0755));
+
+	if (rc == 0 && chmod(p, 0755) < 0) /* whatever the umask is */
+		rc = -errno;
+	return rc;
+}
+
+static int real_rmdir(void *ctx, const char *path)
+{
+	_cleanup_free_ char *p = full(ctx, path);
+
+	return result(rmdir(p));
+}
+
+static int real_unlink(void *ctx, const char *path)
+{
+	_cleanup_free_ char *p = full(ctx, path);
+
+	return result(unlink(p));
+}
+
+static int real_rename(void *ctx, const char *from, const char *to)
+{
+	_cleanup_free_ char *f = full(ctx, from), *t = full(ctx, to);
+
+	return result(rename(f, t));
+}
+
+static int real_list(void *ctx, const char *path, struct strv *names)
+{
+	_cleanup_free_ char *p = full(ctx, path);
+	struct dirent *entry;
+	DIR *dir = opendir(p);
+	int rc;
+
+	if (!dir)
+		return -errno;
+	while ((void)(errno = 0), (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			strv_add(names, entry->d_name);
+	rc = -errno;
+	closedir(dir);
+	return rc;
+}
+
+static int real_flock(void *ctx, int fd, int operation)
+{
+	int rc;
+
+	(void)ctx;
+	do
+		rc = result(flock(fd, operation));
+	while (rc == -EINTR);
+	return rc;
+}
+
+/* The kernel refuses (EINVAL) a buffer smaller than its own mask; remember the
+ * size that was enough. cpu_set_t buffers are arrays of unsigned long. */
+static size_t mask_size = 128;
+#define WORD_BITS (8 * sizeof(unsigned long))
+
+static int real_getaffinity(void *ctx, pid_t tid, struct cpuset *cpus)
+{
+	(void)ctx;
+	cpuset_clear(cpus);
+	for (; mask_size <= (CPUSET_MAX_CPU + 1) / 8; mask_size *= 2) {
+		_cleanup_free_ unsigned long *mask = xcalloc(1, mask_size);
+
+		if (sched_getaffinity(tid, mask_size, (cpu_set_t *)mask) < 0) {
+			if (errno == EINVAL)
+				continue;
+			return -errno;
+		}
+		for (size_t w = 0; w < mask_size / sizeof(*mask); w++)
+			for (unsigned b = 0; mask[w] && b < WORD_BITS; b++)
+				if (mask[w] & (1UL << b))
+					cpuset_add(cpus, (unsigned)(w * WORD_BITS) + b);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int real_setaffinity(void *ctx, pid_t tid, const struct cpuset *cpus)
+{
+	int last = cpuset_last(cpus);
+	size_t words = last < 0 ? 1 : (size_t)last / WORD_BITS + 1;
+	_cleanup_free_ unsigned long *mask = xcalloc(words, sizeof(*mask));
+
+	(void)ctx;
+	for (int c = cpuset_next(cpus, -1); c >= 0; c = cpuset_next(cpus, c))
+		mask[(size_t)c / WORD_BITS] |= 1UL << ((size_t)c % WORD_BITS);
+	return result(sched_setaffinity(tid, words * sizeof(*mask), (cpu_set_t *)mask));
+}
+
+static int real_cgroup_create(void *ctx, const char *path)
+{
+	(void)ctx;
+	return cgroup_adapter_create(path);
+}
+
+static int real_cgroup_delete(void *ctx, const char *path)
+{
+	(void)ctx;
+	return cgroup_adapter_delete(path);
+}
+
+static int real_cgroup_attach(void *ctx, const char *path, pid_t pid)
+{
+	(void)ctx;
+	return cgroup_adapter_attach(path, pid);
+}
+
+static int real_cgroup_mount(void *ctx, char **ret)
+{
+	(void)ctx;
+	return cgroup_adapter_mount(ret);
+}
+
+static const struct sys_ops real_ops = {
+	.open = real_open,
+	.read = real_read,
+	.write = real_write,
+	.close = real_close,
+	.fstat = real_fstat,
+	.lstat = real_lstat,
+	.mkdir = real_mkdir,
+	.rmdir = real_rmdir,
+	.unlink = real_unlink,
+	.rename = real_rename,
+	.list = real_list,
+	.flock = real_flock,
+	.getaffinity = real_getaffinity,
+	.setaffinity = real_setaffinity,
+	.cgroup_create = real_cgroup_create,
+	.cgroup_delete = real_cgroup_delete,
+	.cgroup_attach = real_cgroup_attach,
+	.cgroup_mount = real_cgroup_mount,
+};
+
+/* A recording keeps the allowed CPUs of a thread in its status file, and its
+ * cgroup tree in the usual place. */
+static int recorded_getaffinity(void *ctx, pid_t tid, struct cpuset *cpus)
+{
+	static const char key[] = "\nCpus_allowed_list:";
+	struct sys sys = { &real_ops, ctx, true };
+	_cleanup_free_ char *path = xasprintf("/proc/%d/status", (int)tid);
+	_cleanup_free_ char *text = NULL;
+	char *line;
+	int rc = sys_read(&sys, path, 0, &text);
+
+	if (rc < 0)
+		return rc;
+	line = strstr(text, key);
+	if (!line)
+		return -ESRCH;
+	line += sizeof(key) - 1;
+	line[strcspn(line, "\n")] = '\0';
+	return cpulist_parse(line, cpus, NULL) < 0 ? -EINVAL : 0;
+}
+
+static int recorded_cgroup_mount(void *ctx, char **ret)
+{
+	struct sys sys = { &real_ops, ctx, true };
+
+	if (!sys_exists(&sys, "/sys/fs/cgroup/cgroup.controllers"))
+		return -ENOENT;
+	*ret = xstrdup("/sys/fs/cgroup");
+	return 0;
+}
+
+void sys_open_real(struct sys *sys, const char *root)
+{
+	static struct sys_ops recorded_ops;
+	struct real *real = xcalloc(1, sizeof(*real));
+	size_t n = strlen(root);
+
+	while (n && root[n - 1] == '/')
+		n--;
+	real->root = xstrndup(root, n);
+	*sys = (struct sys){ &real_ops, real, *root != '\0' };
+	if (sys->readonly) {
+		recorded_ops = real_ops;
+		recorded_ops.getaffinity = recorded_getaffinity;
+		recorded_ops.cgroup_mount = recorded_cgroup_mount;
+		sys->ops = &recorded_ops;
+	}
+}
+
+void sys_close_real(struct sys *sys)
+{
+	struct real *real = sys->ctx;
+
+	free(real->root);
+	free(real);
+	*sys = (struct sys){ 0 };
+}

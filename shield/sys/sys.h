@@ -1,0 +1,78 @@
+/*
+ * sys: the one door to the kernel.
+ *
+ * Everything that Shield reads from or does to /proc, /sys, cgroups, the
+ * affinity of tasks and its own state file goes through a struct sys. There
+ * are several: the real kernel, the real kernel below a prefix (--sysroot: a
+ * recorded machine, never written), and the tests' own: a kernel in memory
+ * that reacts, and a wrapper that fails or dies at operation N.
+ *
+ * The operations are system calls, one to one, so that a test which fails each
+ * of them fails everything that can fail. All return a value >= 0 or a negated
+ * errno, and never set errno. Paths are absolute, as on the running system.
+ */
+#ifndef SHIELD_SYS_SYS_H
+#define SHIELD_SYS_SYS_H
+
+#include "shield/base/cpuset.h"
+#include "shield/base/strv.h"
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct sys_ops {
+	/* open(2), read(2), write(2), close(2), fstat(2); O_CLOEXEC is added.
+	 * No mode: new files are 0644 whatever the umask. */
+	int (*open)(void *ctx, const char *path, int flags);
+	ssize_t (*read)(void *ctx, int fd, void *buf, size_t size);
+	ssize_t (*write)(void *ctx, int fd, const void *buf, size_t size);
+	int (*close)(void *ctx, int fd);
+	int (*fstat)(void *ctx, int fd, struct stat *st);
+	/* lstat(2), mkdir(2) with mode 0755, rmdir(2), unlink(2), rename(2) */
+	int (*lstat)(void *ctx, const char *path, struct stat *st);
+	int (*mkdir)(void *ctx, const char *path);
+	int (*rmdir)(void *ctx, const char *path);
+	int (*unlink)(void *ctx, const char *path);
+	int (*rename)(void *ctx, const char *from, const char *to);
+	/* The names in a directory, without . and .., in the kernel's order. */
+	int (*list)(void *ctx, const char *path, struct strv *names);
+	/* flock(2), waiting: retried on EINTR. */
+	int (*flock)(void *ctx, int fd, int operation);
+	/* sched_getaffinity(2) and sched_setaffinity(2) of one thread. */
+	int (*getaffinity)(void *ctx, pid_t tid, struct cpuset *cpus);
+	int (*setaffinity)(void *ctx, pid_t tid, const struct cpuset *cpus);
+	/* libcgroup: make and delete an empty cgroup, move a process. The path
+	 * is relative to the cgroup root, "shield-win11/vcpus". */
+	int (*cgroup_create)(void *ctx, const char *path);
+	int (*cgroup_delete)(void *ctx, const char *path);
+	int (*cgroup_attach)(void *ctx, const char *path, pid_t pid);
+	/* Where cgroup v2 is mounted, "/sys/fs/cgroup"; -ENOENT if nowhere. */
+	int (*cgroup_mount)(void *ctx, char **ret);
+};
+
+struct sys {
+	const struct sys_ops *ops;
+	void *ctx;
+	bool readonly; /* a recorded machine: nothing may be written */
+};
+
+/* The kernel that runs us; root is "" or the --sysroot directory, which makes
+ * it read only. Release with sys_close(). */
+void sys_open_real(struct sys *sys, const char *root);
+void sys_close_real(struct sys *sys);
+
+/* A whole file as text (NUL bytes end it). 0 and an allocated string, or a
+ * negated errno; -EFBIG above limit bytes (0: 16 MiB). Retries EINTR and short
+ * reads. */
+int sys_read(struct sys *sys, const char *path, size_t limit, char **ret);
+
+/* The same without trailing white space. */
+int sys_read_line(struct sys *sys, const char *path, char **ret);
+
+/* Write text to an existing file of the kernel in one write(2), since to these
+ * each write is one command. 0 or a negated errno; a short write is -EIO. */
+int sys_write(struct sys *sys, const char *path, const char *text);
+
+bool sys_exists(struct sys *sys, const char *path);
+
+#endif
