@@ -1,0 +1,170 @@
+# shellcheck shell=bash disable=SC2154,SC2034  # scripts/vm, which sources this, shares its settings
+# The root file system of a test VM: a cached base archive (busybox, its applets, process 1) and, behind it in the same
+# initramfs, an overlay with what this one run brings along. The kernel unpacks archives that follow one another.
+
+# pack DIR: a cpio archive of DIR on stdout, everything owned by root.
+pack() {
+	(cd "$1" && find . -mindepth 1 -print0 | LC_ALL=C sort -z | cpio --null --quiet -o -H newc -R 0:0 --reproducible)
+}
+
+# tree DIR: the directories and links that paths of a Debian system go through. The overlay needs the same links: a directory
+# there would replace the base's link, and what lies behind it would be lost.
+tree() {
+	local name
+	mkdir -p "$1"/usr/{bin,sbin,lib,lib64,share,local/bin} "$1"/etc/shield-vm
+	for name in bin sbin lib lib64; do
+		ln -s "usr/$name" "$1/$name"
+	done
+	chmod 755 "$1" "$1"/usr "$1"/usr/* "$1"/etc
+}
+
+# base_ready: prints the path of the base archive, after making it if need be.
+base_ready() {
+	local busybox base work applet
+	busybox=$(command -v busybox)
+	base=$cache/base-$(cat "$busybox" "$repo/tests/vm/guest/init" "${BASH_SOURCE[0]}" | sha256sum | cut -c 1-16).cpio
+	if [ ! -e "$base" ]; then
+		mkdir -p "$cache"
+		work=$(mktemp -d "$cache/.base.XXXXXX")
+		tree "$work/root"
+		mkdir -p "$work/root"/{dev,proc,sys,run,root,tmp,var,mnt,home}
+		chmod 1777 "$work/root/tmp"
+		ln -s ../run "$work/root/var/run"
+		ln -s ../tmp "$work/root/var/tmp"
+		add_program "$work/root" "$busybox" /usr/bin/busybox
+		while read -r applet; do
+			ln -s /usr/bin/busybox "$work/root/$applet" 2>/dev/null || true
+		done < <("$busybox" --list-full)
+		ln -sf /usr/bin/busybox "$work/root/usr/bin/sh"
+		install -m 755 "$repo/tests/vm/guest/init" "$work/root/init"
+		printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$work/root/etc/passwd"
+		printf 'root:x:0:\nkvm:x:106:\nnogroup:x:65534:\n' >"$work/root/etc/group"
+		printf '127.0.0.1 localhost shield-vm\n::1 localhost\n' >"$work/root/etc/hosts"
+		echo shield-vm >"$work/root/etc/hostname"
+		pack "$work/root" >"$work/base.cpio"
+		mv "$work/base.cpio" "$base"
+		rm -rf "$work"
+	fi
+	printf '%s\n' "$base"
+}
+
+# add_file ROOT SOURCE DESTINATION: a file, or a directory with all that is in it, modes kept, links to files followed.
+add_file() {
+	local root=$1 source=$2 destination=$3
+	[ -e "$source" ] || die "--file $source: it does not exist"
+	mkdir -p "$root$(dirname "$destination")"
+	if [ -d "$source" ]; then
+		mkdir -p "$root$destination"
+		cp -a "$source/." "$root$destination/"
+	else
+		cp -pL "$source" "$root$destination"
+	fi || die "--file $source: cannot be copied"
+}
+
+# add_program ROOT SOURCE DESTINATION: a program, and the shared libraries that it is linked with, at their own paths.
+add_program() {
+	local root=$1 source=$2 destination=$3 libraries library
+	[ -f "$source" ] || die "--program $source: there is no such file"
+	mkdir -p "$root$(dirname "$destination")"
+	cp -pL "$source" "$root$destination" || die "--program $source: cannot be copied"
+	chmod 755 "$root$destination"
+	# ldd fails for a static program and for a script: they need nothing.
+	libraries=$(ldd "$source" 2>/dev/null) || return 0
+	case $libraries in
+	*'not found'*) die "--program $source: $(grep 'not found' <<<"$libraries" | xargs)" ;;
+	esac
+	while read -r library; do
+		add_library "$root" "$library"
+	done < <(grep -oE '/[^ ]+' <<<"$libraries")
+}
+
+add_library() {
+	[ ! -e "$1$2" ] || return 0
+	mkdir -p "$1$(dirname "$2")"
+	cp -pL "$2" "$1$2" || die "library $2: cannot be copied"
+}
+
+# add_qemu ROOT: this machine's own QEMU with its libraries, its accelerator module and its firmware.
+add_qemu() {
+	local root=$1 qemu module directory file
+	qemu=$(command -v qemu-system-x86_64)
+	add_program "$root" "$qemu" /usr/bin/qemu-system-x86_64
+	for module in /usr/lib/*/qemu/accel-tcg-x86_64.so /usr/lib/qemu/accel-tcg-x86_64.so /usr/lib64/qemu/accel-tcg-x86_64.so; do
+		[ ! -e "$module" ] || add_program "$root" "$module" "$module"
+	done
+	while read -r directory; do
+		directory=$(realpath -sm "$directory")
+		for file in "$directory"/{bios,bios-256k,bios-microvm,kvmvapic,pvh,{linuxboot,multiboot}{,_dma},vgabios-stdvga}.bin \
+			"$directory"/{qboot,efi-virtio,efi-e1000,efi-e1000e}.rom; do
+			[ ! -e "$file" ] || add_library "$root" "$file"
+		done
+	done < <("$qemu" -L help)
+}
+
+# add_modules ROOT: the kernel modules of this run, decompressed, numbered in the order of loading.
+add_modules() {
+	local root=$1 files file name n=100
+	shift
+	files=$(kernel_modules "$kernel" "$@") || exit "$exit_setup"
+	mkdir -p "$root/etc/shield-vm/modules"
+	while read -r file; do
+		[ -n "$file" ] || continue
+		name=${file##*/}
+		n=$((n + 1))
+		case $name in
+		*.xz) xz -dc "$file" ;;
+		*.zst) zstd -qdc "$file" ;;
+		*.gz) gzip -dc "$file" ;;
+		*) cat "$file" ;;
+		esac >"$root/etc/shield-vm/modules/$n-${name%%.*}.ko"
+	done <<<"$files"
+}
+
+# quoted WORD...: a line that a POSIX shell reads as these words.
+quoted() {
+	local word quote="'\\''"
+	for word in "$@"; do
+		printf " '%s'" "${word//\'/$quote}"
+	done
+	echo
+}
+
+# image_build FILE: writes this run's initramfs.
+image_build() {
+	local root=$work/root pair base
+	base=$(base_ready) || exit "$exit_setup"
+	tree "$root"
+	printf 'cd /\nexec%s' "$(quoted "${command[@]}")" >"$root/etc/shield-vm/command"
+	: >"$root/etc/shield-vm/fetch"
+	for pair in "${fetches[@]}"; do
+		printf '%s\n' "${pair%%:*}" >>"$root/etc/shield-vm/fetch"
+	done
+	[ -z "$no_cgroup" ] || : >"$root/etc/shield-vm/no-cgroup"
+	[ -z "$nested_qemu" ] || add_qemu "$root"
+	[ ${#modules[@]} -eq 0 ] || add_modules "$root" "${modules[@]}"
+	for pair in "${programs[@]}"; do
+		add_program "$root" "${pair%%:*}" "$(destination "$pair" program)"
+	done
+	for pair in "${files[@]}"; do
+		add_file "$root" "${pair%%:*}" "$(destination "$pair" file)"
+	done
+	{ cat "$base" && pack "$root"; } >"$1" || die "cannot write the initramfs (is $work full?)"
+	rm -rf "$root"
+}
+
+# destination PAIR KIND: where SRC[:DST] goes.
+destination() {
+	local source=${1%%:*} path
+	case $1 in
+	*:*/) path=${1#*:}${source##*/} ;;
+	*:*) path=${1#*:} ;;
+	*)
+		path=$(realpath -s -- "$source")
+		case $2:$path in
+		file:* | program:/usr/* | program:/bin/* | program:/sbin/*) ;;
+		*) path=/usr/local/bin/${path##*/} ;;
+		esac
+		;;
+	esac
+	realpath -sm -- "/$path"
+}
