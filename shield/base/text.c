@@ -1,0 +1,41 @@
+#include "shield/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The length of the valid UTF-8 sequence at s, or 0. */
+static size_t sequence(const unsigned char *s)
+{
+	static const unsigned smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n = *s < 0x80 ? 1 : *s < 0xc2 ? 0 : *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : *s < 0xf5 ? 4 : 0;
+	unsigned code = n > 1 ? *s & (0x7fu >> n) : *s;
+
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (s[i] & 0x3f);
+	}
+	if (n > 1 && (code < smallest[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)))
+		return 0;
+	return n;
+}
+
+char *text_escape(const char *bytes)
+{
+	const unsigned char *s = (const unsigned char *)bytes;
+	char *text = xmalloc(4 * strlen(bytes) + 1), *at = text;
+
+	while (*s) {
+		size_t n = sequence(s);
+
+		if (n == 0 || *s < 0x20 || *s == 0x7f || *s == '\\') {
+			at += snprintf(at, 5, "\\x%02x", *s++);
+		} else {
+			memcpy(at, s, n);
+			at += n;
+			s += n;
+		}
+	}
+	*at = '\0';
+	return text;
+}

@@ -1,0 +1,116 @@
+#include "shield/plan/plan.h"
+
+#include <string.h>
+
+static const char *const kinds[] = {
+	[STEP_WRITE] = "write",	    [STEP_DIR] = "dir",	      [STEP_AFFINITY] = "affinity",
+	[STEP_PROCESS] = "process", [STEP_THREAD] = "thread",
+};
+
+static struct step *append(struct plan *plan, enum step_kind kind, const char *from, const char *to)
+{
+	struct step *step;
+
+	GROW(plan->steps, plan->n, plan->cap);
+	step = &plan->steps[plan->n++];
+	step->kind = kind;
+	step->from = xstrdup(from);
+	step->to = xstrdup(to);
+	return step;
+}
+
+struct step *plan_write(struct plan *plan, const char *path, const char *from, const char *to)
+{
+	struct step *step = append(plan, STEP_WRITE, from, to);
+
+	step->path = xstrdup(path);
+	return step;
+}
+
+struct step *plan_dir(struct plan *plan, const char *path)
+{
+	struct step *step = append(plan, STEP_DIR, "absent", "present");
+
+	step->path = xstrdup(path);
+	return step;
+}
+
+struct step *plan_task(struct plan *plan, enum step_kind kind, pid_t pid, unsigned long long start,
+		       const char *comm, const char *from, const char *to)
+{
+	struct step *step = append(plan, kind, from, to);
+
+	step->pid = pid;
+	step->start = start;
+	step->identity = xstrdup(comm);
+	return step;
+}
+
+void plan_clear(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		free(plan->steps[i].path);
+		free(plan->steps[i].identity);
+		free(plan->steps[i].from);
+		free(plan->steps[i].to);
+	}
+	free(plan->steps);
+	strv_clear(&plan->warnings);
+	*plan = (struct plan){ 0 };
+}
+
+const char *step_kind_name(enum step_kind kind)
+{
+	return kinds[kind];
+}
+
+int step_kind_parse(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strcmp(name, kinds[i]) == 0)
+			return (int)i;
+	return -1;
+}
+
+char *step_object(enum step_kind kind, const char *path, pid_t pid, const char *identity)
+{
+	if (kind == STEP_WRITE || kind == STEP_DIR)
+		return xstrdup(path);
+	return xasprintf("%s %d (%s)", kind == STEP_PROCESS ? "process" : "thread", (int)pid,
+			 identity ? identity : "?");
+}
+
+static char *object(const struct step *step)
+{
+	return step_object(step->kind, step->path, step->pid, step->identity);
+}
+
+void plan_print(const struct plan *plan, FILE *out)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct step *step = &plan->steps[i];
+		_cleanup_free_ char *name = object(step);
+
+		if (strcmp(step->from, step->to) != 0)
+			fprintf(out, "%s: %s -> %s\n", name, *step->from ? step->from : "(empty)",
+				*step->to ? step->to : "(empty)");
+	}
+}
+
+json_t *plan_json(const struct plan *plan)
+{
+	json_t *steps = json_array(), *warnings = json_array();
+
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct step *step = &plan->steps[i];
+		_cleanup_free_ char *name = object(step);
+
+		if (strcmp(step->from, step->to) != 0)
+			json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:s}", "kind",
+							       kinds[step->kind], "object", name,
+							       "from", step->from, "to", step->to));
+	}
+	for (size_t i = 0; i < plan->warnings.n; i++)
+		json_array_append_new(warnings, json_string(plan->warnings.items[i]));
+	return json_pack("{s:i, s:o, s:o}", "version", 1, "steps", steps, "warnings", warnings);
+}

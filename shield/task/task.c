@@ -1,0 +1,177 @@
+#include "shield/task/task.h"
+
+#include "shield/base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+void task_clear(struct task *task)
+{
+	free(task->comm);
+	cpuset_clear(&task->allowed);
+	*task = (struct task){ 0 };
+}
+
+void tasks_clear(struct tasks *tasks)
+{
+	for (size_t i = 0; i < tasks->n; i++)
+		task_clear(&tasks->items[i]);
+	free(tasks->items);
+	*tasks = (struct tasks){ 0 };
+}
+
+/* The fields after the name, which may itself hold spaces and parentheses
+ * (proc(5)): state is field 3, flags 9, start time 22, policy 41. */
+static int parse_stat(char *text, struct task *task, char *state)
+{
+	char *open = strchr(text, '('), *close = strrchr(text, ')'), *save = NULL, *word;
+	unsigned field = 3;
+
+	if (!open || !close || close < open)
+		return -ESRCH;
+	*close = '\0';
+	task->comm = text_escape(open + 1);
+	for (word = strtok_r(close + 1, " ", &save); word; word = strtok_r(NULL, " ", &save), field++) {
+		if (field == 3)
+			*state = *word;
+		else if (field == 9)
+			task->flags = (unsigned)strtoul(word, NULL, 10);
+		else if (field == 22)
+			task->start = strtoull(word, NULL, 10);
+		else if (field == 41)
+			task->policy = (unsigned)strtoul(word, NULL, 10);
+	}
+	return field > 22 ? 0 : -ESRCH;
+}
+
+static int read_stat(struct sys *sys, const char *path, struct task *task, char *state)
+{
+	_cleanup_free_ char *text = NULL;
+	int rc = sys_read(sys, path, 0, &text);
+
+	if (rc < 0)
+		return rc == -ENOENT ? -ESRCH : rc;
+	return parse_stat(text, task, state);
+}
+
+int task_read(struct sys *sys, pid_t tgid, pid_t tid, struct task *task)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/task/%d/stat", (int)tgid, (int)tid);
+	_cleanup_task_ struct task read = { .tid = tid, .tgid = tgid };
+	char state = 'X';
+	int rc = read_stat(sys, path, &read, &state);
+
+	if (rc < 0)
+		return rc;
+	if (state == 'Z' || state == 'X' || (read.flags & TASK_EXITING))
+		return -ESRCH;
+	*task = read;
+	read = (struct task){ 0 };
+	return 0;
+}
+
+bool task_alive(struct sys *sys, pid_t tid, unsigned long long start)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/stat", (int)tid);
+	_cleanup_task_ struct task task = { 0 };
+	char state = 'X';
+
+	return read_stat(sys, path, &task, &state) == 0 && task.start == start && state != 'Z' &&
+	       state != 'X';
+}
+
+int task_allowed(struct sys *sys, pid_t tid, struct cpuset *cpus)
+{
+	static const char key[] = "\nCpus_allowed_list:";
+	_cleanup_free_ char *path = xasprintf("/proc/%d/status", (int)tid);
+	_cleanup_free_ char *text = NULL;
+	int rc = sys_read(sys, path, 0, &text);
+	char *line;
+
+	if (rc < 0)
+		return rc == -ENOENT ? -ESRCH : rc;
+	line = strstr(text, key);
+	if (!line)
+		return -ESRCH;
+	line += sizeof(key) - 1;
+	line[strcspn(line, "\n")] = '\0';
+	return cpulist_parse(line, cpus, NULL) < 0 ? -EBADMSG : 0;
+}
+
+int task_cgroup(struct sys *sys, pid_t tgid, pid_t tid, char **ret)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/task/%d/cgroup", (int)tgid, (int)tid);
+	_cleanup_free_ char *text = NULL;
+	int rc = sys_read(sys, path, 0, &text);
+	char *line;
+
+	if (rc < 0)
+		return rc == -ENOENT ? -ESRCH : rc;
+	/* "0::/a/b": the v2 hierarchy has number 0 and no controllers. */
+	line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+	if (!line)
+		return -ENOENT;
+	line = strchr(line, '/');
+	if (!line)
+		return -ENOENT;
+	*ret = xstrndup(line, strcspn(line, "\n"));
+	return 0;
+}
+
+/* Are there CPUs that a mask may name although they are offline? */
+static bool has_offline(struct sys *sys)
+{
+	_cleanup_free_ char *online = NULL, *possible = NULL;
+
+	return sys_read_line(sys, "/sys/devices/system/cpu/online", &online) == 0 &&
+	       sys_read_line(sys, "/sys/devices/system/cpu/possible", &possible) == 0 &&
+	       strcmp(online, possible) != 0;
+}
+
+static int pid_of(const char *name)
+{
+	for (const char *c = name; *c; c++)
+		if (!isdigit((unsigned char)*c))
+			return 0;
+	return atoi(name);
+}
+
+int tasks_snapshot(struct sys *sys, const struct cpuset *touching, struct tasks *tasks,
+		   struct err *err)
+{
+	_cleanup_strv_ struct strv pids = { 0 };
+	bool exact = has_offline(sys);
+	int rc = sys->ops->list(sys->ctx, "/proc", &pids);
+
+	if (rc < 0)
+		return err_set(err, ERR_FAILED, "/proc: cannot be listed: %s", err_errno(rc));
+	for (size_t p = 0; p < pids.n; p++) {
+		_cleanup_strv_ struct strv tids = { 0 };
+		_cleanup_free_ char *dir = NULL;
+		pid_t tgid = pid_of(pids.items[p]);
+
+		if (tgid <= 0)
+			continue;
+		dir = xasprintf("/proc/%d/task", (int)tgid);
+		if (sys->ops->list(sys->ctx, dir, &tids) < 0)
+			continue; /* it has ended */
+		for (size_t t = 0; t < tids.n; t++) {
+			_cleanup_task_ struct task task = { 0 };
+			_cleanup_cpuset_ struct cpuset allowed = { 0 };
+			pid_t tid = pid_of(tids.items[t]);
+
+			if (sys->ops->getaffinity(sys->ctx, tid, &allowed) < 0 ||
+			    (touching && !cpuset_intersects(&allowed, touching)) ||
+			    task_read(sys, tgid, tid, &task) < 0 ||
+			    (exact && task_allowed(sys, tid, &allowed) < 0))
+				continue;
+			cpuset_copy(&task.allowed, &allowed);
+			GROW(tasks->items, tasks->n, tasks->cap);
+			tasks->items[tasks->n++] = task;
+			task = (struct task){ 0 };
+		}
+	}
+	return 0;
+}

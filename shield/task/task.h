@@ -1,0 +1,61 @@
+/*
+ * task: the threads of the system and what CPUs they may use.
+ *
+ * Affinity belongs to each thread, so the unit is the thread, identified by
+ * its number and start time (numbers are reused).
+ */
+#ifndef SHIELD_TASK_TASK_H
+#define SHIELD_TASK_TASK_H
+
+#include "shield/sys/sys.h"
+
+/* Bits of /proc/PID/stat field 9, the same from 6.1 to 7.3
+ * (include/linux/sched.h). */
+#define TASK_EXITING        0x00000004u /* PF_EXITING */
+#define TASK_WQ_WORKER      0x00000020u /* PF_WQ_WORKER */
+#define TASK_KTHREAD        0x00200000u /* PF_KTHREAD */
+#define TASK_NO_SETAFFINITY 0x04000000u /* PF_NO_SETAFFINITY: affinity is fixed */
+
+struct task {
+	pid_t tid, tgid;
+	unsigned long long start; /* clock ticks since boot */
+	unsigned flags;
+	unsigned policy;          /* SCHED_DEADLINE is 6 */
+	char *comm;               /* escaped, see text.h */
+	struct cpuset allowed;
+};
+
+struct tasks {
+	struct task *items;
+	size_t n, cap;
+};
+
+/*
+ * Read every thread, or only those that may run on a CPU of `touching` (the
+ * others cost one system call each; NULL: all). Threads that end meanwhile are
+ * left out. -1 if /proc cannot be listed.
+ */
+int tasks_snapshot(struct sys *sys, const struct cpuset *touching, struct tasks *tasks,
+		   struct err *err);
+void tasks_clear(struct tasks *tasks);
+#define _cleanup_tasks_ _cleanup_(tasks_clear)
+
+/*
+ * Read one thread's identity and flags (allowed is left empty). 0 or a negated
+ * errno, -ESRCH when it has ended. Release with task_clear().
+ */
+int task_read(struct sys *sys, pid_t tgid, pid_t tid, struct task *task);
+void task_clear(struct task *task);
+#define _cleanup_task_ _cleanup_(task_clear)
+
+/* Does the thread with this start time still live (a zombie does not)? */
+bool task_alive(struct sys *sys, pid_t tid, unsigned long long start);
+
+/* The CPUs in Cpus_allowed: unlike sched_getaffinity(2) with those that are
+ * offline. 0 or a negated errno. */
+int task_allowed(struct sys *sys, pid_t tid, struct cpuset *cpus);
+
+/* The path of the thread's cgroup v2, "/" or "/a/b"; the caller frees it. */
+int task_cgroup(struct sys *sys, pid_t tgid, pid_t tid, char **ret);
+
+#endif
