@@ -11,6 +11,7 @@
 #include "shield/base/cpuset.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Numbers are the operating system's where it has any, else hwloc's logical
  * ones. -1: the machine does not say. */
@@ -21,6 +22,7 @@ struct topo_cpu {
 	int node;     /* NUMA node */
 	int l3;       /* logical number of its L3 cache */
 	char kind[8]; /* "" where all are alike, else "P", "E", "LP-E" or "K<n>" */
+	uint64_t l3_bytes;      /* the size of its L3 cache; 0: unknown or none */
 	struct cpuset siblings; /* the whole core, this CPU included */
 };
 

@@ -1,0 +1,24 @@
+/*
+ * kinds: performance cores and efficiency cores.
+ *
+ * hwloc makes a kind of every difference, a favoured core's turbo included.
+ * What counts here is the sort of core, from the first of these that says:
+ *
+ *	/sys/devices/cpu_core/cpus, cpu_atom/cpus, cpu_lowpower/cpus	Intel
+ *	cpuN/cpu_capacity						ARM
+ *	hwloc: cores that share their L2 beside cores that own theirs	Intel,
+ *							where the files are missing
+ *
+ * An efficiency core without an L3, where others have one, is "LP-E".
+ */
+#ifndef SHIELD_TOPOLOGY_KINDS_H
+#define SHIELD_TOPOLOGY_KINDS_H
+
+#include "shield/topology/topology.h"
+
+#include <hwloc.h>
+
+/* Fill in the kind of every CPU; all "" where the cores are alike. */
+void kinds_load(const char *root, hwloc_topology_t hwloc, struct topology *topo);
+
+#endif

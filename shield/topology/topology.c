@@ -1,0 +1,179 @@
+#include "shield/topology/topology.h"
+
+#include "shield/sys/sys.h"
+#include "shield/topology/kinds.h"
+
+#include <errno.h>
+#include <hwloc.h>
+#include <string.h>
+
+static void destroy(hwloc_topology_t *hwloc)
+{
+	if (*hwloc)
+		hwloc_topology_destroy(*hwloc);
+}
+
+/* hwloc takes orders from the environment; the machine is what counts here. */
+static void prepare_environment(const char *root)
+{
+	unsetenv("HWLOC_XMLFILE");
+	unsetenv("HWLOC_SYNTHETIC");
+	unsetenv("HWLOC_THISSYSTEM");
+	setenv("HWLOC_HIDE_ERRORS", "2", 0);
+	if (*root)
+		setenv("HWLOC_FSROOT", root, 1);
+	else
+		unsetenv("HWLOC_FSROOT");
+}
+
+static int discover(const char *root, hwloc_topology_t *ret, struct err *err)
+{
+	hwloc_topology_t hwloc = NULL;
+
+	prepare_environment(root);
+	errno = 0;
+	if (hwloc_topology_init(&hwloc) < 0)
+		mem_exhausted();
+	if (hwloc_topology_set_flags(hwloc, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED) < 0 ||
+	    hwloc_topology_set_components(hwloc, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST,
+					  "x86") < 0 ||
+	    hwloc_topology_load(hwloc) < 0) {
+		hwloc_topology_destroy(hwloc);
+		return err_set(err, ERR_UNSUPPORTED,
+			       "hwloc cannot read the topology below %s/sys: %s", root,
+			       err_errno(errno ? errno : EIO));
+	}
+	*ret = hwloc;
+	return 0;
+}
+
+static int number(hwloc_obj_t obj)
+{
+	if (!obj)
+		return -1;
+	return (int)(obj->os_index != HWLOC_UNKNOWN_INDEX ? obj->os_index : obj->logical_index);
+}
+
+/* The node that a CPU belongs to. Memory without CPUs of its own (HBM, CXL) is
+ * given its neighbours' CPUs by hwloc: the lowest number is the ordinary one. */
+static int node_of(hwloc_topology_t hwloc, unsigned cpu)
+{
+	hwloc_obj_t node = NULL;
+	int found = -1;
+
+	while ((node = hwloc_get_next_obj_by_type(hwloc, HWLOC_OBJ_NUMANODE, node)))
+		if (hwloc_bitmap_isset(node->cpuset, cpu) && (found < 0 || number(node) < found))
+			found = number(node);
+	return found;
+}
+
+static void describe(hwloc_topology_t hwloc, hwloc_obj_t pu, struct topo_cpu *cpu)
+{
+	hwloc_obj_t core = hwloc_get_ancestor_obj_by_type(hwloc, HWLOC_OBJ_CORE, pu);
+	hwloc_obj_t l3 = hwloc_get_ancestor_obj_by_type(hwloc, HWLOC_OBJ_L3CACHE, pu);
+
+	cpu->cpu = pu->os_index;
+	cpu->core = core ? (int)core->logical_index : -1;
+	cpu->package = number(hwloc_get_ancestor_obj_by_type(hwloc, HWLOC_OBJ_PACKAGE, pu));
+	cpu->node = node_of(hwloc, cpu->cpu);
+	cpu->l3 = l3 ? (int)l3->logical_index : -1;
+	cpu->l3_bytes = l3 ? l3->attr->cache.size : 0;
+	cpuset_add(&cpu->siblings, cpu->cpu);
+	if (core) {
+		struct cpuset all = { core->cpuset };
+
+		cpuset_or(&cpu->siblings, &all);
+	}
+}
+
+static int ascending(const void *a, const void *b)
+{
+	const struct topo_cpu *x = a, *y = b;
+
+	return x->cpu < y->cpu ? -1 : x->cpu > y->cpu;
+}
+
+/* hwloc's complete set holds what is possible on some kernels; the kernel's
+ * own list is exact. */
+static void read_present(const char *root, hwloc_topology_t hwloc, struct topology *topo)
+{
+	struct cpuset complete = { hwloc_get_root_obj(hwloc)->complete_cpuset };
+	_cleanup_free_ char *text = NULL;
+	struct sys sys;
+
+	sys_open_real(&sys, root);
+	if (sys_read_line(&sys, "/sys/devices/system/cpu/present", &text) < 0 ||
+	    cpulist_parse(text, &topo->present, NULL) < 0)
+		cpuset_copy(&topo->present, &complete);
+	sys_close_real(&sys);
+	cpuset_or(&topo->present, &topo->online);
+}
+
+int topology_load(const char *root, struct topology *topo, struct err *err)
+{
+	_cleanup_(destroy) hwloc_topology_t hwloc = NULL;
+	_cleanup_topology_ struct topology t = { 0 };
+	hwloc_obj_t pu = NULL;
+
+	if (discover(root, &hwloc, err) < 0)
+		return -1;
+	t.cpus = xcalloc((size_t)hwloc_get_nbobjs_by_type(hwloc, HWLOC_OBJ_PU), sizeof(*t.cpus));
+	while ((pu = hwloc_get_next_obj_by_type(hwloc, HWLOC_OBJ_PU, pu))) {
+		describe(hwloc, pu, &t.cpus[t.n++]);
+		cpuset_add(&t.online, pu->os_index);
+	}
+	if (t.n == 0)
+		return err_set(err, ERR_UNSUPPORTED, "no CPU is listed below %s/sys/devices/system/cpu",
+			       root);
+	qsort(t.cpus, t.n, sizeof(*t.cpus), ascending);
+	read_present(root, hwloc, &t);
+	kinds_load(root, hwloc, &t);
+	*topo = t;
+	t = (struct topology){ 0 };
+	return 0;
+}
+
+void topology_clear(struct topology *topo)
+{
+	for (size_t i = 0; i < topo->n; i++)
+		cpuset_clear(&topo->cpus[i].siblings);
+	free(topo->cpus);
+	cpuset_clear(&topo->online);
+	cpuset_clear(&topo->present);
+	*topo = (struct topology){ 0 };
+}
+
+const struct topo_cpu *topology_cpu(const struct topology *topo, unsigned cpu)
+{
+	struct topo_cpu key = { .cpu = cpu };
+
+	return topo->n ? bsearch(&key, topo->cpus, topo->n, sizeof(key), ascending) : NULL;
+}
+
+void topology_complete(const struct topology *topo, struct cpuset *set)
+{
+	_cleanup_cpuset_ struct cpuset whole = { 0 };
+
+	for (int c = cpuset_next(set, -1); c >= 0; c = cpuset_next(set, c)) {
+		const struct topo_cpu *cpu = topology_cpu(topo, (unsigned)c);
+
+		if (cpu)
+			cpuset_or(&whole, &cpu->siblings);
+	}
+	cpuset_or(set, &whole);
+}
+
+unsigned topology_whole_cores(const struct topology *topo, const struct cpuset *set)
+{
+	unsigned cores = 0;
+
+	for (size_t i = 0; i < topo->n; i++) {
+		const struct topo_cpu *cpu = &topo->cpus[i];
+
+		/* Each core is counted at its first CPU. */
+		if (cpuset_next(&cpu->siblings, -1) == (int)cpu->cpu &&
+		    cpuset_within(&cpu->siblings, set))
+			cores++;
+	}
+	return cores;
+}
