@@ -60,7 +60,7 @@ json_t *cmd_json_bytes(const char *bytes)
 	for (const char *b = bytes; *b; b++) {
 		unsigned char c = (unsigned char)*b;
 
-		at += c < 0x80 ? sprintf(at, "%c", c) : sprintf(at, "\\x%02x", c);
+		at += snprintf(at, 5, c < 0x80 ? "%c" : "\\x%02x", c);
 	}
 	*at = '\0';
 	return json_string(escaped);
