@@ -43,6 +43,7 @@ base_ready() {
 		echo shield-vm >"$work/root/etc/hostname"
 		pack "$work/root" >"$work/base.cpio"
 		mv "$work/base.cpio" "$base"
+		find "$cache" -maxdepth 1 -name 'base-*.cpio' -mtime +7 -delete
 		rm -rf "$work"
 	fi
 	printf '%s\n' "$base"
@@ -78,27 +79,12 @@ add_program() {
 	done < <(grep -oE '/[^ ]+' <<<"$libraries")
 }
 
+# add_library ROOT SOURCE [DESTINATION]
 add_library() {
-	[ ! -e "$1$2" ] || return 0
-	mkdir -p "$1$(dirname "$2")"
-	cp -pL "$2" "$1$2" || die "library $2: cannot be copied"
-}
-
-# add_qemu ROOT: this machine's own QEMU with its libraries, its accelerator module and its firmware.
-add_qemu() {
-	local root=$1 qemu module directory file
-	qemu=$(command -v qemu-system-x86_64)
-	add_program "$root" "$qemu" /usr/bin/qemu-system-x86_64
-	for module in /usr/lib/*/qemu/accel-tcg-x86_64.so /usr/lib/qemu/accel-tcg-x86_64.so /usr/lib64/qemu/accel-tcg-x86_64.so; do
-		[ ! -e "$module" ] || add_program "$root" "$module" "$module"
-	done
-	while read -r directory; do
-		directory=$(realpath -sm "$directory")
-		for file in "$directory"/{bios,bios-256k,bios-microvm,kvmvapic,pvh,{linuxboot,multiboot}{,_dma},vgabios-stdvga}.bin \
-			"$directory"/{qboot,efi-virtio,efi-e1000,efi-e1000e}.rom; do
-			[ ! -e "$file" ] || add_library "$root" "$file"
-		done
-	done < <("$qemu" -L help)
+	local target=$1${3:-$2}
+	[ ! -e "$target" ] || return 0
+	mkdir -p "$(dirname "$target")"
+	cp -pL "$2" "$target" || die "$2: cannot be copied"
 }
 
 # add_modules ROOT: the kernel modules of this run, decompressed, numbered in the order of loading.

@@ -76,7 +76,7 @@ qemu_start() {
 		options+=(-chardev "file,id=s$n,append=on,path=/dev/fd/$((n + 4))"
 			-device "isa-serial,index=$n,chardev=s$n,iobase=$iobase,irq=$irq")
 	done
-	setpriv --pdeathsig KILL qemu-system-x86_64 -name shield-vm -machine "$machine" -accel tcg,thread=multi -cpu "$cpu" \
+	setpriv --pdeathsig KILL "$qemu_program" -name shield-vm -machine "$machine" -accel tcg,thread=multi -cpu "$cpu" \
 		-smp "$smp" -m "$memory" -nodefaults -no-reboot -display none -no-user-config "${options[@]}" \
 		-kernel "$cache/kernels/$kernel/vmlinuz" -initrd "$work/initrd" \
 		-append "console=ttyS0,115200 loglevel=7 panic=-1 nokaslr mitigations=off random.trust_cpu=on $append" \

@@ -1,0 +1,62 @@
+# shellcheck shell=bash disable=SC2154,SC2034  # scripts/vm, which sources this, shares its settings
+# Which QEMU boots the test VMs.
+#
+# QEMU 7.2, Debian 12's own, emulates two things wrongly that a kernel with several CPUs needs: cmpxchg16b (6.12 oopses under
+# "-cpu max"), and code that one CPU changes while another one runs it (7.x dies of "Oops: int3" in one boot out of five, when
+# sched_clock becomes stable). Where the machine's own is that old, QEMU 10 from bookworm-backports is unpacked below the cache;
+# the libraries are those of the installed one.
+
+qemu_version() {
+	"$1" --version | sed -n 's/^QEMU emulator version \([0-9]*\)\..*/\1/p'
+}
+
+# qemu_ready [refresh]: sets qemu_program.
+qemu_ready() {
+	qemu_program=$(realpath "$(command -v qemu-system-x86_64)")
+	[ "$(qemu_version "$qemu_program")" -lt 9 ] || return 0
+	if [ -n "${1:-}" ] || [ ! -e "$cache/qemu/current/usr" ]; then
+		locked "$cache/qemu" qemu_fill "${1:-}"
+	fi
+	if [ -e "$cache/qemu/current/usr" ]; then
+		qemu_program=$(realpath "$cache/qemu/current")/usr/bin/qemu-system-x86_64
+	else
+		say "using $qemu_program, which is too old to be reliable: expect some boots to fail"
+	fi
+}
+
+qemu_fill() {
+	[ -n "${1:-}" ] || [ ! -e "$cache/qemu/current/usr" ] || return 0
+	qemu_unpack || say "a newer QEMU could not be had"
+}
+
+qemu_unpack() (
+	work=$(mktemp -d "$cache/qemu/.new.XXXXXX") || exit 1
+	trap 'rm -rf "$work"' EXIT
+	packages_get "QEMU 10" bookworm-backports "$work" 'qemu-system-x86 qemu-system-data seabios' || exit 1
+	if ldd "$work/files/usr/bin/qemu-system-x86_64" | grep -q 'not found'; then
+		say "QEMU 10 lacks libraries on this machine"
+		exit 1
+	fi
+	target=$(mktemp -d "$cache/qemu/qemu-$(qemu_version "$work/files/usr/bin/qemu-system-x86_64").XXXXXX") || exit 1
+	chmod 755 "$target"
+	# The rest of the prefix, so that the same tree serves as the nested QEMU's: boot ROMs of network cards.
+	[ ! -d /usr/lib/ipxe ] || cp -a /usr/lib/ipxe "$work/files/usr/lib/"
+	mv "$work/files/usr" "$target/usr"
+	ln -s "${target##*/}" "$work/link"
+	mv -T "$work/link" "$cache/qemu/current"
+)
+
+# add_qemu ROOT: the QEMU that boots this VM, for use inside it, with its libraries, its accelerator and its firmware.
+add_qemu() {
+	local root=$1 prefix=${qemu_program%/bin/*} file name
+	add_program "$root" "$qemu_program" /usr/bin/qemu-system-x86_64
+	for file in "$prefix"/lib/*/qemu/accel-tcg-x86_64.so "$prefix"/lib{,64}/qemu/accel-tcg-x86_64.so; do
+		[ ! -e "$file" ] || add_program "$root" "$file" "/usr${file#"$prefix"}"
+	done
+	for name in {bios,bios-256k,bios-microvm,kvmvapic,pvh,{linuxboot,multiboot}{,_dma},vgabios-stdvga}.bin \
+		{qboot,efi-virtio,efi-e1000,efi-e1000e}.rom; do
+		for file in "$prefix"/share/{qemu,seabios,qemu-firmware,seavgabios}/"$name" "$prefix/lib/ipxe/qemu/$name"; do
+			[ ! -e "$file" ] || add_library "$root" "$file" "/usr${file#"$prefix"}"
+		done
+	done
+}
