@@ -178,29 +178,43 @@ static int parse_range(struct cursor *c, struct cpuset *set)
 	return 0;
 }
 
+static int parse_list(struct cursor *c, struct cpuset *in, struct cpuset *out)
+{
+	c->at += strspn(c->at, " \t\n");
+	if (*c->at == '\0')
+		return 0;
+	for (;;) {
+		bool exclude = *c->at == '^';
+
+		c->at += exclude;
+		if (parse_range(c, exclude ? out : in) < 0)
+			return -1;
+		if (*c->at != ',')
+			break;
+		c->at++;
+	}
+	c->at += strspn(c->at, " \t\n");
+	return *c->at == '\0' ? 0 : complain(c, "something that is no list");
+}
+
+int cpulist_parse_parts(const char *text, struct cpuset *in, struct cpuset *out, size_t *at,
+			struct err *err)
+{
+	struct cursor c = { text, text, err };
+	int rc = parse_list(&c, in, out);
+
+	if (rc < 0)
+		*at = (size_t)(c.at - c.text);
+	return rc;
+}
+
 int cpulist_parse(const char *text, struct cpuset *set, struct err *err)
 {
 	_cleanup_cpuset_ struct cpuset in = { 0 }, out = { 0 };
-	struct cursor c = { text, text, err };
+	size_t at;
 
-	c.at += strspn(c.at, " \t\n");
-	if (*c.at == '\0') {
-		cpuset_clear(set);
-		return 0;
-	}
-	for (;;) {
-		bool exclude = *c.at == '^';
-
-		c.at += exclude;
-		if (parse_range(&c, exclude ? &out : &in) < 0)
-			return -1;
-		if (*c.at != ',')
-			break;
-		c.at++;
-	}
-	c.at += strspn(c.at, " \t\n");
-	if (*c.at != '\0')
-		return complain(&c, "something that is no list");
+	if (cpulist_parse_parts(text, &in, &out, &at, err) < 0)
+		return -1;
 	cpuset_andnot(&in, &out);
 	cpuset_copy(set, &in);
 	return 0;

@@ -58,6 +58,11 @@ int cpuset_last(const struct cpuset *set);
  */
 int cpulist_parse(const char *text, struct cpuset *set, struct err *err);
 
+/* The same in two sets, what is listed and what "^" excludes, both of which
+ * must be empty before; on failure at is the offset of the offending byte. */
+int cpulist_parse_parts(const char *text, struct cpuset *in, struct cpuset *out, size_t *at,
+			struct err *err);
+
 /* The canonical cpulist "0-3,8" ("" for none): what the kernel prints and
  * takes. The caller frees it. */
 char *cpulist_format(const struct cpuset *set);

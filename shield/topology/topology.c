@@ -26,10 +26,27 @@ static void prepare_environment(const char *root)
 		unsetenv("HWLOC_FSROOT");
 }
 
+/* Below a prefix without a machine hwloc would describe the one it runs on. */
+static bool is_machine(const char *root)
+{
+	struct sys sys;
+	bool found;
+
+	sys_open_real(&sys, root);
+	found = sys_exists(&sys, "/sys/devices/system/cpu");
+	sys_close_real(&sys);
+	return found;
+}
+
 static int discover(const char *root, hwloc_topology_t *ret, struct err *err)
 {
 	hwloc_topology_t hwloc = NULL;
 
+	if (*root && !is_machine(root))
+		return err_set(err, ERR_UNSUPPORTED,
+			       "%s/sys/devices/system/cpu is missing: this is no recorded machine; "
+			       "scripts/record-machine makes one",
+			       root);
 	prepare_environment(root);
 	errno = 0;
 	if (hwloc_topology_init(&hwloc) < 0)
