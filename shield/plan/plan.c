@@ -53,6 +53,7 @@ void plan_clear(struct plan *plan)
 		free(plan->steps[i].identity);
 		free(plan->steps[i].from);
 		free(plan->steps[i].to);
+		free(plan->steps[i].original);
 	}
 	free(plan->steps);
 	strv_clear(&plan->warnings);

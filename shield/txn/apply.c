@@ -1,0 +1,316 @@
+#include "shield/txn/apply.h"
+
+#include "shield/base/text.h"
+#include "shield/task/task.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+/* How often a cgroup is emptied before it counts as stuck: a process that
+ * forks while it is moved leaves its child behind. */
+#define EVACUATE_TRIES 100
+
+static const char *below_mount(const struct txn *txn, const char *path)
+{
+	size_t n = txn->mount ? strlen(txn->mount) : 0;
+
+	return n && strncmp(path, txn->mount, n) == 0 ? path + n : NULL;
+}
+
+/* /proc/irq/N/… -> N; 0 characters if it is no interrupt. */
+static size_t irq_number(const char *path, const char **number)
+{
+	static const char prefix[] = "/proc/irq/";
+
+	if (strncmp(path, prefix, sizeof(prefix) - 1) != 0)
+		return 0;
+	*number = path + sizeof(prefix) - 1;
+	return strspn(*number, "0123456789");
+}
+
+bool object_same(struct txn *txn, const struct object *object)
+{
+	_cleanup_free_ char *path = NULL, *raw = NULL, *actions = NULL;
+	const char *number;
+	size_t n;
+
+	if (object->task.pid)
+		return task_alive(txn->sys, object->task.pid, object->task.start);
+	if (!object->identity)
+		return true;
+	n = irq_number(object->path, &number);
+	if (!n)
+		return true;
+	path = xasprintf("/sys/kernel/irq/%.*s/actions", (int)n, number);
+	if (sys_read_line(txn->sys, path, &raw) < 0)
+		return false;
+	actions = text_escape(raw);
+	return strcmp(actions, object->identity) == 0;
+}
+
+int object_read(struct txn *txn, const struct object *object, char **ret)
+{
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+	const struct kfile *row;
+	int rc;
+
+	switch (object->kind) {
+	case STEP_WRITE:
+		row = kfile_find(object->path, txn->mount);
+		return row ? kfile_read(txn->sys, row, object->path, ret) : -EPERM;
+	case STEP_DIR:
+		*ret = xstrdup(sys_exists(txn->sys, object->path) ? "present" : "absent");
+		return 0;
+	case STEP_AFFINITY:
+		rc = txn->sys->ops->getaffinity(txn->sys->ctx, object->task.pid, &cpus);
+		if (rc < 0)
+			return rc;
+		*ret = cpulist_format(&cpus);
+		return 0;
+	default:
+		return task_cgroup(txn->sys, object->task.pid, object->task.pid, ret);
+	}
+}
+
+/* Move every process that the file names to home. A thread stands for its
+ * process: cgroup.procs takes any of them. */
+static int empty_once(struct txn *txn, const char *dir, const char *file, const char *home)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, file);
+	_cleanup_free_ char *text = NULL;
+	char *save = NULL;
+	int moved = 0, rc = sys_read(txn->sys, path, 0, &text);
+
+	if (rc < 0)
+		return rc == -EOPNOTSUPP ? 0 : rc;
+	for (char *id = strtok_r(text, "\n", &save); id; id = strtok_r(NULL, "\n", &save)) {
+		pid_t pid = (pid_t)strtol(id, NULL, 10);
+
+		if (pid <= 0)
+			continue;
+		rc = txn->sys->ops->cgroup_attach(txn->sys->ctx, home + 1, pid);
+		if (rc < 0 && rc != -ESRCH)
+			return rc;
+		moved++;
+	}
+	return moved;
+}
+
+/* A threaded cgroup lists only threads (cgroup.procs: EOPNOTSUPP). */
+static int evacuate(struct txn *txn, const char *dir, const char *home)
+{
+	int rc = empty_once(txn, dir, "cgroup.procs", home);
+
+	return rc != 0 ? rc : empty_once(txn, dir, "cgroup.threads", home);
+}
+
+static int remove_cgroup(struct txn *txn, const struct object *object, const char *home)
+{
+	const char *path = below_mount(txn, object->path);
+	int rc = -EBUSY;
+
+	for (int i = 0; i < EVACUATE_TRIES && rc == -EBUSY; i++) {
+		int moved = evacuate(txn, object->path, home);
+
+		if (moved == -ENOENT || moved == -ENODEV)
+			return 0;
+		if (moved < 0)
+			return moved;
+		rc = txn->sys->ops->cgroup_delete(txn->sys->ctx, path + 1);
+		/* What was moved may be forking, or on its way out. */
+		if (rc == -EBUSY && i > 1)
+			nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	}
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static int set_affinity(struct txn *txn, const struct object *object)
+{
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+
+	if (cpulist_parse(object->target, &cpus, NULL) < 0)
+		return -EINVAL;
+	return txn->sys->ops->setaffinity(txn->sys->ctx, object->task.pid, &cpus);
+}
+
+static int move_thread(struct txn *txn, const struct object *object)
+{
+	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.threads", txn->mount, object->target);
+	_cleanup_free_ char *tid = xasprintf("%d", (int)object->task.pid);
+
+	return sys_write(txn->sys, path, tid);
+}
+
+static int object_write(struct txn *txn, const struct object *object, const char *home)
+{
+	switch (object->kind) {
+	case STEP_WRITE:
+		return kfile_write(txn->sys, kfile_find(object->path, txn->mount), object->path,
+				   object->target);
+	case STEP_DIR:
+		if (strcmp(object->target, "absent") == 0)
+			return remove_cgroup(txn, object, home);
+		return txn->sys->ops->cgroup_create(txn->sys->ctx,
+						    below_mount(txn, object->path) + 1);
+	case STEP_AFFINITY:
+		return set_affinity(txn, object);
+	case STEP_PROCESS:
+		return txn->sys->ops->cgroup_attach(txn->sys->ctx, object->target + 1,
+						    object->task.pid);
+	case STEP_THREAD:
+		return move_thread(txn, object);
+	}
+	return -EINVAL;
+}
+
+/* Does the kernel hold this value? Affinities are shown without offline CPUs,
+ * an invalid partition with its reason. */
+static bool holds(const struct txn *txn, const struct object *object, const char *current,
+		  const char *value)
+{
+	_cleanup_cpuset_ struct cpuset have = { 0 }, want = { 0 };
+
+	if (strcmp(current, value) == 0)
+		return true;
+	if (object->kind != STEP_AFFINITY || cpulist_parse(current, &have, NULL) < 0 ||
+	    cpulist_parse(value, &want, NULL) < 0)
+		return false;
+	cpuset_and(&want, &txn->online);
+	return cpuset_equal(&have, &want);
+}
+
+/* "isolated invalid (…)" is still ours where we wrote "isolated". */
+static bool is_ours(const struct txn *txn, const struct object *object, const char *current,
+		    const char *value)
+{
+	size_t n = value ? strlen(value) : 0;
+
+	if (!value)
+		return false;
+	return holds(txn, object, current, value) ||
+	       (strncmp(current, value, n) == 0 && strncmp(current + n, " invalid", 8) == 0);
+}
+
+char *object_drift(struct txn *txn, const struct object *object)
+{
+	_cleanup_free_ char *current = NULL;
+
+	if (object_read(txn, object, &current) < 0 || holds(txn, object, current, object->ours) ||
+	    !object_same(txn, object))
+		return NULL;
+	return take_ptr(current);
+}
+
+static bool gone(int rc)
+{
+	return rc == -ENOENT || rc == -ESRCH || rc == -ENODEV;
+}
+
+static enum applied failed(const struct txn *txn, const struct object *object, int rc,
+			   struct err *err)
+{
+	_cleanup_free_ char *name =
+		step_object(object->kind, object->path, object->task.pid, object->identity);
+	const struct kfile *row =
+		object->kind == STEP_WRITE ? kfile_find(object->path, txn->mount) : NULL;
+	const char *number, *hint = "";
+
+	if (row && kfile_refused(row, rc))
+		return APPLIED_REFUSED;
+	/* Another cgroup has come to depend on the controller. */
+	if (rc == -EBUSY && row && row->type == KFILE_CONTROL)
+		return APPLIED_DRIFT;
+	if (rc == -ENOENT && object->kind == STEP_WRITE)
+		hint = "; this kernel has no cpuset partitions, which need Linux 6.1 or later";
+	else if (rc == -EROFS)
+		hint = "; it is mounted read-only, as in a container: run shield on the host";
+	err_set(err, ERR_FAILED, "%s: cannot be set to \"%s\": %s%s", name, object->target,
+		err_errno(rc), hint);
+	if (object->kind == STEP_AFFINITY || (row && irq_number(object->path, &number)))
+		return rc == -EINVAL ? APPLIED_UNMOVED : APPLIED_RETRY;
+	return APPLIED_FAILED;
+}
+
+/* Read back; a mask that the cgroup of the thread narrows further is fine. */
+static enum applied verify(struct txn *txn, const struct object *object, struct err *err)
+{
+	_cleanup_free_ char *current = NULL, *name = NULL;
+	_cleanup_cpuset_ struct cpuset have = { 0 }, want = { 0 };
+	int rc = object_read(txn, object, &current);
+
+	if (gone(rc))
+		return APPLIED_GONE;
+	if (rc < 0)
+		return failed(txn, object, rc, err);
+	if (holds(txn, object, current, object->target))
+		return APPLIED;
+	if (object->kind == STEP_AFFINITY && cpulist_parse(current, &have, NULL) == 0 &&
+	    cpulist_parse(object->target, &want, NULL) == 0 && !cpuset_empty(&have) &&
+	    cpuset_within(&have, &want))
+		return APPLIED;
+	name = step_object(object->kind, object->path, object->task.pid, object->identity);
+	err_set(err, ERR_FAILED, "%s: wrote \"%s\", but it reads \"%s\"", name, object->target,
+		current);
+	return object->kind == STEP_AFFINITY ? APPLIED_UNMOVED : APPLIED_FAILED;
+}
+
+/* Taking the controller away from the root would silently destroy what others
+ * have set in their cgroups meanwhile. */
+static bool controller_in_use(struct txn *txn, const struct object *object)
+{
+	_cleanup_strv_ struct strv names = { 0 };
+
+	if (object->kind != STEP_WRITE || strcmp(object->target, "-cpuset") != 0 ||
+	    txn->sys->ops->list(txn->sys->ctx, txn->mount, &names) < 0)
+		return false;
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *path =
+			xasprintf("%s/%s/cpuset.cpus", txn->mount, names.items[i]);
+		_cleanup_free_ char *text = NULL;
+
+		if (sys_read_line(txn->sys, path, &text) == 0 && *text)
+			return true;
+	}
+	return false;
+}
+
+enum applied object_apply(struct txn *txn, const struct object *object, bool compare,
+			  const char *home, struct err *err)
+{
+	_cleanup_free_ char *current = NULL;
+	int rc;
+
+	if (!object_same(txn, object))
+		return APPLIED_GONE;
+	rc = object_read(txn, object, &current);
+	/* A missing file of a cgroup that should be there is an error, not an
+	 * object that went away. */
+	if (gone(rc) && !(object->scoped && strcmp(object->ours, object->original) == 0 &&
+			  strcmp(object->target, object->original) != 0))
+		return APPLIED_GONE;
+	if (rc < 0)
+		return failed(txn, object, rc, err);
+	if (holds(txn, object, current, object->target))
+		return APPLIED;
+	if (compare && !txn->force && !is_ours(txn, object, current, object->ours) &&
+	    !is_ours(txn, object, current, object->next))
+		return APPLIED_DRIFT;
+	if (controller_in_use(txn, object))
+		return APPLIED_DRIFT;
+	rc = object_write(txn, object, home);
+	if (rc < 0 && (gone(rc) || object->task.pid) && !object_same(txn, object))
+		return APPLIED_GONE;
+	if (rc < 0)
+		return failed(txn, object, rc, err);
+	if (txn->trace) {
+		_cleanup_free_ char *name =
+			step_object(object->kind, object->path, object->task.pid, object->identity);
+		_cleanup_free_ char *line =
+			xasprintf("%s: %s -> %s", name, *current ? current : "(empty)",
+				  *object->target ? object->target : "(empty)");
+
+		txn->trace(line);
+	}
+	return verify(txn, object, err);
+}

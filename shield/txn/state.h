@@ -1,0 +1,117 @@
+/*
+ * state: the originals, and the shields that are active, in one file.
+ *
+ *	/run/shield/state.json	root, 0644, replaced atomically (a temporary
+ *				file in the same directory, then rename)
+ *	/run/shield		root, 0755; flock(2) on it is the one lock
+ *
+ * The file holds no secret: `status` reads it without root and without the
+ * lock. It is untrusted until checked: owner, mode, type and links of the file
+ * and its directory, and every path and value against what Shield itself could
+ * have written (kfile.h). A file of another boot is void, since the reboot has
+ * undone everything; so no fsync either.
+ */
+#ifndef SHIELD_TXN_STATE_H
+#define SHIELD_TXN_STATE_H
+
+#include "shield/plan/plan.h"
+#include "shield/sys/kfile.h"
+
+#define STATE_DIR "/run/shield"
+#define STATE_FILE STATE_DIR "/state.json"
+
+enum phase { PHASE_APPLYING, PHASE_ACTIVE, PHASE_RELEASING };
+
+/* A process or thread: its number alone is reused. pid 0: none. */
+struct process {
+	pid_t pid;
+	unsigned long long start;
+};
+
+struct vcpu {
+	unsigned index; /* as QEMU counts */
+	struct process thread;
+	unsigned cpu; /* the one CPU it is pinned to */
+};
+
+struct shield {
+	char *name;
+	enum phase phase;
+	struct process owner; /* who began it: `run`, or nobody */
+	struct process guard;
+	struct process vm;
+	struct cpuset guest;
+	struct cpuset emulator;
+	struct cpuset taken;  /* guest CPUs, and emulator CPUs the host may not use */
+	char *cgroup;         /* path of the partition, from the cgroup root */
+	char *home;           /* where processes go when it ends, likewise */
+	char *partition;      /* "isolated" or "root" */
+	struct vcpu *vcpus;
+	size_t n_vcpus;
+};
+
+/* A shield's wish for an object: a value, or (NULL) to stay off its CPUs. */
+struct claim {
+	char *shield;
+	char *set;
+};
+
+struct object {
+	enum step_kind kind;
+	char *path;
+	struct process task;
+	char *identity;
+	char *original; /* before any shield */
+	char *ours;     /* written last */
+	char *next;     /* being written by a transaction under way, else NULL */
+	char *target;   /* what the transaction wants now; not in the file */
+	bool scoped;    /* dies with a cgroup of ours */
+	struct claim *claims;
+	size_t n_claims;
+};
+
+struct state {
+	struct shield *shields;
+	size_t n_shields, cap_shields;
+	struct object **objects; /* in the order in which they were first changed */
+	size_t n_objects, cap_objects;
+	void *index; /* the objects by identity, a tsearch(3) tree */
+};
+
+/*
+ * Read and check the state file. No file, or one of another boot, is an empty
+ * state. -1 with a message that says how to go on when it cannot be trusted.
+ * mount: where cgroup v2 is, or NULL. Release with state_clear().
+ */
+int state_load(struct sys *sys, const char *mount, struct state *state, struct err *err);
+/* Replace the file, or remove it when nothing is in the state. */
+int state_save(struct sys *sys, const struct state *state, struct err *err);
+void state_clear(struct state *state);
+#define _cleanup_state_ _cleanup_(state_clear)
+
+/* Make the directory if need be, check it, and wait for the lock. A file
+ * descriptor that holds it until closed (sys->ops->close), or -1. */
+int state_lock(struct sys *sys, struct err *err);
+/* Put a file that cannot be trusted out of the way, as state.json.damaged. */
+int state_set_aside(struct sys *sys, struct err *err);
+
+struct shield *state_shield(const struct state *state, const char *name);
+/* A new, zeroed shield; name is copied. */
+struct shield *state_add_shield(struct state *state, const char *name);
+void state_remove_shield(struct state *state, const char *name);
+
+/* The object that a step is about, or NULL. */
+struct object *state_object(const struct state *state, const struct step *step);
+/* The object of the step, new ones with the step's `from` as original. */
+struct object *state_add_object(struct state *state, const struct step *step);
+/* Forget the objects that keep() does not want. */
+void state_keep(struct state *state, bool (*keep)(const struct object *object));
+
+struct claim *object_claim(const struct object *object, const char *shield);
+void object_add_claim(struct object *object, const char *shield, const char *set);
+void object_drop_claim(struct object *object, const char *shield);
+
+/* The CPUs taken by all shields but those that are being released. */
+void state_taken(const struct state *state, struct cpuset *taken);
+
+#endif

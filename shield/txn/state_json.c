@@ -1,0 +1,337 @@
+#include "shield/txn/state_json.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define STATE_VERSION 1
+
+static const char *const phases[] = { "applying", "active", "releasing" };
+
+static json_t *list(const struct cpuset *set)
+{
+	_cleanup_free_ char *text = cpulist_format(set);
+
+	return json_string(text);
+}
+
+static json_t *process(const struct process *p)
+{
+	return json_pack("{s:I, s:I}", "pid", (json_int_t)p->pid, "start", (json_int_t)p->start);
+}
+
+static json_t *shield_to_json(const struct shield *s)
+{
+	json_t *vcpus = json_array();
+
+	for (size_t i = 0; i < s->n_vcpus; i++)
+		json_array_append_new(vcpus, json_pack("{s:I, s:I, s:I, s:I}", "index",
+						       (json_int_t)s->vcpus[i].index, "tid",
+						       (json_int_t)s->vcpus[i].thread.pid, "start",
+						       (json_int_t)s->vcpus[i].thread.start, "cpu",
+						       (json_int_t)s->vcpus[i].cpu));
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:o}", "phase",
+			 phases[s->phase], "owner", process(&s->owner), "guard",
+			 process(&s->guard), "vm", process(&s->vm), "guest", list(&s->guest),
+			 "emulator", list(&s->emulator), "taken", list(&s->taken), "cgroup",
+			 s->cgroup, "home", s->home, "partition", s->partition, "vcpus", vcpus);
+}
+
+static json_t *object_to_json(const struct object *o)
+{
+	json_t *json = json_pack("{s:s, s:s, s:s}", "kind", step_kind_name(o->kind), "original",
+				 o->original, "ours", o->ours);
+	json_t *claims = json_object();
+
+	if (o->path)
+		json_object_set_new(json, "path", json_string(o->path));
+	if (o->task.pid) {
+		json_object_set_new(json, "pid", json_integer(o->task.pid));
+		json_object_set_new(json, "start", json_integer((json_int_t)o->task.start));
+	}
+	if (o->identity)
+		json_object_set_new(json, "identity", json_string(o->identity));
+	if (o->next)
+		json_object_set_new(json, "next", json_string(o->next));
+	if (o->scoped)
+		json_object_set_new(json, "scoped", json_true());
+	for (size_t i = 0; i < o->n_claims; i++)
+		json_object_set_new(claims, o->claims[i].shield,
+				    o->claims[i].set ? json_string(o->claims[i].set) : json_null());
+	json_object_set_new(json, "claims", claims);
+	return json;
+}
+
+json_t *state_to_json(const struct state *state, const char *boot_id)
+{
+	json_t *shields = json_object(), *objects = json_array();
+
+	for (size_t i = 0; i < state->n_shields; i++)
+		json_object_set_new(shields, state->shields[i].name,
+				    shield_to_json(&state->shields[i]));
+	for (size_t i = 0; i < state->n_objects; i++)
+		json_array_append_new(objects, object_to_json(state->objects[i]));
+	return json_pack("{s:i, s:s, s:o, s:o}", "version", STATE_VERSION, "boot_id", boot_id,
+			 "shields", shields, "objects", objects);
+}
+
+const char *state_json_boot(const json_t *document)
+{
+	return json_string_value(json_object_get(document, "boot_id"));
+}
+
+static int bad(struct err *err, const char *where, const char *what)
+{
+	return err_set(err, ERR_FAILED, "%s: %s", where, what);
+}
+
+static int read_list(const char *text, struct cpuset *set, const char *where, struct err *err)
+{
+	if (cpulist_parse(text, set, err) < 0) {
+		err->kind = ERR_FAILED;
+		return err_wrap(err, "%s", where);
+	}
+	return 0;
+}
+
+static bool pid_ok(json_int_t pid)
+{
+	return pid >= 0 && pid <= (1 << 22); /* PID_MAX_LIMIT */
+}
+
+/* "/" or "/a/b" without empty, "." and ".." segments. */
+static bool cgroup_ok(const char *path)
+{
+	if (strcmp(path, "/") == 0)
+		return true;
+	if (*path != '/' || strlen(path) > 4000)
+		return false;
+	for (const char *s = path; *s; s += strcspn(s + 1, "/") + 1) {
+		size_t n = strcspn(s + 1, "/");
+
+		if (n == 0 || (n <= 2 && strspn(s + 1, ".") >= n))
+			return false;
+	}
+	return true;
+}
+
+/* The cgroups that Shield makes: "/shield-NAME" and "/shield-NAME/vcpus". */
+static bool own_cgroup(const char *path, const char *name)
+{
+	size_t n = strlen(name);
+
+	return strncmp(path, "/shield-", 8) == 0 && strncmp(path + 8, name, n) == 0 &&
+	       (path[8 + n] == '\0' || strcmp(path + 8 + n, "/vcpus") == 0);
+}
+
+static bool name_ok(const char *name)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789._-@+";
+	size_t n = strlen(name);
+
+	return n > 0 && n <= 64 && strspn(name, allowed) == n && *name != '.' && *name != '-';
+}
+
+static int read_process(json_t *json, struct process *p)
+{
+	json_int_t pid, start;
+
+	if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:I, s:I}", "pid", &pid, "start", &start) < 0 ||
+	    !pid_ok(pid) || start < 0)
+		return -1;
+	*p = (struct process){ (pid_t)pid, (unsigned long long)start };
+	return 0;
+}
+
+static int read_vcpus(json_t *array, struct shield *s)
+{
+	size_t i;
+	json_t *json;
+
+	if (!json_is_array(array) || json_array_size(array) > CPUSET_MAX_CPU)
+		return -1;
+	s->vcpus = xcalloc(json_array_size(array), sizeof(*s->vcpus));
+	json_array_foreach(array, i, json) {
+		json_int_t index, tid, start, cpu;
+
+		if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:I, s:I, s:I, s:I}", "index", &index,
+				   "tid", &tid, "start", &start, "cpu", &cpu) < 0 ||
+		    index < 0 || index > CPUSET_MAX_CPU || !pid_ok(tid) || start < 0 || cpu < 0 ||
+		    cpu > CPUSET_MAX_CPU)
+			return -1;
+		s->vcpus[s->n_vcpus++] = (struct vcpu){ (unsigned)index,
+							{ (pid_t)tid, (unsigned long long)start },
+							(unsigned)cpu };
+	}
+	return 0;
+}
+
+static int read_shield(const char *name, json_t *json, struct state *state, struct err *err)
+{
+	const char *phase, *guest, *emulator, *taken, *cgroup, *home, *partition;
+	json_t *owner, *guard, *vm, *vcpus;
+	struct shield *s;
+	size_t p = 0;
+
+	if (!name_ok(name) ||
+	    json_unpack_ex(json, NULL, JSON_STRICT,
+			   "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "phase",
+			   &phase, "owner", &owner, "guard", &guard, "vm", &vm, "guest", &guest,
+			   "emulator", &emulator, "taken", &taken, "cgroup", &cgroup, "home", &home,
+			   "partition", &partition, "vcpus", &vcpus) < 0)
+		return bad(err, "shields", "not as Shield writes them");
+	s = state_add_shield(state, name);
+	while (p < ARRAY_SIZE(phases) && strcmp(phase, phases[p]) != 0)
+		p++;
+	if (p == ARRAY_SIZE(phases) || read_process(owner, &s->owner) < 0 ||
+	    read_process(guard, &s->guard) < 0 || read_process(vm, &s->vm) < 0 ||
+	    read_vcpus(vcpus, s) < 0 || !own_cgroup(cgroup, name) || !cgroup_ok(home) ||
+	    (strcmp(partition, "isolated") && strcmp(partition, "root")))
+		return bad(err, name, "a value that Shield never writes");
+	s->phase = (enum phase)p;
+	s->cgroup = xstrdup(cgroup);
+	s->home = xstrdup(home);
+	s->partition = xstrdup(partition);
+	if (read_list(guest, &s->guest, name, err) < 0 ||
+	    read_list(emulator, &s->emulator, name, err) < 0 ||
+	    read_list(taken, &s->taken, name, err) < 0)
+		return -1;
+	return 0;
+}
+
+/* Is the path below the mount, in a cgroup that one of the shields made? */
+static bool in_own_cgroup(const struct state *state, const char *mount, const char *path)
+{
+	size_t n = mount ? strlen(mount) : 0;
+
+	if (!n || strncmp(path, mount, n) != 0)
+		return false;
+	for (size_t i = 0; i < state->n_shields; i++)
+		if (own_cgroup(path + n, state->shields[i].name))
+			return true;
+	return false;
+}
+
+static bool value_ok(const struct object *o, const struct kfile *row, const char *value)
+{
+	_cleanup_cpuset_ struct cpuset set = { 0 };
+
+	switch (o->kind) {
+	case STEP_WRITE:
+		return kfile_value_ok(row, value);
+	case STEP_DIR:
+		return strcmp(value, "absent") == 0 || strcmp(value, "present") == 0;
+	case STEP_AFFINITY:
+		return cpulist_parse(value, &set, NULL) == 0 && !cpuset_empty(&set);
+	default:
+		return cgroup_ok(value);
+	}
+}
+
+/* Could Shield have this object, with these values? */
+static int check_object(const struct state *state, const struct object *o, const char *mount,
+			struct err *err)
+{
+	const struct kfile *row = NULL;
+	const char *where = o->path ? o->path : "a task";
+
+	if (o->kind == STEP_WRITE) {
+		_cleanup_free_ char *dir = xstrdup(o->path);
+		char *slash = strrchr(dir, '/');
+		size_t n = mount ? strlen(mount) : 0;
+
+		row = kfile_find(o->path, mount);
+		if (!row || !slash)
+			return bad(err, where, "a path that Shield never writes");
+		*slash = '\0';
+		/* Of foreign cgroups only the root's controllers are ours. */
+		if (n && strncmp(o->path, mount, n) == 0 && strcmp(dir, mount) != 0 &&
+		    !in_own_cgroup(state, mount, dir))
+			return bad(err, where, "a cgroup that Shield did not make");
+	}
+	if (o->kind == STEP_DIR && !in_own_cgroup(state, mount, o->path))
+		return bad(err, where, "a cgroup that Shield did not make");
+	if (!value_ok(o, row, o->original) || !value_ok(o, row, o->ours) ||
+	    (o->next && !value_ok(o, row, o->next)))
+		return bad(err, where, "a value that does not fit");
+	for (size_t i = 0; i < o->n_claims; i++) {
+		if (!state_shield(state, o->claims[i].shield))
+			return bad(err, where, "claimed by a shield that is not in the file");
+		if (o->claims[i].set && !value_ok(o, row, o->claims[i].set))
+			return bad(err, where, "a value that does not fit");
+	}
+	return 0;
+}
+
+static int read_object(json_t *json, const char *mount, struct state *state, struct err *err)
+{
+	const char *kind, *original, *ours, *path = NULL, *identity = NULL, *next = NULL, *shield;
+	json_int_t pid = 0, start = 0;
+	json_t *claims, *claim;
+	struct step step = { 0 };
+	struct object *o;
+	int scoped = 0, k;
+	bool task;
+
+	if (json_unpack_ex(json, NULL, JSON_STRICT,
+			   "{s:s, s:s, s:s, s?s, s?I, s?I, s?s, s?s, s?b, s:o}", "kind", &kind,
+			   "original", &original, "ours", &ours, "path", &path, "pid", &pid, "start",
+			   &start, "identity", &identity, "next", &next, "scoped", &scoped, "claims",
+			   &claims) < 0 ||
+	    !json_is_object(claims))
+		return bad(err, "objects", "not as Shield writes them");
+	k = step_kind_parse(kind);
+	task = k == STEP_AFFINITY || k == STEP_PROCESS || k == STEP_THREAD;
+	if (k < 0 || task != (pid > 0) || task == (path != NULL) || !pid_ok(pid) || start < 0)
+		return bad(err, "objects", "not as Shield writes them");
+	step = (struct step){
+		.kind = (enum step_kind)k,
+		.path = (char *)path,
+		.pid = (pid_t)pid,
+		.start = (unsigned long long)start,
+		.identity = (char *)identity,
+		.from = (char *)original,
+		.scoped = scoped,
+	};
+	if (state_object(state, &step))
+		return bad(err, path ? path : "a task", "listed twice");
+	o = state_add_object(state, &step);
+	free(o->ours);
+	o->ours = xstrdup(ours);
+	o->next = next ? xstrdup(next) : NULL;
+	json_object_foreach(claims, shield, claim) {
+		if (!json_is_null(claim) && !json_is_string(claim))
+			return bad(err, path ? path : "a task", "a claim of the wrong type");
+		object_add_claim(o, shield, json_string_value(claim));
+	}
+	return check_object(state, o, mount, err);
+}
+
+int state_from_json(const json_t *document, const char *mount, struct state *state,
+		    struct err *err)
+{
+	json_t *shields, *objects, *json;
+	const char *boot_id, *name;
+	json_int_t version;
+	size_t i;
+
+	if (json_unpack((json_t *)document, "{s:I}", "version", &version) < 0)
+		return bad(err, "version", "is missing");
+	if (version != STATE_VERSION)
+		return err_set(err, ERR_FAILED,
+			       "version %lld, but this program knows only version %d: use the "
+			       "program that wrote it",
+			       (long long)version, STATE_VERSION);
+	if (json_unpack_ex((json_t *)document, NULL, JSON_STRICT, "{s:I, s:s, s:o, s:o}", "version",
+			   &version, "boot_id", &boot_id, "shields", &shields, "objects",
+			   &objects) < 0 ||
+	    !json_is_object(shields) || !json_is_array(objects))
+		return bad(err, "the document", "not as Shield writes it");
+	json_object_foreach(shields, name, json)
+		if (read_shield(name, json, state, err) < 0)
+			return -1;
+	json_array_foreach(objects, i, json)
+		if (read_object(json, mount, state, err) < 0)
+			return -1;
+	return 0;
+}

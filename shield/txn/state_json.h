@@ -1,0 +1,21 @@
+/*
+ * state_json: the state as a JSON document, and back, checked.
+ */
+#ifndef SHIELD_TXN_STATE_JSON_H
+#define SHIELD_TXN_STATE_JSON_H
+
+#include "shield/txn/state.h"
+
+/* The document; the caller owns it. */
+json_t *state_to_json(const struct state *state, const char *boot_id);
+
+/* The boot that the document is of, or NULL. Borrowed. */
+const char *state_json_boot(const json_t *document);
+
+/* Fill an empty state. -1 with ERR_FAILED and what is wrong: a type, a range,
+ * an unknown key, a path that Shield never writes, a value that the kernel
+ * file does not take. */
+int state_from_json(const json_t *document, const char *mount, struct state *state,
+		    struct err *err);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * txn: the one place that changes the kernel.
+ *
+ * What the kernel should hold is a pure function of the originals and the
+ * active shields: f(object) is
+ *
+ *	the value that a shield set,	if one did (never two: guest CPUs and
+ *					cgroups of shields do not overlap);
+ *	the original without the CPUs taken by the shields that want the object
+ *	to stay off them (all housekeeping CPUs if nothing is left),	if any;
+ *	the original,			else.
+ *
+ * A shield in phase releasing counts as absent. So `on`, `off`, the rollback of
+ * a failed `on` and the recovery after a crash are one operation, settle: aim
+ * every object at f, save, apply, forget what is restored, save.
+ *
+ *	          on                  all applied
+ *	(absent) ----> [applying] --------------------> [active]
+ *	    ^              | failed, or found by recover   | off, VM gone
+ *	    |              v                               v
+ *	    +-------- [releasing] <------------------------+
+ *	 all restored
+ *
+ * Invariants:
+ *  1. No kernel object changes before its original is in a state file that has
+ *     been renamed into place.
+ *  2. Originals are read under the lock, in this transaction; an object already
+ *     in the file keeps its first original.
+ *  3. A write is compare-and-swap: what the kernel holds must be what we wrote
+ *     last (ours) or were writing (next). Anything else was set by someone
+ *     else: it is left and reported; `force` takes it back. The kernel itself
+ *     rewrites affinities at cpuset changes (up to 6.1 all, up to 6.19 those of
+ *     kernel threads), so for these the comparison is made before the first
+ *     write, and they are set again after the last one.
+ *  4. A task is touched only if number and start time match, an interrupt only
+ *     if its actions do.
+ *  5. Every write is verified by reading back.
+ *  6. An object leaves the file only after its restoration was verified, or
+ *     when it is gone. No shields and no objects: no file.
+ *  7. A file of another boot is void.
+ *  8. The file is written once before the first change and once after the last.
+ *     In between it holds both values of each object, so that whoever finds it
+ *     can go either way; settle is idempotent, and may be killed and repeated.
+ */
+#ifndef SHIELD_TXN_TXN_H
+#define SHIELD_TXN_TXN_H
+
+#include "shield/txn/state.h"
+
+struct txn {
+	struct sys *sys;
+	char *mount; /* of cgroup v2, or NULL */
+	int lock;
+	bool force;  /* take back what others changed */
+	struct state state;
+	struct cpuset online, all;  /* all: present CPUs */
+	struct strv report;    /* left alone, gone, healed: one line each */
+	struct strv immovable; /* refused by the kernel for good */
+	struct strv unmoved;   /* should have moved, and did not */
+	struct strv leftover;  /* could not be restored; still in the file */
+	void (*trace)(const char *line); /* each write as it is done; or NULL */
+};
+
+/*
+ * Take the lock, read the state, and finish or undo what an interrupted
+ * transaction left. On -1 nothing is held. txn_end() releases the lock; it may
+ * be called on a zeroed struct.
+ */
+int txn_begin(struct txn *txn, struct sys *sys, bool force, struct err *err);
+void txn_end(struct txn *txn);
+#define _cleanup_txn_ _cleanup_(txn_end)
+
+/*
+ * Carry out a plan for a shield that the caller has put into txn->state with
+ * state_add_shield() in phase applying. On -1 everything is back as it was
+ * (ERR_FAILED) or what is left is in txn->leftover (ERR_INCOMPLETE).
+ */
+int txn_on(struct txn *txn, const char *name, const struct plan *plan, struct err *err);
+
+/* More steps for an active shield (attach, adopt). On -1 these are undone and
+ * the shield is as it was before. */
+int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struct err *err);
+
+/* End a shield. keep: affinities that the kernel is going to destroy and that
+ * must survive (no claim is made on them); or NULL. -1 with ERR_INCOMPLETE. */
+int txn_off(struct txn *txn, const char *name, const struct plan *keep, struct err *err);
+
+/* Save what was changed in txn->state beside the objects (pids, vCPUs). */
+int txn_save(struct txn *txn, struct err *err);
+
+/* f(object), allocated. */
+char *txn_goal(const struct txn *txn, const struct object *object);
+
+#endif
