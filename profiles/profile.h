@@ -22,11 +22,13 @@
 
 struct profile {
 	char *name;
-	char *path;               /* where it was read */
-	char *text;               /* the document, for the state file */
-	struct cpuset guest;      /* never empty */
-	struct cpuset emulator;   /* empty: the housekeeping CPUs */
-	char *user;               /* run the command as this user, or NULL */
+	char *path;		/* where it was read */
+	char *text;		/* the document, for the state file */
+	struct cpuset guest;	/* never empty */
+	struct cpuset emulator; /* empty: the housekeeping CPUs */
+	char *user;		/* run the command as this user, or NULL */
+	struct strv command;	/* what `run` starts if it is given nothing else */
+	bool smt_split;		/* CPUs are taken as they are named, not as cores */
 };
 
 /*

@@ -48,7 +48,8 @@ static int parse_product(struct select *s, struct selection *ret)
 	if (parse_factor(s, ret) < 0)
 		return -1;
 	while (skip_space(s), *s->at == '&') {
-		_cleanup_(selection_clear) struct selection right = { 0 };
+		_cleanup_(selection_clear)
+		struct selection right = { 0 };
 
 		s->at++;
 		if (parse_factor(s, &right) < 0)
@@ -65,7 +66,8 @@ static int parse_sum(struct select *s, struct selection *ret)
 	if (parse_product(s, ret) < 0)
 		return -1;
 	while (*s->at == '+' || *s->at == '-') {
-		_cleanup_(selection_clear) struct selection right = { 0 };
+		_cleanup_(selection_clear)
+		struct selection right = { 0 };
 		char sign = *s->at++;
 
 		if (parse_product(s, &right) < 0)
@@ -93,8 +95,9 @@ static void keep_first(const struct expr_env *env, struct selection *sel, struct
 	if (notes) {
 		_cleanup_free_ char *list = cpulist_format(&first->siblings);
 
-		strv_addf(notes, "CPU %s stays with the host: core 0 is the guest's only when it "
-				 "is named by number",
+		strv_addf(notes,
+			  "CPU %s stays with the host: core 0 is the guest's only when it "
+			  "is named by number",
 			  list);
 	}
 }
@@ -109,8 +112,9 @@ static void note_siblings(const struct select *s, const struct selection *sel, s
 	if (notes && !cpuset_empty(&added)) {
 		_cleanup_free_ char *list = cpulist_format(&added);
 
-		strv_addf(notes, "CPU %s added, the SMT siblings of those that are named; "
-				 "\"smt\": \"split\" leaves them out",
+		strv_addf(notes,
+			  "CPU %s added, the SMT siblings of those that are named; "
+			  "\"smt\": \"split\" leaves them out",
 			  list);
 	}
 }
@@ -158,7 +162,8 @@ static int evaluate(struct select *s, struct selection *sel, struct strv *notes)
 int expr_eval(struct expr_env *env, const char *text, struct cpuset *set, struct strv *notes,
 	      struct err *err)
 {
-	_cleanup_(selection_clear) struct selection sel = { 0 };
+	_cleanup_(selection_clear)
+	struct selection sel = { 0 };
 	struct select s = { .env = env, .text = text, .at = text, .err = err };
 	int rc = evaluate(&s, &sel, notes);
 

@@ -22,7 +22,7 @@
 #include "shield/topology/topology.h"
 
 struct expr_env {
-	struct sys *sys;                   /* for near:, the PCI device's files */
+	struct sys *sys; /* for near:, the PCI device's files */
 	const struct topology *topo;
 	const struct cpuset *housekeeping; /* what that word means; NULL: not allowed here */
 	bool split;

@@ -50,8 +50,8 @@ static void from_capacity(struct sys *sys, struct topology *topo)
 	size_t n = 0;
 
 	for (size_t i = 0; i < topo->n; i++) {
-		_cleanup_free_ char *path = xasprintf("/sys/devices/system/cpu/cpu%u/cpu_capacity",
-						      topo->cpus[i].cpu);
+		_cleanup_free_ char *path =
+			xasprintf("/sys/devices/system/cpu/cpu%u/cpu_capacity", topo->cpus[i].cpu);
 		_cleanup_free_ char *text = NULL;
 
 		if (sys_read_line(sys, path, &text) < 0 || !isdigit((unsigned char)*text))

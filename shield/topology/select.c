@@ -150,8 +150,9 @@ static int parse_largest(struct select *s, struct selection *ret)
 		if (cpu->l3 == best->l3)
 			cpuset_add(&ret->cpus, cpu->cpu);
 		else if (cpu->l3 >= 0 && cpu->l3_bytes == best->l3_bytes)
-			return select_error(s, "no L3 cache is the largest: %d and %d are alike; "
-					       "choose one by number",
+			return select_error(s,
+					    "no L3 cache is the largest: %d and %d are alike; "
+					    "choose one by number",
 					    best->l3, cpu->l3);
 	}
 	s->at += strlen("largest");
@@ -217,9 +218,10 @@ static int parse_near(struct select *s, struct selection *ret)
 
 	if (sscanf(address, "%4x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &end) != 4 ||
 	    (size_t)end != n || n != 12)
-		return select_error(s, "expected a PCI address like 0000:01:00.0; lspci -D lists them");
-	path = xasprintf("/sys/bus/pci/devices/%04x:%02x:%02x.%x/local_cpulist", domain, bus, device,
-			 function);
+		return select_error(
+			s, "expected a PCI address like 0000:01:00.0; lspci -D lists them");
+	path = xasprintf("/sys/bus/pci/devices/%04x:%02x:%02x.%x/local_cpulist", domain, bus,
+			 device, function);
 	if (sys_read_line(s->env->sys, path, &text) < 0)
 		return select_error(s, "there is no PCI device %s; lspci -D lists them", address);
 	if (cpulist_parse(text, &ret->cpus, NULL) < 0)
@@ -232,7 +234,8 @@ static int parse_near(struct select *s, struct selection *ret)
 /* cores:N@SELECTOR, the last N whole cores: the host keeps the first. */
 static int parse_cores(struct select *s, struct selection *ret)
 {
-	_cleanup_(selection_clear) struct selection from = { 0 };
+	_cleanup_(selection_clear)
+	struct selection from = { 0 };
 	const char *number = s->at;
 	size_t digits = strspn(s->at, "0123456789");
 	unsigned long wanted = strtoul(s->at, NULL, 10);
@@ -345,9 +348,10 @@ static int unknown_word(struct select *s, size_t n)
 	meant = similar_find(name, names, ARRAY_SIZE(words));
 	if (meant)
 		return select_error(s, "unknown word \"%.40s\"; did you mean \"%s\"?", name, meant);
-	return select_error(s, "unknown word \"%.40s\"; write CPU numbers, core:, l3:, node:, "
-			       "package:, cores:, near:, p-cores, e-cores, lp-e-cores, all or "
-			       "housekeeping",
+	return select_error(s,
+			    "unknown word \"%.40s\"; write CPU numbers, core:, l3:, node:, "
+			    "package:, cores:, near:, p-cores, e-cores, lp-e-cores, all or "
+			    "housekeeping",
 			    name);
 }
 
@@ -361,8 +365,9 @@ static int parse_word(struct select *s, struct selection *ret)
 		return unknown_word(s, n);
 	s->at += n;
 	if (word->argument != (*s->at == ':'))
-		return select_error(s, word->argument ? "\":\" and a number are missing after \"%s\""
-						      : "\"%s\" takes no number",
+		return select_error(s,
+				    word->argument ? "\":\" and a number are missing after \"%s\""
+						   : "\"%s\" takes no number",
 				    word->name);
 	if (word->argument)
 		s->at++;

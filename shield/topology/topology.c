@@ -52,8 +52,8 @@ static int discover(const char *root, hwloc_topology_t *ret, struct err *err)
 	if (hwloc_topology_init(&hwloc) < 0)
 		mem_exhausted();
 	if (hwloc_topology_set_flags(hwloc, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED) < 0 ||
-	    hwloc_topology_set_components(hwloc, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST,
-					  "x86") < 0 ||
+	    hwloc_topology_set_components(hwloc, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86") <
+		    0 ||
 	    hwloc_topology_load(hwloc) < 0) {
 		hwloc_topology_destroy(hwloc);
 		return err_set(err, ERR_UNSUPPORTED,
@@ -128,7 +128,8 @@ static void read_present(const char *root, hwloc_topology_t hwloc, struct topolo
 
 int topology_load(const char *root, struct topology *topo, struct err *err)
 {
-	_cleanup_(destroy) hwloc_topology_t hwloc = NULL;
+	_cleanup_(destroy)
+	hwloc_topology_t hwloc = NULL;
 	_cleanup_topology_ struct topology t = { 0 };
 	hwloc_obj_t pu = NULL;
 
@@ -140,8 +141,8 @@ int topology_load(const char *root, struct topology *topo, struct err *err)
 		cpuset_add(&t.online, pu->os_index);
 	}
 	if (t.n == 0)
-		return err_set(err, ERR_UNSUPPORTED, "no CPU is listed below %s/sys/devices/system/cpu",
-			       root);
+		return err_set(err, ERR_UNSUPPORTED,
+			       "no CPU is listed below %s/sys/devices/system/cpu", root);
 	qsort(t.cpus, t.n, sizeof(*t.cpus), ascending);
 	read_present(root, hwloc, &t);
 	kinds_load(root, hwloc, &t);

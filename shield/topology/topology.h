@@ -17,12 +17,12 @@
  * ones. -1: the machine does not say. */
 struct topo_cpu {
 	unsigned cpu;
-	int core;     /* logical number of the core, counted over the machine */
+	int core; /* logical number of the core, counted over the machine */
 	int package;
-	int node;     /* NUMA node */
-	int l3;       /* logical number of its L3 cache */
-	char kind[8]; /* "" where all are alike, else "P", "E", "LP-E" or "K<n>" */
-	uint64_t l3_bytes;      /* the size of its L3 cache; 0: unknown or none */
+	int node;		/* NUMA node */
+	int l3;			/* logical number of its L3 cache */
+	char kind[8];		/* "" where all are alike, else "P", "E", "LP-E" or "K<n>" */
+	uint64_t l3_bytes;	/* the size of its L3 cache; 0: unknown or none */
 	struct cpuset siblings; /* the whole core, this CPU included */
 };
 

@@ -1,0 +1,220 @@
+#include "profiles/fields.h"
+
+#include "profiles/profile.h"
+#include "shield/base/similar.h"
+#include "shield/base/text.h"
+
+#include <string.h>
+
+struct field {
+	const char *key;
+	int (*check)(const struct document *doc, const struct place *place, json_t *value,
+		     const struct field *field, struct err *err);
+	const char *expected;	     /* in words, for messages */
+	const char *choices;	     /* of an enumeration: "a|b" */
+	const struct field *members; /* of an object; of an array's only sort of element */
+	json_int_t min, max;
+};
+
+#define MEMBERS_MAX 32
+
+static const char *type_name(const json_t *value)
+{
+	switch (json_typeof(value)) {
+	case JSON_OBJECT:
+		return "an object";
+	case JSON_ARRAY:
+		return "an array";
+	case JSON_STRING:
+		return "a string";
+	case JSON_INTEGER:
+	case JSON_REAL:
+		return "a number";
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return "true or false";
+	default:
+		return "null";
+	}
+}
+
+static int wrong_type(const struct document *doc, const struct place *place, json_t *value,
+		      const struct field *field, struct err *err)
+{
+	return document_error(doc, place, err, "expected %s, not %s", field->expected,
+			      type_name(value));
+}
+
+static int check_string(const struct document *doc, const struct place *place, json_t *value,
+			const struct field *field, struct err *err)
+{
+	if (!json_is_string(value))
+		return wrong_type(doc, place, value, field, err);
+	if (json_string_length(value) < (size_t)field->min)
+		return document_error(doc, place, err, "expected %s, not an empty string",
+				      field->expected);
+	return 0;
+}
+
+static int check_name(const struct document *doc, const struct place *place, json_t *value,
+		      const struct field *field, struct err *err)
+{
+	struct err why = { 0 };
+
+	if (!json_is_string(value))
+		return wrong_type(doc, place, value, field, err);
+	if (profile_check_name(json_string_value(value), &why) < 0)
+		return document_error(doc, place, err, "%s", why.text);
+	return 0;
+}
+
+static int check_integer(const struct document *doc, const struct place *place, json_t *value,
+			 const struct field *field, struct err *err)
+{
+	if (!json_is_integer(value))
+		return wrong_type(doc, place, value, field, err);
+	if (json_integer_value(value) < field->min || json_integer_value(value) > field->max)
+		return document_error(doc, place, err, "expected %s, not %lld", field->expected,
+				      (long long)json_integer_value(value));
+	return 0;
+}
+
+static int check_choice(const struct document *doc, const struct place *place, json_t *value,
+			const struct field *field, struct err *err)
+{
+	const char *names[8], *meant, *string = json_string_value(value);
+	_cleanup_free_ char *copy = xstrdup(field->choices), *shown = NULL;
+	char *rest = copy, *choice;
+	size_t n = 0;
+
+	if (!string)
+		return wrong_type(doc, place, value, field, err);
+	while ((choice = strsep(&rest, "|")) && n < ARRAY_SIZE(names)) {
+		if (strcmp(choice, string) == 0)
+			return 0;
+		names[n++] = choice;
+	}
+	shown = text_escape(string);
+	meant = similar_find(string, names, n);
+	return document_error(doc, place, err, "expected %s, not \"%.60s\"%s%s%s", field->expected,
+			      shown, meant ? "; did you mean \"" : "", meant ? meant : "",
+			      meant ? "\"?" : "");
+}
+
+/* The elements are all described by field->members. */
+static int check_array(const struct document *doc, const struct place *place, json_t *value,
+		       const struct field *field, struct err *err)
+{
+	json_t *element;
+	size_t i;
+
+	if (!json_is_array(value))
+		return wrong_type(doc, place, value, field, err);
+	if (json_array_size(value) < (size_t)field->min)
+		return document_error(doc, place, err, "expected %s, not an empty array",
+				      field->expected);
+	json_array_foreach (value, i, element) {
+		struct place inner = { .in = place, .index = i };
+
+		if (field->members->check(doc, &inner, element, field->members, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int unknown_key(const struct document *doc, const struct place *place,
+		       const struct field *members, struct err *err)
+{
+	const char *names[MEMBERS_MAX], *meant;
+	_cleanup_free_ char *all = NULL;
+	size_t n = 0;
+
+	for (; members[n].key && n < MEMBERS_MAX; n++) {
+		char *longer = xasprintf("%s%s%s", n ? all : "", n ? ", " : "", members[n].key);
+
+		free(all);
+		all = longer;
+		names[n] = members[n].key;
+	}
+	meant = similar_find(place->key, names, n);
+	if (meant)
+		return document_key_error(doc, place, err, "unknown key; did you mean \"%s\"?",
+					  meant);
+	return document_key_error(doc, place, err, "unknown key; known are %s, and \"_comment\"",
+				  all);
+}
+
+static int check_object(const struct document *doc, const struct place *place, json_t *value,
+			const struct field *field, struct err *err)
+{
+	const char *key;
+	json_t *member;
+
+	if (!json_is_object(value))
+		return wrong_type(doc, place, value, field, err);
+	json_object_foreach (value, key, member) {
+		struct place inner = { .in = place, .key = key };
+		const struct field *m = field->members;
+
+		if (strncmp(key, "_comment", strlen("_comment")) == 0)
+			continue;
+		while (m->key && strcmp(m->key, key) != 0)
+			m++;
+		if (!m->key)
+			return unknown_key(doc, &inner, field->members, err);
+		if (m->check(doc, &inner, member, m, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static const struct field word = {
+	.check = check_string,
+	.expected = "a string",
+};
+
+static const struct field profile[] = {
+	{ .key = "version",
+	  .check = check_integer,
+	  .expected = "the number 1",
+	  .min = 1,
+	  .max = 1 },
+	{ .key = "name", .check = check_name, .expected = "the profile's name as a string" },
+	{ .key = "description", .check = check_string, .expected = "a text" },
+	{ .key = "guest",
+	  .check = check_string,
+	  .expected = "the guest's CPUs as a string like \"2-5\" or \"cores:6\"" },
+	{ .key = "emulator",
+	  .check = check_string,
+	  .expected = "\"housekeeping\" or CPUs as a string like \"0-1\"" },
+	{ .key = "smt",
+	  .check = check_choice,
+	  .expected = "\"whole\" or \"split\"",
+	  .choices = "whole|split" },
+	{ .key = "user", .check = check_string, .expected = "the name of a user", .min = 1 },
+	{ .key = "command",
+	  .check = check_array,
+	  .members = &word,
+	  .min = 1,
+	  .expected = "the command's words as an array of strings" },
+	{ 0 },
+};
+
+int fields_check(const struct document *doc, struct err *err)
+{
+	static const struct field root = { .check = check_object,
+					   .members = profile,
+					   .expected = "an object" };
+	static const char *const required[] = { "version", "name" };
+
+	if (check_object(doc, NULL, doc->root, &root, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(required); i++) {
+		struct place place = { .key = required[i] };
+
+		if (!json_object_get(doc->root, required[i]))
+			return document_error(doc, &place, err,
+					      "is missing; every profile has one");
+	}
+	return 0;
+}
