@@ -19,6 +19,22 @@ static bool ends_in_json(const char *name)
 	return n > 5 && strcmp(name + n - 5, ".json") == 0;
 }
 
+char *find_directories(void)
+{
+	char *all = xstrdup(directories[0]);
+
+	for (size_t d = 1; d < ARRAY_SIZE(directories); d++) {
+		char *longer = NULL;
+
+		if (strstr(all, directories[d]))
+			continue; /* installed below /usr */
+		longer = xasprintf("%s, %s", all, directories[d]);
+		free(all);
+		all = longer;
+	}
+	return all;
+}
+
 /* The names in every directory, without .json. */
 void find_all(struct sys *sys, struct strv *names)
 {
@@ -43,6 +59,7 @@ void find_all(struct sys *sys, struct strv *names)
 static int unknown(struct sys *sys, const char *name, struct err *err)
 {
 	_cleanup_strv_ struct strv names = { 0 };
+	_cleanup_free_ char *where = NULL;
 	const char *meant;
 
 	find_all(sys, &names);
@@ -52,10 +69,11 @@ static int unknown(struct sys *sys, const char *name, struct err *err)
 			       "there is no profile \"%s\"; did you mean \"%s\"? 'shield profile "
 			       "list' shows all",
 			       name, meant);
+	where = find_directories();
 	return err_set(err, ERR_USAGE,
-		       "there is no profile \"%s\" in %s, %s or %s; write one there, or give a "
-		       "path; 'shield profile list' shows all",
-		       name, directories[0], directories[1], directories[2]);
+		       "there is no profile \"%s\" in %s; write one there, or give a path; "
+		       "'shield profile list' shows all",
+		       name, where);
 }
 
 /* The path of NAME.json, in the directory of a path or in the usual ones. */

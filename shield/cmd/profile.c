@@ -1,0 +1,253 @@
+/* shield profile: list, show and check what is in the profile directories. */
+#include "profiles/find.h"
+#include "profiles/profile.h"
+#include "shield/base/text.h"
+#include "shield/cmd/cmd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct args {
+	struct strv words;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct args *args = state->input;
+
+	if (key != ARGP_KEY_ARG)
+		return ARGP_ERR_UNKNOWN;
+	strv_add(&args->words, arg);
+	return 0;
+}
+
+/* One profile, and what loading it said. */
+struct loaded {
+	struct profile profile;
+	struct strv warnings;
+	struct err err;
+	bool good;
+};
+
+static void loaded_clear(struct loaded *loaded)
+{
+	profile_clear(&loaded->profile);
+	strv_clear(&loaded->warnings);
+}
+
+static void load(struct app *app, const struct topology *topo, const char *which,
+		 struct loaded *loaded)
+{
+	loaded->good = profile_load(&app->sys, topo, which, &loaded->profile, &loaded->warnings,
+				    &loaded->err) == 0;
+}
+
+static json_t *json_strings(const struct strv *v)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < v->n; i++)
+		json_array_append_new(array, cmd_json_bytes(v->items[i]));
+	return array;
+}
+
+static void set_list(json_t *object, const char *key, const struct cpuset *cpus)
+{
+	_cleanup_free_ char *list = cpulist_format(cpus);
+
+	json_object_set_new(object, key, json_string(list));
+}
+
+static void get_emulator(const struct topology *topo, const struct profile *profile,
+			 struct cpuset *emulator, struct cpuset *housekeeping)
+{
+	cpuset_copy(housekeeping, &topo->online);
+	cpuset_andnot(housekeeping, &profile->guest);
+	cpuset_copy(emulator, cpuset_empty(&profile->emulator) ? housekeeping : &profile->emulator);
+}
+
+/* What a profile comes to on this machine. */
+static json_t *describe(const struct topology *topo, const char *which, const struct loaded *loaded)
+{
+	_cleanup_cpuset_ struct cpuset emulator = { 0 }, housekeeping = { 0 };
+	const struct profile *p = &loaded->profile;
+	json_t *object = json_object();
+
+	json_object_set_new(object, "name", cmd_json_bytes(loaded->good ? p->name : which));
+	json_object_set_new(object, "valid", json_boolean(loaded->good));
+	if (loaded->good) {
+		get_emulator(topo, p, &emulator, &housekeeping);
+		json_object_set_new(object, "path", cmd_json_bytes(p->path));
+		set_list(object, "guest", &p->guest);
+		set_list(object, "emulator", &emulator);
+		set_list(object, "housekeeping", &housekeeping);
+		json_object_set_new(object, "smt", json_string(p->smt_split ? "split" : "whole"));
+		json_object_set_new(object, "user", p->user ? json_string(p->user) : json_null());
+		json_object_set_new(object, "command", json_strings(&p->command));
+	} else {
+		json_object_set_new(object, "error", cmd_json_bytes(loaded->err.text));
+	}
+	json_object_set_new(object, "warnings", json_strings(&loaded->warnings));
+	return object;
+}
+
+static void note_none(struct app *app)
+{
+	_cleanup_free_ char *where = find_directories();
+
+	cmd_note(app, "there are no profiles in %s", where);
+}
+
+static int do_list(struct app *app, const struct topology *topo)
+{
+	_cleanup_strv_ struct strv names = { 0 };
+	json_t *all = json_array();
+
+	find_all(&app->sys, &names);
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_(loaded_clear)
+		struct loaded loaded = { 0 };
+		_cleanup_free_ char *guest = NULL;
+
+		load(app, topo, names.items[i], &loaded);
+		json_array_append_new(all, describe(topo, names.items[i], &loaded));
+		guest = cpulist_format(&loaded.profile.guest);
+		if (!app->json && loaded.good)
+			printf("%-24s  guest %-20s  %s\n", names.items[i], guest,
+			       loaded.profile.path);
+		else if (!app->json)
+			printf("%-24s  not usable: %.*s\n", names.items[i],
+			       (int)strcspn(loaded.err.text, "\n"), loaded.err.text);
+	}
+	if (app->json)
+		return cmd_print_json(json_pack("{s:i, s:o}", "version", 1, "profiles", all));
+	json_decref(all);
+	if (names.n == 0)
+		note_none(app);
+	return cmd_finish(0);
+}
+
+static void print_set(const char *label, const struct cpuset *cpus)
+{
+	_cleanup_free_ char *list = cpulist_format(cpus);
+
+	printf("%-14s %s\n", label, list);
+}
+
+static int do_show(struct app *app, const struct topology *topo, const char *which)
+{
+	_cleanup_cpuset_ struct cpuset emulator = { 0 }, housekeeping = { 0 };
+	_cleanup_(loaded_clear)
+	struct loaded loaded = { 0 };
+	const struct profile *p = &loaded.profile;
+
+	load(app, topo, which, &loaded);
+	if (!loaded.good)
+		return cmd_fail(&loaded.err);
+	if (app->json) {
+		json_t *object = describe(topo, which, &loaded);
+
+		json_object_set_new(object, "version", json_integer(1));
+		return cmd_print_json(object);
+	}
+	cmd_warn(app, &loaded.warnings);
+	get_emulator(topo, p, &emulator, &housekeeping);
+	printf("%-14s %s\n%-14s %s\n", "name", p->name, "file", p->path);
+	print_set("guest", &p->guest);
+	print_set("emulator", &emulator);
+	print_set("housekeeping", &housekeeping);
+	if (p->user)
+		printf("%-14s %s\n", "user", p->user);
+	for (size_t i = 0; i < p->command.n; i++)
+		printf("%-14s %s\n", i ? "" : "command", p->command.items[i]);
+	printf("\n%s%s", p->text, *p->text && p->text[strlen(p->text) - 1] == '\n' ? "" : "\n");
+	return cmd_finish(0);
+}
+
+static int do_check(struct app *app, const struct topology *topo, struct strv *which)
+{
+	_cleanup_strv_ struct strv all = { 0 };
+	json_t *results = json_array();
+	int status = 0;
+
+	if (which->n == 1) {
+		find_all(&app->sys, &all);
+		if (all.n == 0)
+			note_none(app);
+	}
+	for (size_t i = 1; i < which->n; i++)
+		strv_add(&all, which->items[i]);
+	for (size_t i = 0; i < all.n; i++) {
+		_cleanup_(loaded_clear)
+		struct loaded loaded = { 0 };
+
+		load(app, topo, all.items[i], &loaded);
+		json_array_append_new(results, describe(topo, all.items[i], &loaded));
+		if (!loaded.good)
+			status = ERR_USAGE;
+		if (app->json)
+			continue;
+		cmd_warn(app, &loaded.warnings);
+		if (loaded.good) {
+			_cleanup_free_ char *guest = cpulist_format(&loaded.profile.guest);
+
+			printf("%s: good, guest %s\n", loaded.profile.path, guest);
+		} else {
+			cmd_fail(&loaded.err);
+		}
+	}
+	if (app->json) {
+		int rc = cmd_print_json(json_pack("{s:i, s:o}", "version", 1, "profiles", results));
+
+		return status ? status : rc;
+	}
+	json_decref(results);
+	return cmd_finish(status);
+}
+
+static int usage(const char *what)
+{
+	fprintf(stderr, "shield: profile: %s\nTry 'shield profile --help'.\n", what);
+	return ERR_USAGE;
+}
+
+static int dispatch(struct app *app, struct args *args)
+{
+	_cleanup_topology_ struct topology topo = { 0 };
+	struct strv *words = &args->words;
+	const char *action = words->n ? words->items[0] : "";
+	struct err err = { 0 };
+	bool list = strcmp(action, "list") == 0, show = strcmp(action, "show") == 0;
+
+	if (!list && !show && strcmp(action, "check") != 0)
+		return usage(*action ? "expected list, show or check"
+				     : "list, show or check is missing");
+	if (list && words->n > 1)
+		return usage("list takes no name");
+	if (show && words->n != 2)
+		return usage("show takes one name or path");
+	if (topology_load(app->sysroot, &topo, &err) < 0)
+		return cmd_fail(&err);
+	if (list)
+		return do_list(app, &topo);
+	if (show)
+		return do_show(app, &topo, words->items[1]);
+	return do_check(app, &topo, words);
+}
+
+int cmd_profile(struct app *app, int argc, char **argv)
+{
+	static const struct argp argp = {
+		.parser = parse,
+		.args_doc = "list\nshow PROFILE\ncheck [PROFILE...]",
+		.doc = "Profiles: what a shield should be on this machine.\vPROFILE is a name, "
+		       "looked up in the profile directories, or the path of a file.",
+	};
+	struct args args = { 0 };
+	int status;
+
+	cmd_parse(app, &argp, argc, argv, 0, &args);
+	status = dispatch(app, &args);
+	strv_clear(&args.words);
+	return status;
+}
