@@ -1,0 +1,381 @@
+#include "shield/run/child.h"
+
+#include "shield/run/deadline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
+
+/* What the new process says when it could not become the command. */
+struct exec_failure {
+	enum { FAILED_USER, FAILED_EXEC } stage;
+	int number;
+};
+
+static bool asks_to_end(int number)
+{
+	return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+}
+
+void child_std_fds(void)
+{
+	int fd;
+
+	/* open(2) takes the lowest free number. */
+	do
+		fd = open("/dev/null", O_RDWR | O_NOCTTY); /* inherited, like the others */
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int check_file(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	return access(path, X_OK) < 0 ? -errno : 0;
+}
+
+/* As execvp: the first that may be executed, else EACCES if one may not. */
+static int check_path(const char *name)
+{
+	const char *path = getenv("PATH");
+	int found = -ENOENT;
+
+	if (!path)
+		path = "/bin:/usr/bin";
+	for (;;) {
+		size_t n = strcspn(path, ":");
+		_cleanup_free_ char *file =
+			xasprintf("%.*s%s%s", (int)n, path, n ? "/" : "./", name);
+		int rc = check_file(file);
+
+		if (rc == 0)
+			return 0;
+		if (rc == -EACCES)
+			found = rc;
+		if (!path[n])
+			return found;
+		path += n + 1;
+	}
+}
+
+/* The line for an errno of exec, and its status. */
+static int exec_error(const char *name, int number, struct err *err)
+{
+	const char *slash = strchr(name, '/');
+
+	number = number < 0 ? -number : number;
+	if (number == ENOENT || number == ENOTDIR) {
+		if (slash && access(name, F_OK) == 0)
+			err_set(err, ERR_FAILED,
+				"cannot run %s: its interpreter (the first line \"#!…\", or the "
+				"loader of a program for another system) does not exist",
+				name);
+		else
+			err_set(err, ERR_FAILED, "cannot run %s: %s: check the name%s", name,
+				slash ? "there is no such file"
+				      : "there is no such command in PATH",
+				slash ? "" : ", or give the full path");
+		return CHILD_NOT_FOUND;
+	}
+	if (number == EACCES)
+		err_set(err, ERR_FAILED,
+			"cannot run %s: it may not be executed: check chmod +x, the "
+			"directories above it and whether its file system is mounted noexec",
+			name);
+	else
+		err_set(err, ERR_FAILED, "cannot run %s: %s", name, err_errno(number));
+	return CHILD_CANNOT;
+}
+
+int child_find_command(const char *name, struct err *err)
+{
+	int rc = !*name ? -ENOENT : strchr(name, '/') ? check_file(name) : check_path(name);
+
+	return rc == 0 ? 0 : exec_error(name, rc, err);
+}
+
+int child_init(struct child *c, struct err *err)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, standard = { .sa_handler = SIG_DFL };
+	struct sigaction now;
+
+	*c = (struct child){ .signal_fd = -1, .epoll_fd = -1, .go_fd = -1, .exec_fd = -1 };
+	sigemptyset(&c->handled);
+	sigaddset(&c->handled, SIGCHLD);
+	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
+		if (sigaction(forwarded[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+			sigaddset(&c->handled, forwarded[i]);
+	sigprocmask(SIG_BLOCK, &c->handled, &c->old_mask);
+	/* With SIGCHLD ignored, as some parents leave it, nothing can be waited for. */
+	sigaction(SIGCHLD, &standard, &c->old_chld);
+	sigaction(SIGTTOU, &ignore, &c->old_ttou);
+	c->signal_fd = signalfd(-1, &c->handled, SFD_CLOEXEC | SFD_NONBLOCK);
+	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (c->signal_fd < 0 || c->epoll_fd < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
+		err_set(err, ERR_FAILED, "cannot prepare to wait for the command: %s",
+			err_errno(errno));
+		child_deinit(c);
+		return -1;
+	}
+	if (child_watch(c, c->signal_fd, EPOLLIN, err) < 0) {
+		child_deinit(c);
+		return -1;
+	}
+	return 0;
+}
+
+void child_deinit(struct child *c)
+{
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	closep(&c->signal_fd);
+	closep(&c->epoll_fd);
+	closep(&c->go_fd);
+	closep(&c->exec_fd);
+	c->signal_fd = c->epoll_fd = c->go_fd = c->exec_fd = -1;
+	sigaction(SIGCHLD, &c->old_chld, NULL);
+	sigaction(SIGTTOU, &c->old_ttou, NULL);
+	sigprocmask(SIG_SETMASK, &c->old_mask, NULL);
+}
+
+bool child_in_group(pid_t pid)
+{
+	return getpgid(pid) == getpgrp();
+}
+
+/* Take one signal: true if there was one that the caller should hear of. */
+static bool take_signal(struct child *c, struct child_event *event)
+{
+	struct signalfd_siginfo info;
+
+	while (read(c->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		int number = (int)info.ssi_signo;
+
+		if (number == SIGCHLD) {
+			c->reap = true; /* they merge: one may stand for many */
+			continue;
+		}
+		*event = (struct child_event){ .type = CHILD_SIGNAL, .signal = number };
+		event->from_terminal = info.ssi_code == SI_KERNEL;
+		if (asks_to_end(number)) {
+			c->asked = number;
+			c->n_asked++;
+		}
+		/* Not yet reaped, so the number is still that process. */
+		if (c->running && !(event->from_terminal && child_in_group(c->pid)))
+			kill(c->pid, number);
+		return true;
+	}
+	return false;
+}
+
+int child_interrupted(struct child *c)
+{
+	struct child_event event;
+
+	while (take_signal(c, &event))
+		;
+	return c->asked;
+}
+
+/* Reap one child, if one has ended. */
+static bool reap_one(struct child *c, struct child_event *event)
+{
+	siginfo_t info = { 0 };
+
+	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+		return false;
+	*event = (struct child_event){
+		.type = CHILD_ORPHAN,
+		.pid = info.si_pid,
+		.status = info.si_code == CLD_EXITED ? info.si_status
+						     : CHILD_SIGNALLED + info.si_status,
+	};
+	if (c->running && info.si_pid == c->pid) {
+		event->type = CHILD_ENDED;
+		c->running = false;
+		c->status = event->status;
+	}
+	return true;
+}
+
+bool child_any(void)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+void child_kill(struct child *c)
+{
+	siginfo_t info;
+
+	if (!c->running)
+		return;
+	kill(c->pid, SIGKILL);
+	while (waitid(P_PID, (id_t)c->pid, &info, WEXITED) < 0 && errno == EINTR)
+		;
+	c->running = false;
+	c->status = CHILD_SIGNALLED + SIGKILL;
+}
+
+/* In the new process: never returns. */
+static _Noreturn void become(const struct child *c, int go, int report, char *const argv[],
+			     const struct child_options *options)
+{
+	struct exec_failure failure = { FAILED_EXEC, 0 };
+	char byte;
+	int rc;
+
+	sigaction(SIGCHLD, &c->old_chld, NULL);
+	sigaction(SIGTTOU, &c->old_ttou, NULL);
+	sigprocmask(SIG_SETMASK, &c->old_mask, NULL);
+	while ((rc = (int)read(go, &byte, 1)) < 0 && errno == EINTR)
+		;
+	if (rc != 1) /* the parent died or gave up */
+		_exit(CHILD_OURS);
+	for (size_t i = 0; options && i < options->n_keep; i++)
+		fcntl(options->keep[i], F_SETFD, 0);
+	rc = options && options->user ? user_become(options->user) : 0;
+	if (rc < 0) {
+		failure.stage = FAILED_USER;
+		failure.number = -rc;
+	} else {
+		execvp(argv[0], argv);
+		failure.number = errno;
+	}
+	if (write(report, &failure, sizeof(failure)) < 0)
+		_exit(CHILD_OURS);
+	_exit(CHILD_NOT_FOUND);
+}
+
+int child_start(struct child *c, char *const argv[], const struct child_options *options,
+		struct err *err)
+{
+	_cleanup_(closep)
+	int go = -1;
+	_cleanup_(closep)
+	int report = -1;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_set(err, ERR_FAILED, "cannot make a pipe: %s", err_errno(errno));
+	go = ends[0];
+	c->go_fd = ends[1];
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_set(err, ERR_FAILED, "cannot make a pipe: %s", err_errno(errno));
+	c->exec_fd = ends[0];
+	report = ends[1];
+	c->name = argv[0];
+	c->pid = fork();
+	if (c->pid < 0)
+		return err_set(err, ERR_FAILED, "cannot start a process: %s", err_errno(errno));
+	if (c->pid == 0) {
+		close(c->go_fd); /* or it would wait for itself */
+		close(c->exec_fd);
+		become(c, go, report, argv, options);
+	}
+	c->running = true;
+	return 0;
+}
+
+static int release_error(struct child *c, const struct exec_failure *failure, struct err *err)
+{
+	child_kill(c); /* reap it: it ends by itself */
+	if (failure->stage == FAILED_EXEC) {
+		c->status = exec_error(c->name, failure->number, err);
+	} else {
+		c->status = CHILD_CANNOT;
+		err_set(err, ERR_UNSUPPORTED, "cannot run %s as another user: %s%s", c->name,
+			err_errno(failure->number),
+			failure->number == EPERM ? ": this needs root" : "");
+	}
+	return c->status;
+}
+
+int child_release(struct child *c, struct err *err)
+{
+	struct pollfd fds[] = { { .fd = c->exec_fd, .events = POLLIN },
+				{ .fd = c->signal_fd, .events = POLLIN } };
+	struct exec_failure failure;
+	struct child_event event;
+	ssize_t n;
+
+	/* A signal that came before must be there before exec is. */
+	child_interrupted(c);
+	if (write(c->go_fd, "", 1) < 0 && errno != EPIPE)
+		return err_set(err, ERR_FAILED, "cannot let %s start: %s", c->name,
+			       err_errno(errno));
+	closep(&c->go_fd);
+	c->go_fd = -1;
+	/* exec may take long (a network file system): stay killable. */
+	while (poll(fds, ARRAY_SIZE(fds), -1) < 0 || !fds[0].revents)
+		while (take_signal(c, &event))
+			;
+	while ((n = read(c->exec_fd, &failure, sizeof(failure))) < 0 && errno == EINTR)
+		;
+	closep(&c->exec_fd);
+	c->exec_fd = -1;
+	return n == (ssize_t)sizeof(failure) ? release_error(c, &failure, err) : 0;
+}
+
+int child_watch(struct child *c, int fd, uint32_t events, struct err *err)
+{
+	struct epoll_event watch = { .events = events, .data.fd = fd };
+
+	if (epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &watch) < 0 &&
+	    (errno != EEXIST || epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, fd, &watch) < 0))
+		return err_set(err, ERR_FAILED, "cannot wait for events: %s", err_errno(errno));
+	return 0;
+}
+
+void child_unwatch(struct child *c, int fd)
+{
+	if (fd >= 0)
+		epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+int child_wait(struct child *c, int timeout_ms, struct child_event *event, struct err *err)
+{
+	long long deadline = timeout_ms < 0 ? 0 : deadline_in(timeout_ms);
+	struct epoll_event ready;
+
+	for (;;) {
+		int n;
+
+		if (c->reap && reap_one(c, event))
+			return 1;
+		c->reap = false;
+		n = epoll_wait(c->epoll_fd, &ready, 1,
+			       timeout_ms < 0 ? -1 : deadline_left(deadline));
+		if (n < 0 && errno != EINTR)
+			return err_set(err, ERR_FAILED, "cannot wait for events: %s",
+				       err_errno(errno));
+		if (n == 0)
+			return 0;
+		if (n < 0)
+			continue;
+		if (ready.data.fd != c->signal_fd) {
+			*event = (struct child_event){ .type = CHILD_FD,
+						       .fd = ready.data.fd,
+						       .events = ready.events };
+			return 1;
+		}
+		if (take_signal(c, event))
+			return 1;
+	}
+}

@@ -1,0 +1,120 @@
+/*
+ * child: a command under supervision.
+ *
+ *	child_std_fds()    first thing in main(): nothing of ours may become fd 0-2
+ *	child_init()       block signals; before the first change of the host
+ *	child_start()      fork; the new process waits
+ *	  … the caller puts it where it belongs (cgroup, affinity)
+ *	child_release()    let it exec, and learn whether it could
+ *	child_wait()       again and again, until child.running is false
+ *	child_deinit()
+ *
+ * The terminal and the three standard streams are the command's alone: it
+ * stays in the caller's session and process group, so that it is in the
+ * foreground as if the shell had started it. That decides who forwards what.
+ * A signal from the terminal (Ctrl-C, Ctrl-\, hang-up: si_code SI_KERNEL) was
+ * sent to the whole foreground group, so the command has it already and is not
+ * sent it twice, unless it has left the group. A signal from a process (kill)
+ * came to us alone and is forwarded. SIGTSTP, SIGTTIN and SIGCONT are left as
+ * they are: Ctrl-Z stops both of us, as job control expects; SIGTTOU is
+ * ignored, so that a message of ours cannot stop us in the background. A
+ * signal that was ignored when we were started (nohup) stays so.
+ *
+ * The caller becomes a child subreaper: what the command leaves behind when it
+ * ends, such as a QEMU that was told to -daemonize, becomes our child, and
+ * child_wait() reports its end too. (prctl(2) PR_SET_CHILD_SUBREAPER,
+ * signalfd(2), waitid(2), tty_ioctl(4), credentials(7).)
+ *
+ * No other code of the process may wait for children or read these signals.
+ * Take no flock across child_start(): the new process shares it until exec.
+ */
+#ifndef SHIELD_RUN_CHILD_H
+#define SHIELD_RUN_CHILD_H
+
+#include "shield/run/user.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Exit statuses as env(1) and the shell use them. */
+enum { CHILD_OURS = 125, CHILD_CANNOT = 126, CHILD_NOT_FOUND = 127, CHILD_SIGNALLED = 128 };
+
+struct child {
+	pid_t pid;	  /* 0 before child_start() */
+	bool running;	  /* started and not yet reaped */
+	int status;	  /* when it ended: exit status, or 128 + signal */
+	int asked;	  /* the last signal that asked us to end, or 0 */
+	unsigned n_asked; /* how many did */
+	/* the module's own */
+	const char *name; /* argv[0], the caller's */
+	int signal_fd, epoll_fd, go_fd, exec_fd;
+	bool reap;
+	sigset_t handled, old_mask;
+	struct sigaction old_chld, old_ttou;
+};
+
+struct child_options {
+	const struct user_account *user; /* NULL: stay who we are */
+	const int *keep;		 /* descriptors the command inherits, */
+	size_t n_keep;			 /* though they are close-on-exec here */
+};
+
+/* Open /dev/null in the place of a closed stdin, stdout or stderr, so that a
+ * file of ours never gets their number. */
+void child_std_fds(void);
+
+/* May this command be run? Looks where execvp(3) will. 0, or CHILD_NOT_FOUND
+ * or CHILD_CANNOT with err: so that nothing is changed for a typing error. */
+int child_find_command(const char *name, struct err *err);
+
+/* Block the signals and get ready to wait. After a failure, and after
+ * child_deinit(), the process is as it was; children are left alone. */
+int child_init(struct child *c, struct err *err);
+void child_deinit(struct child *c);
+
+/* The signal that asked us to end (SIGINT, SIGTERM, SIGHUP, SIGQUIT) since
+ * child_init(), or 0; for use between long steps, before child_start(). */
+int child_interrupted(struct child *c);
+
+/* Fork. The process waits, killable, until child_release(). */
+int child_start(struct child *c, char *const argv[], const struct child_options *options,
+		struct err *err);
+
+/*
+ * Let it become the command. 0 when it did (or was killed by a signal that came
+ * meanwhile: child_wait() tells), CHILD_NOT_FOUND or CHILD_CANNOT with err when
+ * it could not, and -1. It has been reaped in the latter two cases.
+ */
+int child_release(struct child *c, struct err *err);
+
+/* Have child_wait() watch a descriptor of the caller's (EPOLLIN …) too. */
+int child_watch(struct child *c, int fd, uint32_t events, struct err *err);
+void child_unwatch(struct child *c, int fd);
+
+struct child_event {
+	enum {
+		CHILD_ENDED,  /* the command ended: c->status */
+		CHILD_ORPHAN, /* another descendant of ours ended: pid, status */
+		CHILD_SIGNAL, /* signal: arrived, and forwarded if due */
+		CHILD_FD,     /* fd is ready: events */
+	} type;
+	pid_t pid;
+	int status, signal, fd;
+	uint32_t events;
+	bool from_terminal; /* the signal went to the whole foreground group */
+};
+
+/* One event: 1; 0 when timeout_ms (-1: none) has passed; -1 with err. */
+int child_wait(struct child *c, int timeout_ms, struct child_event *event, struct err *err);
+
+/* Have we any child at all, ended or not? */
+bool child_any(void);
+
+/* Does a signal from our terminal reach that process as well? */
+bool child_in_group(pid_t pid);
+
+/* Kill the command and reap it; other events are lost. No-op if it ended. */
+void child_kill(struct child *c);
+
+#endif

@@ -1,0 +1,337 @@
+#include "shield/run/session.h"
+
+#include "shield/cgroup/place.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int intend(struct sys *sys, const char *root, struct scene *scene, const char *which,
+		  const char *partition, bool force, const struct cpuset *active,
+		  struct profile *profile, struct intent *intent, struct strv *warnings,
+		  struct err *err)
+{
+	if (scene_read(sys, root, scene, err) < 0 ||
+	    profile_load(sys, &scene->topo, which, profile, warnings, err) < 0)
+		return -1;
+	return policy_intend(scene, profile, partition, active, force, intent, warnings, err);
+}
+
+/* A cgroup of that name with processes in it is not ours to take. */
+static int check_place(struct sys *sys, const struct host *host, const char *name, struct err *err)
+{
+	_cleanup_free_ char *outer = place_process(name);
+	_cleanup_free_ char *dir = xasprintf("%s%s", host->mount, outer);
+	_cleanup_free_ char *events = xasprintf("%s/cgroup.events", dir);
+	_cleanup_free_ char *text = NULL;
+
+	if (sys_read_line(sys, events, &text) == 0 && strstr(text, "populated 1"))
+		return err_set(err, ERR_FAILED,
+			       "the cgroup %s exists and has processes, but no shield of that name "
+			       "is active; end them, then: find %s -depth -type d -exec rmdir {} +",
+			       dir, dir);
+	return 0;
+}
+
+int session_plan(struct sys *sys, const char *root, const char *which, const char *partition,
+		 bool force, const struct state *state, struct plan *plan, struct err *err)
+{
+	_cleanup_scene_ struct scene scene = { 0 };
+	_cleanup_profile_ struct profile profile = { 0 };
+	_cleanup_intent_ struct intent intent = { 0 };
+	_cleanup_cpuset_ struct cpuset active = { 0 };
+
+	state_taken(state, &active);
+	if (intend(sys, root, &scene, which, partition, force, &active, &profile, &intent,
+		   &plan->warnings, err) < 0)
+		return -1;
+	if (state_shield(state, profile.name))
+		return err_set(err, ERR_FAILED, "the shield %s is active already", profile.name);
+	policy_on(&scene, &intent, &active, plan);
+	return 0;
+}
+
+static void enter(struct txn *txn, const struct scene *scene, const struct intent *intent,
+		  struct process owner)
+{
+	struct shield *s = state_add_shield(&txn->state, intent->name);
+
+	s->phase = PHASE_APPLYING;
+	s->owner = owner;
+	cpuset_copy(&s->guest, &intent->guest);
+	cpuset_copy(&s->emulator, &intent->emulator);
+	cpuset_copy(&s->taken, &intent->taken);
+	s->cgroup = place_partition(intent->name);
+	s->home = xstrdup(scene->host.home);
+	s->partition = xstrdup(intent->partition);
+}
+
+int session_on(struct txn *txn, const char *which, const char *partition, struct process owner,
+	       struct strv *warnings, char **name, struct err *err)
+{
+	_cleanup_scene_ struct scene scene = { 0 };
+	_cleanup_profile_ struct profile profile = { 0 };
+	_cleanup_intent_ struct intent intent = { 0 };
+	_cleanup_cpuset_ struct cpuset active = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+
+	state_taken(&txn->state, &active);
+	if (intend(txn->sys, "", &scene, which, partition, txn->force, &active, &profile, &intent,
+		   warnings, err) < 0)
+		return -1;
+	if (state_shield(&txn->state, profile.name))
+		return err_set(err, ERR_FAILED,
+			       "the shield %s is active already; 'shield off %s' ends it",
+			       profile.name, profile.name);
+	if (scene.host.systemd)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "systemd owns the cgroups of this host, and would take the "
+			       "partition away again at its next daemon-reload; this version works "
+			       "on hosts without systemd only");
+	if (check_place(txn->sys, &scene.host, profile.name, err) < 0)
+		return -1;
+	policy_on(&scene, &intent, &active, &plan);
+	enter(txn, &scene, &intent, owner);
+	if (txn_on(txn, profile.name, &plan, err) < 0)
+		return err_wrap(err, "shield %s", profile.name);
+	*name = take_ptr(profile.name);
+	return 0;
+}
+
+int session_off(struct txn *txn, const char *name, struct err *err)
+{
+	_cleanup_host_ struct host host = { 0 };
+	_cleanup_cpuset_ struct cpuset taken = { 0 };
+	_cleanup_plan_ struct plan keep = { 0 };
+
+	if (!state_shield(&txn->state, name))
+		return 0;
+	state_taken(&txn->state, &taken);
+	if (host_probe(txn->sys, &host, err) < 0 ||
+	    policy_survivors(txn->sys, &host, &taken, &keep, err) < 0)
+		return -1;
+	return txn_off(txn, name, &keep, err);
+}
+
+int session_assign(const struct topology *topo, const struct cpuset *guest, size_t n,
+		   unsigned *cpus, struct err *err)
+{
+	_cleanup_cpuset_ struct cpuset left = { 0 };
+	size_t used = 0;
+	bool spread = n <= topology_whole_cores(topo, guest);
+
+	if (n > cpuset_count(guest))
+		return err_set(err, ERR_USAGE,
+			       "the VM has %zu vCPUs, but the shield only %u guest CPUs; start it "
+			       "with -smp %u, or give the profile more guest CPUs",
+			       n, cpuset_count(guest), cpuset_count(guest));
+	cpuset_copy(&left, guest);
+	while (used < n) {
+		unsigned cpu = (unsigned)cpuset_next(&left, -1);
+		const struct topo_cpu *t = topology_cpu(topo, cpu);
+
+		for (int c = t ? cpuset_next(&t->siblings, -1) : (int)cpu; c >= 0 && used < n;
+		     c = t ? cpuset_next(&t->siblings, c) : -1) {
+			if (!cpuset_has(&left, (unsigned)c))
+				continue;
+			cpus[used++] = (unsigned)c;
+			if (spread)
+				break;
+		}
+		if (t)
+			cpuset_andnot(&left, &t->siblings);
+		else
+			cpuset_remove(&left, cpu);
+	}
+	return 0;
+}
+
+/* vCPUs that are placed keep their CPU; new ones get a free one. */
+static int assign(struct txn *txn, const struct shield *shield, const struct session_vcpu *vcpus,
+		  size_t n, unsigned *cpus, struct err *err)
+{
+	_cleanup_topology_ struct topology topo = { 0 };
+
+	(void)txn;
+	(void)vcpus;
+	if (topology_load("", &topo, err) < 0)
+		return -1;
+	return session_assign(&topo, &shield->guest, n, cpus, err);
+}
+
+static const struct session_vcpu *find(const struct session_vcpu *vcpus, size_t n, pid_t tid,
+				       size_t *at)
+{
+	for (*at = 0; *at < n; (*at)++)
+		if (vcpus[*at].tid == tid)
+			return &vcpus[*at];
+	return NULL;
+}
+
+/* The steps for one thread of the VM. */
+static int attach_thread(struct txn *txn, const struct host *host, const struct shield *shield,
+			 const struct task *t, const struct session_vcpu *vcpu, unsigned cpu,
+			 struct plan *plan)
+{
+	_cleanup_free_ char *outer = place_process(shield->name), *cgroup = NULL;
+	_cleanup_free_ char *from = NULL, *to = NULL;
+	_cleanup_cpuset_ struct cpuset allowed = { 0 };
+	int rc = txn->sys->ops->getaffinity(txn->sys->ctx, t->tid, &allowed);
+
+	if (rc < 0)
+		return rc;
+	from = cpulist_format(&allowed);
+	if (vcpu) {
+		rc = task_cgroup(txn->sys, t->tgid, t->tid, &cgroup);
+		if (rc < 0)
+			return rc;
+		plan_task(plan, STEP_THREAD, t->tid, t->start, t->comm,
+			  strcmp(cgroup, shield->cgroup) == 0 ? cgroup : outer, shield->cgroup);
+		to = xasprintf("%u", cpu);
+		plan_task(plan, STEP_AFFINITY, t->tid, t->start, t->comm, from, to);
+	} else if (!host->remote) {
+		/* Recorded like every thread there; its place is here now. */
+		to = cpulist_format(&shield->emulator);
+		plan_task(plan, STEP_AFFINITY, t->tid, t->start, t->comm, from, to);
+	}
+	return 0;
+}
+
+static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
+		       const struct session_vcpu *vcpus, size_t n, const unsigned *cpus,
+		       struct vcpu *placed, struct plan *plan, struct err *err)
+{
+	_cleanup_host_ struct host host = { 0 };
+	_cleanup_free_ char *outer = place_process(shield->name), *cgroup = NULL;
+	_cleanup_free_ char *dir = xasprintf("/proc/%d/task", (int)pid);
+	_cleanup_strv_ struct strv tids = { 0 };
+	_cleanup_task_ struct task process = { 0 };
+	size_t found = 0;
+
+	if (host_probe(txn->sys, &host, err) < 0)
+		return -1;
+	if (task_read(txn->sys, pid, pid, &process) < 0 ||
+	    task_cgroup(txn->sys, pid, pid, &cgroup) < 0 ||
+	    txn->sys->ops->list(txn->sys->ctx, dir, &tids) < 0)
+		return err_set(err, ERR_FAILED, "process %d does not exist (any more)", (int)pid);
+	if (strcmp(cgroup, outer) != 0 && strcmp(cgroup, shield->cgroup) != 0)
+		plan_task(plan, STEP_PROCESS, pid, process.start, process.comm, cgroup, outer);
+	for (size_t i = 0; i < tids.n; i++) {
+		_cleanup_task_ struct task t = { 0 };
+		const struct session_vcpu *vcpu;
+		size_t at;
+
+		if (task_read(txn->sys, pid, (pid_t)atoi(tids.items[i]), &t) < 0)
+			continue;
+		vcpu = find(vcpus, n, t.tid, &at);
+		if (attach_thread(txn, &host, shield, &t, vcpu, vcpu ? cpus[at] : 0, plan) < 0)
+			continue;
+		if (vcpu)
+			placed[found++] = (struct vcpu){ vcpu->index, { t.tid, t.start }, cpus[at] };
+	}
+	if (found < n)
+		return err_set(err, ERR_FAILED, "process %d: %zu of its %zu vCPU threads are gone",
+			       (int)pid, n - found, n);
+	shield->vm = (struct process){ pid, process.start };
+	return 0;
+}
+
+int session_attach(struct txn *txn, const char *name, pid_t pid, const struct session_vcpu *vcpus,
+		   size_t n, struct err *err)
+{
+	struct shield *shield = state_shield(&txn->state, name);
+	_cleanup_plan_ struct plan plan = { 0 };
+	_cleanup_free_ unsigned *cpus = xcalloc(n, sizeof(*cpus));
+	_cleanup_free_ struct vcpu *placed = xcalloc(n, sizeof(*placed)), *before = NULL;
+	struct process vm;
+	size_t n_before;
+
+	if (!shield)
+		return err_set(err, ERR_INACTIVE, "the shield %s is not active; 'shield on %s' "
+						  "begins it", name, name);
+	if (shield->vm.pid && shield->vm.pid != pid &&
+	    task_alive(txn->sys, shield->vm.pid, shield->vm.start))
+		return err_set(err, ERR_FAILED, "the shield %s holds process %d already", name,
+			       (int)shield->vm.pid);
+	vm = shield->vm;
+	if (assign(txn, shield, vcpus, n, cpus, err) < 0 ||
+	    attach_plan(txn, shield, pid, vcpus, n, cpus, placed, &plan, err) < 0) {
+		shield->vm = vm;
+		return err_wrap(err, "shield %s", name);
+	}
+	before = shield->vcpus;
+	n_before = shield->n_vcpus;
+	shield->vcpus = take_ptr(placed);
+	shield->n_vcpus = n;
+	if (txn_extend(txn, name, &plan, err) == 0)
+		return 0;
+	shield = state_shield(&txn->state, name);
+	if (shield) { /* as it was, in memory and in the file */
+		struct err ignored;
+
+		free(shield->vcpus);
+		shield->vcpus = take_ptr(before);
+		shield->n_vcpus = n_before;
+		shield->vm = vm;
+		txn_save(txn, &ignored);
+	}
+	return err_wrap(err, "shield %s", name);
+}
+
+int session_convert(struct txn *txn, const char *name, const char *partition, struct err *err)
+{
+	struct shield *shield = state_shield(&txn->state, name);
+	_cleanup_host_ struct host host = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+	_cleanup_free_ char *before = NULL;
+
+	if (!shield)
+		return err_set(err, ERR_INACTIVE, "the shield %s is not active", name);
+	if (strcmp(shield->partition, partition) == 0)
+		return 0;
+	if (host_probe(txn->sys, &host, err) < 0)
+		return -1;
+	place_convert(&host, name, shield->partition, partition, &plan);
+	before = shield->partition;
+	shield->partition = xstrdup(partition);
+	if (txn_extend(txn, name, &plan, err) == 0)
+		return 0;
+	free(shield->partition);
+	shield->partition = take_ptr(before);
+	return err_wrap(err, "shield %s", name);
+}
+
+/* What default_smp_affinity is and was before any shield; borrowed. */
+static void default_irq(const struct txn *txn, const char **ours, const char **original)
+{
+	const struct step key = { .kind = STEP_WRITE, .path = (char *)"/proc/irq/default_smp_affinity" };
+	const struct object *o = state_object(&txn->state, &key);
+
+	*ours = o ? o->ours : NULL;
+	*original = o ? o->original : NULL;
+}
+
+int session_adopt(struct txn *txn, size_t *found, struct err *err)
+{
+	_cleanup_cpuset_ struct cpuset taken = { 0 };
+	_cleanup_host_ struct host host = { 0 };
+	_cleanup_strv_ struct strv inside = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+	const char *ours, *original;
+
+	*found = 0;
+	if (!txn->state.n_shields)
+		return 0;
+	state_taken(&txn->state, &taken);
+	for (size_t i = 0; i < txn->state.n_shields; i++) {
+		strv_take(&inside, place_process(txn->state.shields[i].name));
+		strv_add(&inside, txn->state.shields[i].cgroup);
+	}
+	default_irq(txn, &ours, &original);
+	if (host_probe(txn->sys, &host, err) < 0 ||
+	    policy_newcomers(txn->sys, &host, &taken, &inside, ours, original, &plan, err) < 0)
+		return -1;
+	*found = plan.n;
+	if (!plan.n)
+		return 0;
+	return txn_extend(txn, txn->state.shields[0].name, &plan, err);
+}

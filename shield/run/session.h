@@ -1,0 +1,59 @@
+/*
+ * session: policy and transaction together; what the commands, the supervisor
+ * of `run` and the guard do to a shield. Each takes an open transaction
+ * (txn_begin) and leaves it open, with txn->report, ->immovable and ->unmoved
+ * for the caller to print.
+ */
+#ifndef SHIELD_RUN_SESSION_H
+#define SHIELD_RUN_SESSION_H
+
+#include "shield/policy/policy.h"
+#include "shield/txn/txn.h"
+
+/* A vCPU thread as QEMU (QMP) or the names of its threads tell. */
+struct session_vcpu {
+	unsigned index;
+	pid_t tid;
+};
+
+/*
+ * The plan of `on`, without a transaction: for `plan` and --dry-run. state is
+ * what is active.
+ */
+int session_plan(struct sys *sys, const char *root, const char *which, const char *partition,
+		 bool force, const struct state *state, struct plan *plan, struct err *err);
+
+/*
+ * Begin the shield of a profile (a name or a path). owner: the process whose
+ * death the guard waits for, or pid 0. name receives the shield's name, which
+ * the caller frees. Warnings are appended.
+ */
+int session_on(struct txn *txn, const char *which, const char *partition, struct process owner,
+	       struct strv *warnings, char **name, struct err *err);
+
+/* End it; 0 also when it is not active. */
+int session_off(struct txn *txn, const char *name, struct err *err);
+
+/*
+ * Put a process into the shield's cgroup, its vCPU threads into the partition,
+ * each pinned to a guest CPU of its own. May be repeated with more vCPUs.
+ */
+int session_attach(struct txn *txn, const char *name, pid_t pid, const struct session_vcpu *vcpus,
+		   size_t n, struct err *err);
+
+/* Make it another kind of partition, "isolated" or "root". */
+int session_convert(struct txn *txn, const char *name, const char *partition, struct err *err);
+
+/* Move kernel threads and interrupts that appeared since off guest CPUs. *found
+ * counts them. */
+int session_adopt(struct txn *txn, size_t *found, struct err *err);
+
+/*
+ * Which guest CPU each of n vCPUs gets: one of each core first while there are
+ * cores enough, else sibling after sibling, as QEMU numbers the threads of a
+ * core. cpus has room for n. -1 when there are fewer guest CPUs than vCPUs.
+ */
+int session_assign(const struct topology *topo, const struct cpuset *guest, size_t n,
+		   unsigned *cpus, struct err *err);
+
+#endif
