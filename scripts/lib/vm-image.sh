@@ -117,7 +117,7 @@ quoted() {
 
 # image_build FILE: writes this run's initramfs.
 image_build() {
-	local root=$work/root pair base
+	local root=$work/root pair path base
 	base=$(base_ready) || exit "$exit_setup"
 	tree "$root"
 	printf 'cd /\nexec%s' "$(quoted "${command[@]}")" >"$root/etc/shield-vm/command"
@@ -129,11 +129,14 @@ image_build() {
 	[ -z "$nested_qemu" ] || add_qemu "$root"
 	[ ${#modules[@]} -eq 0 ] || add_modules "$root" "${modules[@]}"
 	for pair in "${programs[@]}"; do
-		add_program "$root" "${pair%%:*}" "$(destination "$pair" program)"
+		path=$(destination "$pair" program) || exit "$exit_setup"
+		add_program "$root" "${pair%%:*}" "$path"
 	done
 	for pair in "${files[@]}"; do
-		add_file "$root" "${pair%%:*}" "$(destination "$pair" file)"
+		path=$(destination "$pair" file) || exit "$exit_setup"
+		add_file "$root" "${pair%%:*}" "$path"
 	done
+	[ ! -d "$root/tmp" ] || chmod 1777 "$root/tmp"
 	{ cat "$base" && pack "$root"; } >"$1" || die "cannot write the initramfs (is $work full?)"
 	rm -rf "$root"
 }
@@ -152,5 +155,9 @@ destination() {
 		esac
 		;;
 	esac
-	realpath -sm -- "/$path"
+	path=$(realpath -sm -- "/$path")
+	case $path in
+	/dev/* | /proc/* | /run/* | /sys/*) die "--$2 $1: the guest mounts a file system over ${path%"${path#/*/}"}" ;;
+	esac
+	printf '%s\n' "$path"
 }

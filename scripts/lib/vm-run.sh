@@ -15,7 +15,7 @@
 # A boot that misses a deadline before START is repeated, for no command has run. Later the outcome is final.
 
 # A line that means that the kernel is broken. It has to start the message: "Spectre V2 : WARNING" is no such thing.
-trouble='^\[ *[0-9]+\.[0-9]+\](\[ *[TC][0-9]+\])? (WARNING: |BUG: |kernel BUG at |Oops|Kernel panic|general protection fault|watchdog: |'
+trouble='^\[ *[0-9]+\.[0-9]+\](\[ *[TC][0-9]+\])? (WARNING: |BUG: |kernel BUG at |Oops|Kernel panic|general protection fault|watchdog: (BUG|.*LOCKUP)|'
 trouble+='INFO: task .* blocked for more than|rcu: INFO: .*stall|refcount_t: |UBSAN: |list_(add|del) corruption|.* \[#[0-9]+\])'
 
 read_log() {
