@@ -326,6 +326,22 @@ static void vcpus_by_kvm(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 		vcpus->items[i].index = (unsigned)i;
 }
 
+/* Fill in the start times; leave out what has just ended. */
+static void keep_living(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < vcpus->n; i++) {
+		_cleanup_task_ struct task task = { 0 };
+
+		if (task_read(sys, pid, vcpus->items[i].tid, &task) < 0)
+			continue;
+		vcpus->items[n] = vcpus->items[i];
+		vcpus->items[n++].start = task.start;
+	}
+	vcpus->n = n;
+}
+
 int vm_vcpus_by_name(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 {
 	_cleanup_vcpus_ struct vm_vcpus found = { 0 };
@@ -350,8 +366,7 @@ int vm_vcpus_by_name(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 	}
 	if (found.n == 0)
 		vcpus_by_kvm(sys, pid, &found);
-	if (found.n && vm_vcpus_verify(sys, pid, &found, NULL) < 0)
-		vm_vcpus_clear(&found); /* one has just ended: the next look tells */
+	keep_living(sys, pid, &found);
 	vm_vcpus_sort(&found);
 	vm_vcpus_clear(vcpus);
 	*vcpus = found;
