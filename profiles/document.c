@@ -238,6 +238,9 @@ static const char *find(const struct document *doc, const struct place *place, c
 }
 
 static int complain(const struct document *doc, const struct place *place, const char *at,
+		    struct err *err, const char *fmt, va_list ap) _printf_(5, 0);
+
+static int complain(const struct document *doc, const struct place *place, const char *at,
 		    struct err *err, const char *fmt, va_list ap)
 {
 	_cleanup_free_ char *prefix = where(doc, place, at);

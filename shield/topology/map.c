@@ -111,7 +111,6 @@ static int cell_width(const struct topology *topo)
 	int widest = 0;
 
 	for (size_t i = 0; i < topo->n; i++) {
-		_cleanup_free_ char *text = NULL;
 		const struct cpuset *all = &topo->cpus[i].siblings;
 		int width = 0;
 
