@@ -50,8 +50,9 @@ read_reports() {
 			echo exit >&9
 			;;
 		FILE)
+			echo "file ${rest#* }" >&9
 			head -c "${rest#* }" >"$work/file.${rest% *}"
-			echo file >&9
+			echo 'file 0' >&9
 			;;
 		DONE)
 			: >"$work/done"
@@ -86,7 +87,7 @@ qemu_start() {
 
 # boot: one boot, up to QEMU's end.
 boot() {
-	local state=booting deadline now word
+	local state=booting deadline now word size
 	rm -f "$work"/{started,exit,done,fail,trouble,log,out,err,ctl,events,file.*}
 	mkfifo "$work"/{log,out,err,ctl,events}
 	exec 9<>"$work/events"
@@ -112,7 +113,7 @@ boot() {
 			break
 		fi
 		word=
-		read -r -t $((deadline - now)) -u 9 word || continue
+		read -r -t $((deadline - now)) -u 9 word size || continue
 		case $state:$word in
 		*:end) break ;;
 		# The rest of the report is on its way.
@@ -130,7 +131,8 @@ boot() {
 			state=finishing
 			deadline=$((SECONDS + 60))
 			;;
-		finishing:file) deadline=$((SECONDS + 60)) ;;
+		# A port carries about 250 kB/s, with luck.
+		finishing:file) deadline=$((SECONDS + 60 + size / 50000)) ;;
 		finishing:done) deadline=$((SECONDS + 20)) ;;
 		esac
 	done
