@@ -1,0 +1,264 @@
+/* CPU expressions: what they mean on a machine, what is refused and where. */
+#include "shield/base/similar.h"
+#include "shield/topology/expr.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Two L3 caches and nodes: four cores with two CPUs each (n and n + 8) on the
+ * first, larger one, four on the other; CPU 7 offline, so core 7 is CPU 15. */
+static struct topology machine;
+
+static int make_machine(void **state)
+{
+	(void)state;
+	machine.cpus = xcalloc(16, sizeof(*machine.cpus));
+	cpuset_add_range(&machine.present, 0, 15);
+	for (unsigned c = 0; c < 16; c++) {
+		struct topo_cpu *cpu = &machine.cpus[machine.n];
+		unsigned core = c % 8;
+
+		if (c == 7)
+			continue;
+		machine.n++;
+		cpuset_add(&machine.online, c);
+		*cpu = (struct topo_cpu){ .cpu = c,
+					  .core = (int)core,
+					  .package = 0,
+					  .node = (int)core / 4,
+					  .l3 = (int)core / 4,
+					  .l3_bytes = core < 4 ? 96 << 20 : 32 << 20 };
+		snprintf(cpu->kind, sizeof(cpu->kind), "%s", core < 6 ? "P" : "E");
+		if (core != 7)
+			cpuset_add(&cpu->siblings, core);
+		cpuset_add(&cpu->siblings, core + 8);
+	}
+	return 0;
+}
+
+static int free_machine(void **state)
+{
+	(void)state;
+	topology_clear(&machine);
+	return 0;
+}
+
+static struct expr_env env_of(bool split)
+{
+	return (struct expr_env){ .topo = &machine, .split = split, .keep_first = true };
+}
+
+/* clang-format off */
+static const struct {
+	const char *text;
+	bool split;
+	const char *cpus;
+} good[] = {
+	{ "2-5",			true,	"2-5" },
+	{ "2-5",			false,	"2-5,10-13" },
+	{ "2",				false,	"2,10" },
+	{ "0",				true,	"0" },
+	{ "0-6:2",			true,	"0,2,4,6" },
+	{ "2-6,^3",			true,	"2,4-6" },
+	{ "2-6,^3",			false,	"2,4-6,10,12-14" },
+	{ "2-3,10-11,^10",		false,	"3,11" },
+	{ " 2 + 3 ",			true,	"2-3" },
+	{ "2+3",			true,	"2-3" },
+	{ "2-5 - 3",			false,	"2,4-5,10,12-13" },
+	{ "2-5 & 4-6",			true,	"4-5" },
+	{ "2 + 3-5 & 4",		true,	"2,4" },
+	{ "(2 + 3-5) & 4",		true,	"4" },
+	{ "core:1",			false,	"1,9" },
+	{ "core:0",			false,	"0,8" },
+	{ "core:1-2,5",			true,	"1-2,5,9-10,13" },
+	{ "core:7",			false,	"15" },
+	{ "l3:1",			false,	"4-6,12-15" },
+	{ "l3:0",			false,	"1-3,9-11" },
+	{ "l3:largest",			false,	"1-3,9-11" },
+	{ "l3:largest + 0",		false,	"0-3,8-11" },
+	{ "node:1",			false,	"4-6,12-15" },
+	{ "package:0 & e-cores",	false,	"6,14-15" },
+	{ "p-cores",			false,	"1-5,9-13" },
+	{ "e-cores",			false,	"6,14-15" },
+	{ "p-cores - core:1",		false,	"2-5,10-13" },
+	{ "all",			false,	"1-6,9-15" },
+	{ "all & 0",			false,	"0,8" },
+	{ "cores:2",			false,	"6,14-15" },
+	{ "cores:2@l3:0",		false,	"2-3,10-11" },
+	{ "cores:3@p-cores",		false,	"3-5,11-13" },
+	{ "cores:1@l3:0 + cores:1@l3:1", false,	"3,11,15" },
+};
+
+static const struct {
+	const char *text;
+	size_t at;
+	const char *says;
+} bad[] = {
+	{ "",				0,	"names no CPU" },
+	{ "  ",				2,	"names no CPU" },
+	{ "5-2",			0,	"backwards" },
+	{ "1,,2",			2,	"number is missing" },
+	{ "0-3x",			3,	"no list" },
+	{ "2-",				2,	"number is missing" },
+	{ "-1",				0,	"negative" },
+	{ "99",				0,	"CPU 99 does not exist; this machine has 0-6,8-15" },
+	{ "0-3,99",			4,	"CPU 99 does not exist" },
+	{ "0-99",			0,	"CPU 7 is offline; bring it online" },
+	{ "1,7",			2,	"CPU 7 is offline; bring it online with: echo 1 >" },
+	{ "99999999999999999999",	0,	"too large" },
+	{ "2147483648",			0,	"too large" },
+	{ "0-6:0",			5,	"stride" },
+	{ "^3",				0,	"nothing to exclude from" },
+	{ "2 3",			2,	"operator is missing" },
+	{ "2 +",			3,	"missing" },
+	{ "+ 2",			0,	"expected" },
+	{ "2 & ",			4,	"missing" },
+	{ "(2",				2,	"\")\" is missing" },
+	{ "2)",				1,	"closes nothing" },
+	{ "2 ; 3",			2,	"unexpected" },
+	{ "p-coers",			0,	"did you mean \"p-cores\"?" },
+	{ "P-cores",			0,	"did you mean \"p-cores\"?" },
+	{ "frobnicate",			0,	"unknown word" },
+	{ "p-cores-2",			7,	"space before" },
+	{ "all-2",			3,	"space before" },
+	{ "core",			4,	"\":\" and a number" },
+	{ "core:",			5,	"number is missing" },
+	{ "core:8",			5,	"core 8 does not exist; this machine has 0-7" },
+	{ "l3:2",			3,	"does not exist" },
+	{ "l3:larges",			3,	"number is missing" },
+	{ "all:2",			3,	"takes no number" },
+	{ "lp-e-cores",			0,	"no lp-e-cores" },
+	{ "cores:0",			6,	"how many" },
+	{ "cores:9",			6,	"9 whole cores are not there, only 8" },
+	{ "cores:5@l3:0",		6,	"only 4" },
+	{ "cores:2@",			8,	"missing" },
+	{ "near:gpu",			5,	"PCI address" },
+	{ "near:0000:01:00.0",		5,	"no PCI device" },
+	{ "housekeeping",		12,	"cannot be named here" },
+	{ "2 - 2",			0,	"no CPU is left" },
+	{ "2 \xc3\xa9",			2,	"unexpected" },
+};
+/* clang-format on */
+
+static int no_open(void *ctx, const char *path, int flags)
+{
+	(void)ctx;
+	(void)path;
+	(void)flags;
+	return -2;
+}
+
+static void test_good(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		_cleanup_cpuset_ struct cpuset set = { 0 };
+		_cleanup_free_ char *list = NULL;
+		struct expr_env env = env_of(good[i].split);
+		struct err err = { 0 };
+
+		if (expr_eval(&env, good[i].text, &set, NULL, &err) < 0)
+			fail_msg("\"%s\": %s", good[i].text, err.text);
+		list = cpulist_format(&set);
+		if (strcmp(list, good[i].cpus) != 0)
+			fail_msg("\"%s\" is %s, not %s", good[i].text, list, good[i].cpus);
+	}
+}
+
+static void test_bad(void **state)
+{
+	static const struct sys_ops ops = { .open = no_open };
+	struct sys sys = { .ops = &ops };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		_cleanup_cpuset_ struct cpuset set = { 0 };
+		struct expr_env env = env_of(false);
+		struct err err = { 0 };
+		const char *caret;
+
+		env.sys = &sys;
+		if (expr_eval(&env, bad[i].text, &set, NULL, &err) == 0)
+			fail_msg("\"%s\" was accepted", bad[i].text);
+		assert_int_equal(err.kind, ERR_USAGE);
+		if (!strstr(err.text, bad[i].says))
+			fail_msg("\"%s\": %s", bad[i].text, err.text);
+		if (env.at != bad[i].at)
+			fail_msg("\"%s\": at %zu, not %zu", bad[i].text, env.at, bad[i].at);
+		caret = strrchr(err.text, '\n');
+		assert_non_null(caret);
+		assert_int_equal(strlen(caret), 1 + 4 + bad[i].at + 1);
+		assert_true(cpuset_empty(&set));
+	}
+}
+
+static void test_long(void **state)
+{
+	char text[5000] = { 0 };
+	_cleanup_cpuset_ struct cpuset set = { 0 };
+	struct expr_env env = env_of(false);
+	struct err err = { 0 };
+
+	(void)state;
+	memset(text, '(', 4000);
+	assert_int_equal(expr_eval(&env, text, &set, NULL, &err), -1);
+	assert_non_null(strstr(err.text, "parentheses"));
+	memset(text, '2', sizeof(text) - 1);
+	assert_int_equal(expr_eval(&env, text, &set, NULL, &err), -1);
+	assert_non_null(strstr(err.text, "longer than"));
+	/* The caret is shown even far to the right. */
+	memset(text, ' ', 300);
+	snprintf(text + 300, 8, "x");
+	assert_int_equal(expr_eval(&env, text, &set, NULL, &err), -1);
+	assert_int_equal(strcspn(strrchr(err.text, '\n'), "^"), 1 + 4 + 40);
+}
+
+static void test_notes(void **state)
+{
+	_cleanup_strv_ struct strv notes = { 0 };
+	_cleanup_cpuset_ struct cpuset set = { 0 }, rest = { 0 };
+	struct expr_env env = env_of(false);
+
+	(void)state;
+	assert_int_equal(expr_eval(&env, "2-3,10", &set, &notes, NULL), 0);
+	assert_int_equal(notes.n, 1);
+	assert_memory_equal(notes.items[0], "CPU 11 added", 12);
+	assert_int_equal(expr_eval(&env, "2 + 10", &set, &notes, NULL), 0);
+	assert_int_equal(notes.n, 1);
+	assert_int_equal(expr_eval(&env, "all", &set, &notes, NULL), 0);
+	assert_int_equal(notes.n, 2);
+	assert_memory_equal(notes.items[1], "CPU 0,8 stays", 13);
+	cpuset_add(&rest, 3);
+	env.housekeeping = &rest;
+	assert_int_equal(expr_eval(&env, "housekeeping", &set, NULL, NULL), 0);
+	assert_true(cpuset_equal(&set, &rest));
+}
+
+static void test_similar(void **state)
+{
+	static const char *const words[] = { "guest", "emulator", "user", "smt" };
+
+	(void)state;
+	assert_string_equal(similar_find("gest", words, 4), "guest");
+	assert_string_equal(similar_find("geust", words, 4), "guest");
+	assert_string_equal(similar_find("Emulator", words, 4), "emulator");
+	assert_string_equal(similar_find("mst", words, 4), "smt");
+	assert_null(similar_find("frobnicate", words, 4));
+	assert_null(similar_find("", words, 4));
+	assert_null(similar_find("x", words, 4));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),	cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_long),	cmocka_unit_test(test_notes),
+		cmocka_unit_test(test_similar),
+	};
+
+	return cmocka_run_group_tests(tests, make_machine, free_machine);
+}
