@@ -118,7 +118,7 @@ static const struct {
 	  ":2:2: gest: unknown key; did you mean \"guest\"?" },
 	{ "{\"version\":1, \"\xc3\xa9\": 1, \"x\": 1}", ":1:15: \xc3\xa9: unknown key" },
 	{ "{\"version\":1, \"n\\u0061me\": \"a\", \"gu\\u0065st\": 3}",
-	  ":1:46: guest: expected the guest's" },
+	  ":1:47: guest: expected the guest's" },
 	{ "{\"version\":1,\"name\":\"a\",\"guest\":[2]}",
 	  ":1:33: guest: expected the guest's CPUs as a string" },
 	{ "{\"version\":1,\"name\":\"a/b\"}", ":1:21: name: the name \"a/b\" has a \"/\"" },
