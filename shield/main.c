@@ -1,4 +1,102 @@
-int main(void)
+/* The command table. */
+#include "shield/cmd/cmd.h"
+#include "shield/run/child.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct command {
+	const char *name;
+	cmd_fn *fn;
+	const char *summary; /* NULL: not shown */
+} commands[] = {
+	{ "run", cmd_run, "run a VM on CPUs of its own, and give them back afterwards" },
+	{ "on", cmd_on, "take a profile's guest CPUs away from the host" },
+	{ "off", cmd_off, "give them back" },
+	{ "attach", cmd_attach, "put a running QEMU under an active shield" },
+	{ "status", cmd_status, "what is active, and whether the kernel agrees" },
+	{ "plan", cmd_plan, "every write that 'on' would make (needs no root)" },
+	{ "recover", cmd_recover, "finish or undo what was interrupted" },
+	{ "topology", cmd_topology, "the machine's CPUs and who owns them" },
+	{ "profile", cmd_profile, "list, show and check profiles" },
+	{ "guard", cmd_guard, NULL },
+};
+
+static void usage(FILE *out)
 {
-	return 0;
+	fputs("Usage: shield COMMAND [OPTION…] [ARGUMENT…]\n\n"
+	      "Gives a virtual machine its CPUs, whole: no host task, kernel thread or\n"
+	      "interrupt runs on them until it ends, and everything is put back then.\n\n"
+	      "Commands:\n",
+	      out);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (commands[i].summary)
+			fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n'shield COMMAND --help' explains one. Options for all of them: --dry-run (-n),\n"
+	      "--json (-J), --verbose (-v), --quiet (-q), --color=WHEN, --sysroot=DIR,\n"
+	      "--help (-h), --version (-V).\n",
+	      out);
+}
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* Options before the command count as if they stood after it. */
+static int command_index(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (*argv[i] != '-')
+			return i;
+		if (strcmp(argv[i], "--color") == 0 || strcmp(argv[i], "--sysroot") == 0)
+			i++;
+	}
+	return argc;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+	struct app app = { .sysroot = "" };
+	int at, status;
+
+	child_std_fds();
+	mem_init();
+	at = command_index(argc, argv);
+	for (int i = 1; i < at; i++) {
+		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
+			usage(stdout);
+			return cmd_finish(0);
+		}
+		if (strcmp(argv[i], "-V") == 0 || strcmp(argv[i], "--version") == 0) {
+			puts("shield " SHIELD_VERSION);
+			return cmd_finish(0);
+		}
+	}
+	if (at >= argc) {
+		usage(stderr);
+		return ERR_USAGE;
+	}
+	command = find(argv[at]);
+	if (!command) {
+		fprintf(stderr, "shield: there is no command \"%s\"; 'shield --help' lists them\n",
+			argv[at]);
+		return ERR_USAGE;
+	}
+	/* argv[0] of the command is its name: move the options behind it. */
+	for (int i = at; i > 0; i--)
+		argv[i] = argv[i - 1];
+	argv[0] = (char *)command->name;
+	memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof(*argv));
+	argc--;
+	app.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	sys_open_real(&app.sys, "");
+	status = command->fn(&app, argc, argv);
+	sys_close_real(&app.sys);
+	return status;
 }

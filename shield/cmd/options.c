@@ -2,6 +2,7 @@
 #include "shield/cmd/cmd.h"
 
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 enum { OPT_COLOR = 0x100, OPT_SYSROOT };
@@ -88,7 +89,8 @@ void cmd_parse(struct app *app, const struct argp *own, int argc, char **argv, u
 	_cleanup_free_ char *name = xasprintf("shield %s", argv[0]);
 	char *old = argv[0];
 
-	argp_err_exit_status = ERR_USAGE;
+	if (argp_err_exit_status == EX_USAGE)
+		argp_err_exit_status = ERR_USAGE;
 	argp.parser = parse_both;
 	argp.children = children;
 	argv[0] = *old && strcmp(old, "shield") ? name : old;

@@ -2,7 +2,6 @@
 
 #include "shield/cgroup/place.h"
 
-#include <errno.h>
 #include <string.h>
 
 static int intend(struct sys *sys, const char *root, struct scene *scene, const char *which,
@@ -145,31 +144,26 @@ int session_assign(const struct topology *topo, const struct cpuset *guest, size
 	return 0;
 }
 
-/* vCPUs that are placed keep their CPU; new ones get a free one. */
-static int assign(struct txn *txn, const struct shield *shield, const struct session_vcpu *vcpus,
-		  size_t n, unsigned *cpus, struct err *err)
+static int assign(const struct shield *shield, size_t n, unsigned *cpus, struct err *err)
 {
 	_cleanup_topology_ struct topology topo = { 0 };
 
-	(void)txn;
-	(void)vcpus;
 	if (topology_load("", &topo, err) < 0)
 		return -1;
 	return session_assign(&topo, &shield->guest, n, cpus, err);
 }
 
-static const struct session_vcpu *find(const struct session_vcpu *vcpus, size_t n, pid_t tid,
-				       size_t *at)
+static const struct vm_vcpu *find(const struct vm_vcpus *vcpus, pid_t tid, size_t *at)
 {
-	for (*at = 0; *at < n; (*at)++)
-		if (vcpus[*at].tid == tid)
-			return &vcpus[*at];
+	for (*at = 0; *at < vcpus->n; (*at)++)
+		if (vcpus->items[*at].tid == tid)
+			return &vcpus->items[*at];
 	return NULL;
 }
 
 /* The steps for one thread of the VM. */
 static int attach_thread(struct txn *txn, const struct host *host, const struct shield *shield,
-			 const struct task *t, const struct session_vcpu *vcpu, unsigned cpu,
+			 const struct task *t, bool vcpu, unsigned cpu,
 			 struct plan *plan)
 {
 	_cleanup_free_ char *outer = place_process(shield->name), *cgroup = NULL;
@@ -197,8 +191,8 @@ static int attach_thread(struct txn *txn, const struct host *host, const struct 
 }
 
 static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
-		       const struct session_vcpu *vcpus, size_t n, const unsigned *cpus,
-		       struct vcpu *placed, struct plan *plan, struct err *err)
+		       const struct vm_vcpus *vcpus, const unsigned *cpus, struct vcpu *placed,
+		       struct plan *plan, struct err *err)
 {
 	_cleanup_host_ struct host host = { 0 };
 	_cleanup_free_ char *outer = place_process(shield->name), *cgroup = NULL;
@@ -217,27 +211,28 @@ static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
 		plan_task(plan, STEP_PROCESS, pid, process.start, process.comm, cgroup, outer);
 	for (size_t i = 0; i < tids.n; i++) {
 		_cleanup_task_ struct task t = { 0 };
-		const struct session_vcpu *vcpu;
+		const struct vm_vcpu *vcpu;
 		size_t at;
 
 		if (task_read(txn->sys, pid, (pid_t)atoi(tids.items[i]), &t) < 0)
 			continue;
-		vcpu = find(vcpus, n, t.tid, &at);
-		if (attach_thread(txn, &host, shield, &t, vcpu, vcpu ? cpus[at] : 0, plan) < 0)
+		vcpu = find(vcpus, t.tid, &at);
+		if (attach_thread(txn, &host, shield, &t, vcpu != NULL, vcpu ? cpus[at] : 0, plan) < 0)
 			continue;
 		if (vcpu)
 			placed[found++] = (struct vcpu){ vcpu->index, { t.tid, t.start }, cpus[at] };
 	}
-	if (found < n)
+	if (found < vcpus->n)
 		return err_set(err, ERR_FAILED, "process %d: %zu of its %zu vCPU threads are gone",
-			       (int)pid, n - found, n);
+			       (int)pid, vcpus->n - found, vcpus->n);
 	shield->vm = (struct process){ pid, process.start };
 	return 0;
 }
 
-int session_attach(struct txn *txn, const char *name, pid_t pid, const struct session_vcpu *vcpus,
-		   size_t n, struct err *err)
+int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_vcpus *vcpus,
+		   struct err *err)
 {
+	size_t n = vcpus->n;
 	struct shield *shield = state_shield(&txn->state, name);
 	_cleanup_plan_ struct plan plan = { 0 };
 	_cleanup_free_ unsigned *cpus = xcalloc(n, sizeof(*cpus));
@@ -253,8 +248,8 @@ int session_attach(struct txn *txn, const char *name, pid_t pid, const struct se
 		return err_set(err, ERR_FAILED, "the shield %s holds process %d already", name,
 			       (int)shield->vm.pid);
 	vm = shield->vm;
-	if (assign(txn, shield, vcpus, n, cpus, err) < 0 ||
-	    attach_plan(txn, shield, pid, vcpus, n, cpus, placed, &plan, err) < 0) {
+	if (assign(shield, n, cpus, err) < 0 ||
+	    attach_plan(txn, shield, pid, vcpus, cpus, placed, &plan, err) < 0) {
 		shield->vm = vm;
 		return err_wrap(err, "shield %s", name);
 	}
@@ -310,6 +305,23 @@ static void default_irq(const struct txn *txn, const char **ours, const char **o
 	*original = o ? o->original : NULL;
 }
 
+/* What is recorded already and has moved was moved by someone: `status` tells. */
+static void forget_known(const struct txn *txn, struct plan *plan)
+{
+	_cleanup_plan_ struct plan known = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->n; i++) {
+		if (!state_object(&txn->state, &plan->steps[i])) {
+			plan->steps[n++] = plan->steps[i];
+		} else {
+			GROW(known.steps, known.n, known.cap);
+			known.steps[known.n++] = plan->steps[i];
+		}
+	}
+	plan->n = n;
+}
+
 int session_adopt(struct txn *txn, size_t *found, struct err *err)
 {
 	_cleanup_cpuset_ struct cpuset taken = { 0 };
@@ -330,6 +342,7 @@ int session_adopt(struct txn *txn, size_t *found, struct err *err)
 	if (host_probe(txn->sys, &host, err) < 0 ||
 	    policy_newcomers(txn->sys, &host, &taken, &inside, ours, original, &plan, err) < 0)
 		return -1;
+	forget_known(txn, &plan);
 	*found = plan.n;
 	if (!plan.n)
 		return 0;

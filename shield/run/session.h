@@ -8,13 +8,8 @@
 #define SHIELD_RUN_SESSION_H
 
 #include "shield/policy/policy.h"
+#include "shield/run/vm.h"
 #include "shield/txn/txn.h"
-
-/* A vCPU thread as QEMU (QMP) or the names of its threads tell. */
-struct session_vcpu {
-	unsigned index;
-	pid_t tid;
-};
 
 /*
  * The plan of `on`, without a transaction: for `plan` and --dry-run. state is
@@ -38,8 +33,16 @@ int session_off(struct txn *txn, const char *name, struct err *err);
  * Put a process into the shield's cgroup, its vCPU threads into the partition,
  * each pinned to a guest CPU of its own. May be repeated with more vCPUs.
  */
-int session_attach(struct txn *txn, const char *name, pid_t pid, const struct session_vcpu *vcpus,
-		   size_t n, struct err *err);
+int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_vcpus *vcpus,
+		   struct err *err);
+
+/* The same for a running QEMU: its vCPUs by QMP if it has a socket that is free,
+ * else by the names of its threads. */
+int session_attach_running(struct txn *txn, const char *name, pid_t pid, struct err *err);
+
+/* The shields whose VM has ended, and whose owner too, so that nobody else will
+ * end them. */
+void session_abandoned(struct txn *txn, struct strv *names);
 
 /* Make it another kind of partition, "isolated" or "root". */
 int session_convert(struct txn *txn, const char *name, const char *partition, struct err *err);

@@ -66,6 +66,7 @@ struct object {
 	char *next;     /* being written by a transaction under way, else NULL */
 	char *target;   /* what the transaction wants now; not in the file */
 	bool scoped;    /* dies with a cgroup of ours */
+	bool refused;   /* the kernel takes no change; kept for the report only */
 	struct claim *claims;
 	size_t n_claims;
 };

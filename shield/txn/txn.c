@@ -40,7 +40,7 @@ char *txn_goal(const struct txn *txn, const struct object *o)
 {
 	_cleanup_cpuset_ struct cpuset avoid = { 0 }, cpus = { 0 }, taken = { 0 };
 
-	for (size_t i = 0; i < o->n_claims; i++) {
+	for (size_t i = 0; i < o->n_claims && !o->refused; i++) {
 		if (!counts(txn, &o->claims[i]))
 			continue;
 		if (o->claims[i].set)
@@ -143,7 +143,7 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 	_cleanup_free_ char *name = NULL;
 	bool done = false;
 
-	if (dies(txn, o)) {
+	if (dies(txn, o) || o->refused) {
 		replace(&o->ours, xstrdup(o->target));
 		return 0;
 	}
@@ -166,7 +166,8 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 	case APPLIED_REFUSED:
 		name = name_of(o);
 		strv_addf(&txn->immovable, "%s (%s)", name, o->identity ? o->identity : "");
-		drop_claims(o);
+		o->refused = true;
+		replace(&o->target, xstrdup(o->original));
 		done = true;
 		break;
 	case APPLIED_UNMOVED:
@@ -290,20 +291,33 @@ static int recover(struct txn *txn, struct err *err)
 	return pending ? release(txn, err) : 0;
 }
 
-int txn_begin(struct txn *txn, struct sys *sys, bool force, struct err *err)
+static int open_txn(struct txn *txn, struct sys *sys, struct err *err)
 {
-	*txn = (struct txn){ .sys = sys, .lock = -1, .force = force };
-	if (read_cpus(sys, "/sys/devices/system/cpu/online", &txn->online, err) < 0 ||
-	    read_cpus(sys, "/sys/devices/system/cpu/present", &txn->all, err) < 0)
-		goto fail;
+	*txn = (struct txn){ .sys = sys, .lock = -1 };
+	if (read_cpus(sys, "/sys/devices/system/cpu/online", &txn->online, err) < 0)
+		return -1;
 	if (sys->ops->cgroup_mount(sys->ctx, &txn->mount) < 0)
 		txn->mount = NULL;
-	txn->lock = state_lock(sys, err);
-	if (txn->lock < 0 || state_load(sys, txn->mount, &txn->state, err) < 0 ||
-	    recover(txn, err) < 0)
-		goto fail;
 	return 0;
-fail:
+}
+
+int txn_begin(struct txn *txn, struct sys *sys, bool force, struct err *err)
+{
+	if (open_txn(txn, sys, err) == 0) {
+		txn->force = force;
+		txn->lock = state_lock(sys, err);
+		if (txn->lock >= 0 && state_load(sys, txn->mount, &txn->state, err) == 0 &&
+		    recover(txn, err) == 0)
+			return 0;
+	}
+	txn_end(txn);
+	return -1;
+}
+
+int txn_view(struct txn *txn, struct sys *sys, struct err *err)
+{
+	if (open_txn(txn, sys, err) == 0 && state_load(sys, txn->mount, &txn->state, err) == 0)
+		return 0;
 	txn_end(txn);
 	return -1;
 }
@@ -315,7 +329,6 @@ void txn_end(struct txn *txn)
 	free(txn->mount);
 	state_clear(&txn->state);
 	cpuset_clear(&txn->online);
-	cpuset_clear(&txn->all);
 	strv_clear(&txn->report);
 	strv_clear(&txn->immovable);
 	strv_clear(&txn->unmoved);
@@ -367,46 +380,63 @@ int txn_on(struct txn *txn, const char *name, const struct plan *plan, struct er
 	return undo(txn, err);
 }
 
-/* What a plan's claims replaced, to put it back. */
-static char **claims_before(const struct txn *txn, const char *name, const struct plan *plan)
+/* A claim as it was before a plan changed it. */
+struct former {
+	bool had;
+	char *set;
+};
+
+static struct former *claims_before(const struct txn *txn, const char *name,
+				    const struct plan *plan)
 {
-	char **before = xcalloc(plan->n, sizeof(*before));
+	struct former *before = xcalloc(plan->n, sizeof(*before));
 
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct object *o = state_object(&txn->state, &plan->steps[i]);
 		const struct claim *c = o ? object_claim(o, name) : NULL;
 
-		before[i] = c && c->set ? xstrdup(c->set) : NULL;
+		before[i].had = c != NULL;
+		before[i].set = c && c->set ? xstrdup(c->set) : NULL;
 	}
 	return before;
 }
 
+static void unclaim(struct txn *txn, const char *name, const struct plan *plan,
+		    const struct former *before)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		struct object *o = state_object(&txn->state, &plan->steps[i]);
+
+		if (!o)
+			continue;
+		if (before[i].had)
+			object_add_claim(o, name, before[i].set);
+		else
+			object_drop_claim(o, name);
+	}
+}
+
 int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struct err *err)
 {
-	char **before = claims_before(txn, name, plan);
-	int rc = 0;
+	struct former *before = claims_before(txn, name, plan);
+	int rc = -1;
 
 	claim(txn, name, plan);
 	aim(txn);
 	announce(txn);
-	if (state_save(txn->sys, &txn->state, err) < 0) {
-		rc = -1;
-	} else if (apply(txn, true, err) == 0) {
-		conclude(txn);
-		rc = state_save(txn->sys, &txn->state, err);
-	} else {
-		for (size_t i = 0; i < plan->n; i++) {
-			struct object *o = state_object(&txn->state, &plan->steps[i]);
-
-			if (before[i])
-				object_add_claim(o, name, before[i]);
-			else
-				object_drop_claim(o, name);
+	if (state_save(txn->sys, &txn->state, err) == 0) {
+		rc = apply(txn, true, err);
+		if (rc == 0) {
+			conclude(txn);
+			rc = state_save(txn->sys, &txn->state, err);
 		}
-		rc = undo(txn, err);
+		if (rc < 0) {
+			unclaim(txn, name, plan, before);
+			rc = undo(txn, err);
+		}
 	}
 	for (size_t i = 0; i < plan->n; i++)
-		free(before[i]);
+		free(before[i].set);
 	free(before);
 	return rc;
 }

@@ -53,7 +53,7 @@ struct txn {
 	int lock;
 	bool force;  /* take back what others changed */
 	struct state state;
-	struct cpuset online, all;  /* all: present CPUs */
+	struct cpuset online;
 	struct strv report;    /* left alone, gone, healed: one line each */
 	struct strv immovable; /* refused by the kernel for good */
 	struct strv unmoved;   /* should have moved, and did not */
@@ -69,6 +69,9 @@ struct txn {
 int txn_begin(struct txn *txn, struct sys *sys, bool force, struct err *err);
 void txn_end(struct txn *txn);
 #define _cleanup_txn_ _cleanup_(txn_end)
+
+/* The same for reading only: no lock, no root, no recovery. */
+int txn_view(struct txn *txn, struct sys *sys, struct err *err);
 
 /*
  * Carry out a plan for a shield that the caller has put into txn->state with

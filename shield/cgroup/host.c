@@ -1,0 +1,145 @@
+#include "shield/cgroup/host.h"
+
+#include <errno.h>
+#include <string.h>
+
+void host_clear(struct host *host)
+{
+	for (size_t i = 0; i < host->n_siblings; i++) {
+		free(host->siblings[i].path);
+		cpuset_clear(&host->siblings[i].cpus);
+		cpuset_clear(&host->siblings[i].exclusive);
+	}
+	free(host->siblings);
+	free(host->mount);
+	free(host->controllers);
+	free(host->home);
+	cpuset_clear(&host->online);
+	cpuset_clear(&host->present);
+	cpuset_clear(&host->isolcpus);
+	*host = (struct host){ 0 };
+}
+
+static bool has_word(const char *text, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = text; (at = strstr(at, word)); at += n)
+		if ((at == text || strchr(" ,", at[-1])) && strchr(" ,\n", at[n]))
+			return true;
+	return false;
+}
+
+/* Why is there no cpuset on cgroup v2? Only asked after it was missed. */
+static int diagnose(struct sys *sys, struct err *err)
+{
+	_cleanup_free_ char *mounts = NULL, *cmdline = NULL;
+	char *save = NULL;
+	bool v2 = false;
+
+	if (sys_read_line(sys, "/proc/cmdline", &cmdline) == 0 &&
+	    strstr(cmdline, "cgroup_disable=") && strstr(cmdline, "cpuset"))
+		return err_set(err, ERR_UNSUPPORTED,
+			       "the cpuset controller is disabled: remove cgroup_disable=cpuset "
+			       "from the kernel command line and reboot");
+	if (sys_read(sys, "/proc/self/mounts", 0, &mounts) < 0)
+		mounts = xstrdup("");
+	for (char *line = strtok_r(mounts, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *where = strchr(line, ' '), *type = where ? strchr(where + 1, ' ') : NULL;
+
+		if (!type)
+			continue;
+		if (strncmp(type, " cgroup2 ", 9) == 0)
+			v2 = true;
+		if (strncmp(type, " cgroup ", 8) == 0 && has_word(type + 8, "cpuset")) {
+			*type = '\0';
+			return err_set(err, ERR_UNSUPPORTED,
+				       "the cpuset controller is bound to cgroup v1 (%s), so there "
+				       "are no partitions: boot with cgroup_no_v1=cpuset, or with "
+				       "systemd.unified_cgroup_hierarchy=1",
+				       where + 1);
+		}
+	}
+	if (!v2)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup");
+	return err_set(err, ERR_UNSUPPORTED,
+		       "the kernel has no cpuset controller on cgroup v2: it needs CONFIG_CPUSETS, "
+		       "and a host, not a container");
+}
+
+static int read_set(struct sys *sys, const char *path, struct cpuset *set)
+{
+	_cleanup_free_ char *text = NULL;
+	int rc = sys_read_line(sys, path, &text);
+
+	return rc < 0 ? rc : cpulist_parse(text, set, NULL);
+}
+
+static void read_sibling(struct sys *sys, struct host *host, const char *name)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/%s", host->mount, name);
+	_cleanup_free_ char *cpus = xasprintf("%s/cpuset.cpus", dir);
+	_cleanup_free_ char *exclusive = xasprintf("%s/cpuset.cpus.exclusive", dir);
+	_cleanup_free_ char *partition = xasprintf("%s/cpuset.cpus.partition", dir);
+	_cleanup_free_ char *state = NULL;
+	struct sibling *s;
+
+	if (!sys_exists(sys, cpus))
+		return;
+	GROW(host->siblings, host->n_siblings, host->cap_siblings);
+	s = &host->siblings[host->n_siblings++];
+	s->path = xasprintf("/%s", name);
+	read_set(sys, cpus, &s->cpus);
+	read_set(sys, exclusive, &s->exclusive);
+	s->partition = sys_read_line(sys, partition, &state) == 0 && strcmp(state, "member") != 0;
+	if (s->partition && cpuset_empty(&s->exclusive))
+		cpuset_copy(&s->exclusive, &s->cpus);
+}
+
+static void read_home(struct sys *sys, struct host *host)
+{
+	_cleanup_free_ char *text = NULL;
+	char *line;
+
+	if (sys_read(sys, "/proc/self/cgroup", 0, &text) == 0) {
+		line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+		line = line ? strchr(line, '/') : NULL;
+		if (line)
+			host->home = xstrndup(line, strcspn(line, "\n"));
+	}
+	if (!host->home)
+		host->home = xstrdup("/");
+}
+
+int host_probe(struct sys *sys, struct host *host, struct err *err)
+{
+	_cleanup_strv_ struct strv names = { 0 };
+	_cleanup_free_ char *control = NULL, *text = NULL, *isolated = NULL;
+	int rc = sys->ops->cgroup_mount(sys->ctx, &host->mount);
+
+	if (rc < 0)
+		return diagnose(sys, err);
+	control = xasprintf("%s/cgroup.subtree_control", host->mount);
+	isolated = xasprintf("%s/cpuset.cpus.isolated", host->mount);
+	rc = sys_read_line(sys, control, &text);
+	if (rc < 0)
+		return err_set(err, ERR_UNSUPPORTED, "%s: %s", control, err_errno(rc));
+	host->controllers = xstrdup(has_word(text, "cpuset") ? "+cpuset" : "-cpuset");
+	host->remote = sys_exists(sys, isolated);
+	host->workqueues = sys_exists(sys, "/sys/devices/virtual/workqueue/cpumask_isolated");
+	host->systemd = sys_exists(sys, "/run/systemd/system");
+	rc = read_set(sys, "/sys/devices/system/cpu/online", &host->online);
+	if (rc >= 0)
+		rc = read_set(sys, "/sys/devices/system/cpu/present", &host->present);
+	if (rc < 0)
+		return err_set(err, ERR_UNSUPPORTED, "/sys/devices/system/cpu: %s", err_errno(rc));
+	read_set(sys, "/sys/devices/system/cpu/isolated", &host->isolcpus);
+	rc = sys->ops->list(sys->ctx, host->mount, &names);
+	if (rc < 0)
+		return err_set(err, ERR_UNSUPPORTED, "%s: %s", host->mount, err_errno(rc));
+	for (size_t i = 0; i < names.n; i++)
+		read_sibling(sys, host, names.items[i]);
+	read_home(sys, host);
+	return 0;
+}

@@ -1,0 +1,43 @@
+/*
+ * host: what this host offers, and who else uses it. A snapshot; features are
+ * probed, never guessed from a version.
+ */
+#ifndef SHIELD_CGROUP_HOST_H
+#define SHIELD_CGROUP_HOST_H
+
+#include "shield/sys/sys.h"
+
+/* A cgroup below the root that has CPUs of its own. */
+struct sibling {
+	char *path; /* "/machine.slice" */
+	struct cpuset cpus;      /* cpuset.cpus */
+	struct cpuset exclusive; /* cpuset.cpus.exclusive, or those of a partition */
+	bool partition;          /* a valid or invalid partition root */
+};
+
+struct host {
+	char *mount; /* of cgroup v2 with cpuset */
+	char *controllers; /* "+cpuset" or "-cpuset": the root's subtree_control */
+	/* Linux 6.7: cpuset.cpus.exclusive, remote partitions, and affinities of
+	 * user tasks survive cpuset changes. Seen by cpuset.cpus.isolated in the
+	 * root (visible from 6.8). Without it affinities are lost at every cpuset
+	 * write (6.1), or treated so. */
+	bool remote;
+	/* Linux 6.8: unbound workqueues leave isolated CPUs by themselves. Seen
+	 * by /sys/devices/virtual/workqueue/cpumask_isolated. */
+	bool workqueues;
+	bool systemd; /* PID 1 owns the cgroup tree (sd_booted(3)) */
+	struct cpuset online, present;
+	struct cpuset isolcpus; /* isolcpus= of the command line */
+	struct sibling *siblings;
+	size_t n_siblings, cap_siblings;
+	char *home; /* the caller's cgroup, from the root */
+};
+
+/* -1 with ERR_UNSUPPORTED, saying why and what to do, when there is no cpuset
+ * controller on cgroup v2. Release with host_clear(). */
+int host_probe(struct sys *sys, struct host *host, struct err *err);
+void host_clear(struct host *host);
+#define _cleanup_host_ _cleanup_(host_clear)
+
+#endif

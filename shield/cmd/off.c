@@ -1,0 +1,193 @@
+/* shield off, shield recover */
+#include "shield/cmd/session_cmd.h"
+#include "shield/run/session.h"
+
+struct options {
+	const char *name;
+	bool all, force, discard;
+};
+
+static error_t parse_off(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case 'a':
+		o->all = true;
+		return 0;
+	case 'f':
+		o->force = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (o->name)
+			argp_error(state, "one name at a time: \"%s\" is too many", arg);
+		o->name = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (o->all && o->name)
+			argp_error(state, "either a name or --all");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Without a name: the only one there is. */
+static int choose(const struct state *state, const struct options *o, struct strv *names,
+		  struct err *err)
+{
+	if (o->name) {
+		strv_add(names, o->name);
+		return 0;
+	}
+	if (!o->all && state->n_shields > 1)
+		return err_set(err, ERR_USAGE, "%zu shields are active: name one, or say --all",
+			       state->n_shields);
+	for (size_t i = state->n_shields; i-- > 0;)
+		strv_add(names, state->shields[i].name);
+	return 0;
+}
+
+static int dry_run(struct app *app, const struct options *o)
+{
+	_cleanup_state_ struct state state = { 0 };
+	_cleanup_strv_ struct strv names = { 0 };
+	_cleanup_free_ char *mount = NULL;
+	struct err err = { 0 };
+
+	if (app->sys.ops->cgroup_mount(app->sys.ctx, &mount) < 0)
+		mount = NULL;
+	if (state_load(&app->sys, mount, &state, &err) < 0 || choose(&state, o, &names, &err) < 0)
+		return cmd_fail(&err);
+	for (size_t n = 0; n < names.n; n++)
+		for (size_t i = state.n_objects; i-- > 0;) {
+			const struct object *s = state.objects[i];
+			_cleanup_free_ char *name =
+				step_object(s->kind, s->path, s->task.pid, s->identity);
+
+			if (object_claim(s, names.items[n]) && !s->scoped)
+				printf("%s: %s -> %s\n", name, s->ours, s->original);
+		}
+	return cmd_finish(0);
+}
+
+int cmd_off(struct app *app, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{ "all", 'a', NULL, 0, "end all shields", 0 },
+		{ "force", 'f', NULL, 0, "take back what others changed meanwhile", 0 },
+		{ 0 },
+	};
+	static const struct argp argp = {
+		options, parse_off, "[NAME]",
+		"End a shield and put everything back. A VM that still runs goes on, unshielded. "
+		"Does nothing when there is nothing to end.",
+		NULL, NULL, NULL,
+	};
+	struct options o = { 0 };
+	_cleanup_strv_ struct strv names = { 0 };
+	struct txn txn = { .lock = -1 };
+	struct err err = { 0 };
+	int status = 0;
+
+	cmd_parse(app, &argp, argc, argv, 0, &o);
+	if (app->dry_run)
+		return dry_run(app, &o);
+	if (cmd_begin(app, o.force, &txn, &err) < 0)
+		return cmd_fail(&err);
+	if (choose(&txn.state, &o, &names, &err) < 0) {
+		txn_end(&txn);
+		return cmd_fail(&err);
+	}
+	if (!names.n)
+		cmd_note(app, "no shield is active");
+	for (size_t i = 0; i < names.n; i++) {
+		bool active = state_shield(&txn.state, names.items[i]) != NULL;
+
+		if (session_off(&txn, names.items[i], &err) < 0)
+			status = cmd_fail(&err);
+		else if (active)
+			cmd_note(app, "%s has ended; its CPUs are the host's again", names.items[i]);
+		else
+			cmd_note(app, "%s is not active", names.items[i]);
+	}
+	cmd_report(app, &txn);
+	for (size_t i = 0; i < txn.leftover.n; i++)
+		cmd_note(app, "left: %s", txn.leftover.items[i]);
+	txn_end(&txn);
+	return cmd_finish(status);
+}
+
+static error_t parse_recover(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	(void)arg;
+	if (key != 'D')
+		return ARGP_ERR_UNKNOWN;
+	o->discard = true;
+	return 0;
+}
+
+/* Put a damaged state file aside, under the lock. */
+static int discard(struct app *app, struct err *err)
+{
+	_cleanup_state_ struct state state = { 0 };
+	_cleanup_free_ char *mount = NULL;
+	struct err why = { 0 };
+	int lock, rc;
+
+	if (cmd_need_root(app, err) < 0)
+		return -1;
+	if (app->sys.ops->cgroup_mount(app->sys.ctx, &mount) < 0)
+		mount = NULL;
+	lock = state_lock(&app->sys, err);
+	if (lock < 0)
+		return -1;
+	rc = state_load(&app->sys, mount, &state, &why);
+	if (rc < 0) {
+		rc = state_set_aside(&app->sys, err);
+		if (rc == 0)
+			cmd_note(app, "put aside as " STATE_FILE ".damaged: %s", why.text);
+	} else {
+		cmd_note(app, "the state file is sound: nothing to discard");
+	}
+	app->sys.ops->close(app->sys.ctx, lock);
+	return rc;
+}
+
+int cmd_recover(struct app *app, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{ "discard", 'D', NULL, 0, "put a damaged state file aside first", 0 },
+		{ 0 },
+	};
+	static const struct argp argp = {
+		options, parse_recover, "",
+		"Finish or undo what an interrupted shield left. Every command that changes "
+		"something does this first.",
+		NULL, NULL, NULL,
+	};
+	struct options o = { 0 };
+	_cleanup_strv_ struct strv dead = { 0 };
+	struct txn txn = { .lock = -1 };
+	struct err err = { 0 };
+	int status = 0;
+
+	cmd_parse(app, &argp, argc, argv, 0, &o);
+	if (o.discard && discard(app, &err) < 0)
+		return cmd_fail(&err);
+	if (cmd_begin(app, false, &txn, &err) < 0)
+		return cmd_fail(&err);
+	session_abandoned(&txn, &dead);
+	for (size_t i = 0; i < dead.n; i++) {
+		if (session_off(&txn, dead.items[i], &err) < 0)
+			status = cmd_fail(&err);
+		else
+			cmd_note(app, "%s: its VM is gone; ended", dead.items[i]);
+	}
+	if (cmd_report(app, &txn) == 0 && !dead.n && !txn.report.n)
+		cmd_note(app, "nothing to recover");
+	txn_end(&txn);
+	return cmd_finish(status);
+}

@@ -1,0 +1,271 @@
+/* shield run: on, the command in the shield, off; in the end its exit status. */
+#include "shield/cgroup/place.h"
+#include "shield/cmd/session_cmd.h"
+#include "shield/run/guard.h"
+#include "shield/run/session.h"
+#include "shield/run/supervise.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { OPT_USER = 0x200, OPT_ISOLATED, OPT_TIMEOUT, OPT_FAILURE };
+
+struct run {
+	struct app *app;
+	const char *profile, *user;
+	char **argv;
+	bool force, isolated, keep;
+	int qmp_timeout;
+	char *name; /* of the shield; NULL before it stands */
+	bool ended; /* the shield is off already */
+};
+
+static const struct argp_option options[] = {
+	{ "profile", 'p', "PROFILE", 0, "the profile, by name or as a path", 0 },
+	{ "user", OPT_USER, "USER", 0, "run the command as this user", 0 },
+	{ "force", 'f', NULL, 0, "take back what others changed; leave the host one CPU", 0 },
+	{ "isolated", OPT_ISOLATED, NULL, 0,
+	  "for a command that is no VM: do not balance its threads; it pins them itself", 0 },
+	{ "qmp-timeout", OPT_TIMEOUT, "SECONDS", 0, "how long QEMU may take to answer (30)", 0 },
+	{ "qmp-failure", OPT_FAILURE, "kill|keep", 0,
+	  "what becomes of a VM whose vCPUs cannot be pinned (kill)", 0 },
+	{ 0 },
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct run *run = state->input;
+	char *end;
+	long seconds;
+
+	switch (key) {
+	case 'p':
+		run->profile = arg;
+		return 0;
+	case OPT_USER:
+		run->user = arg;
+		return 0;
+	case 'f':
+		run->force = true;
+		return 0;
+	case OPT_ISOLATED:
+		run->isolated = true;
+		return 0;
+	case OPT_TIMEOUT:
+		seconds = strtol(arg, &end, 10);
+		if (*end || end == arg || seconds < 1 || seconds > 86400)
+			argp_error(state, "--qmp-timeout: \"%s\" is no number of seconds", arg);
+		run->qmp_timeout = (int)seconds;
+		return 0;
+	case OPT_FAILURE:
+		if (strcmp(arg, "kill") != 0 && strcmp(arg, "keep") != 0)
+			argp_error(state, "--qmp-failure: \"%s\" is neither kill nor keep", arg);
+		run->keep = strcmp(arg, "keep") == 0;
+		return 0;
+	case ARGP_KEY_ARG: /* the command: the rest is its own */
+		run->argv = &state->argv[state->next - 1];
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_END:
+		if (!run->profile)
+			argp_error(state, "which profile? -p PROFILE; 'shield profile list' shows them");
+		if (!run->argv)
+			argp_error(state, "which command? shield run -p PROFILE -- qemu-system-x86_64 …");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Everything inside the partition goes to the cgroup around it. */
+static int clear_partition(struct run *run, const char *mount, struct err *err)
+{
+	_cleanup_free_ char *outer = place_process(run->name), *inner = place_partition(run->name);
+	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.threads", mount, inner);
+	struct sys *sys = &run->app->sys;
+
+	/* What forks meanwhile leaves a child behind: until it is empty. */
+	for (int i = 0; i < 100; i++) {
+		_cleanup_free_ char *text = NULL;
+		char *save = NULL;
+		int rc = sys_read_line(sys, path, &text);
+
+		if (rc < 0)
+			return err_set(err, ERR_FAILED, "%s: %s", path, err_errno(rc));
+		if (!*text)
+			return 0;
+		for (char *t = strtok_r(text, "\n", &save); t; t = strtok_r(NULL, "\n", &save))
+			sys->ops->cgroup_attach(sys->ctx, outer + 1, (pid_t)atoi(t));
+	}
+	return err_set(err, ERR_FAILED, "%s: does not get empty", path);
+}
+
+static int place(void *ctx, pid_t pid, bool vm, struct err *err)
+{
+	struct run *run = ctx;
+	struct sys *sys = &run->app->sys;
+	_cleanup_free_ char *outer = place_process(run->name), *inner = place_partition(run->name);
+	int rc = sys->ops->cgroup_attach(sys->ctx, outer + 1, pid);
+
+	if (rc == 0 && !vm)
+		rc = sys->ops->cgroup_attach(sys->ctx, inner + 1, pid);
+	if (rc < 0)
+		return err_set(err, ERR_FAILED, "the command cannot be put into the cgroup %s: %s",
+			       vm ? outer : inner, err_errno(rc));
+	return 0;
+}
+
+static int is_vm(void *ctx, pid_t qemu, struct err *err)
+{
+	struct run *run = ctx;
+	struct txn txn = { .lock = -1 };
+	int rc;
+
+	cmd_note(run->app, "process %d is QEMU: its vCPUs get the guest CPUs", (int)qemu);
+	if (cmd_begin(run->app, run->force, &txn, err) < 0)
+		return -1;
+	rc = clear_partition(run, txn.mount, err);
+	if (rc == 0)
+		rc = session_convert(&txn, run->name, "isolated", err);
+	txn_end(&txn);
+	return rc;
+}
+
+static int pin(void *ctx, pid_t qemu, const struct vm_vcpus *vcpus, struct err *err)
+{
+	struct run *run = ctx;
+	struct txn txn = { .lock = -1 };
+	int rc;
+
+	if (cmd_begin(run->app, run->force, &txn, err) < 0)
+		return -1;
+	rc = session_attach(&txn, run->name, qemu, vcpus, err);
+	cmd_report(run->app, &txn);
+	txn_end(&txn);
+	return rc;
+}
+
+/* Give the CPUs back. */
+static int end(struct run *run, struct err *err)
+{
+	struct txn txn = { .lock = -1 };
+	int rc;
+
+	if (!run->name || run->ended)
+		return 0;
+	if (cmd_begin(run->app, run->force, &txn, err) < 0)
+		return -1;
+	rc = session_off(&txn, run->name, err);
+	cmd_report(run->app, &txn);
+	txn_end(&txn);
+	run->ended = rc == 0;
+	return rc;
+}
+
+static void abandon(void *ctx, pid_t qemu, const struct err *cause)
+{
+	struct run *run = ctx;
+	struct err err = { 0 };
+
+	cmd_note(run->app, "warning: %s; process %d goes on without a shield", cause->text,
+		 (int)qemu);
+	if (end(run, &err) < 0)
+		cmd_fail(&err);
+}
+
+static void note(void *ctx, const char *text)
+{
+	struct run *run = ctx;
+
+	cmd_note(run->app, "%s", text);
+}
+
+/* The shield, with us as its owner, and its guard. */
+static int begin(struct run *run, struct err *err)
+{
+	_cleanup_strv_ struct strv warnings = { 0 };
+	struct txn txn = { .lock = -1 };
+	struct process self = { .pid = getpid() };
+	struct err guard = { 0 };
+	bool vm = vm_is_qemu_command(run->argv[0]) || run->isolated;
+	int rc;
+
+	vm_identity(&run->app->sys, self.pid, &self.start);
+	if (cmd_begin(run->app, run->force, &txn, err) < 0)
+		return -1;
+	rc = session_on(&txn, run->profile, vm ? "isolated" : "root", self, &warnings, &run->name,
+			err);
+	cmd_warn(run->app, &warnings);
+	cmd_report(run->app, &txn);
+	txn_end(&txn);
+	if (rc == 0 && guard_spawn(run->name, &guard) < 0)
+		cmd_note(run->app, "warning: %s", guard.text);
+	return rc;
+}
+
+static int run_child(struct run *run, const struct user_account *user, struct err *err)
+{
+	static const struct supervise_hooks hooks = {
+		.place = place, .is_vm = is_vm, .pin = pin, .abandon = abandon, .note = note,
+	};
+	_cleanup_free_ char *socket = NULL;
+	struct err last = { 0 };
+	struct child child;
+	int status = CHILD_OURS;
+
+	if (child_init(&child, err) < 0)
+		return cmd_fail(err), CHILD_OURS;
+	if (begin(run, err) < 0) {
+		cmd_fail(err);
+		child_deinit(&child);
+		return CHILD_OURS;
+	}
+	socket = xasprintf(STATE_DIR "/%s.qmp", run->name);
+	if (supervise(&child, &run->app->sys,
+		      &(struct supervise_options){ .argv = run->argv,
+						   .user = user,
+						   .socket = socket,
+						   .qmp_timeout = run->qmp_timeout,
+						   .keep = run->keep },
+		      &hooks, run, &status, err) < 0)
+		cmd_fail(err);
+	if (end(run, &last) < 0) {
+		cmd_fail(&last);
+		status = status ? status : CHILD_OURS;
+	}
+	child_deinit(&child);
+	return status;
+}
+
+int cmd_run(struct app *app, int argc, char **argv)
+{
+	static const struct argp argp = {
+		options, parse, "-p PROFILE -- COMMAND [ARGUMENT…]",
+		"Run a VM on CPUs of its own, and give them back when it ends. COMMAND is QEMU, a "
+		"script that ends up in QEMU, or any other program. The exit status is the "
+		"command's own, 128 + N when signal N killed it, 127 when it does not exist, 126 "
+		"when it may not be executed, or 125 when the shield could not be set up.",
+		NULL, NULL, NULL,
+	};
+	_cleanup_user_ struct user_account user = { 0 };
+	struct run run = { .app = app };
+	struct err err = { 0 };
+	int status;
+
+	argp_err_exit_status = CHILD_OURS;
+	cmd_parse(app, &argp, argc, argv, ARGP_IN_ORDER, &run);
+	if (app->dry_run)
+		return cmd_print_plan(app, run.profile, "isolated", run.force);
+	status = child_find_command(run.argv[0], &err);
+	if (status) {
+		cmd_fail(&err);
+		return status;
+	}
+	if (cmd_need_root(app, &err) < 0 || (run.user && user_lookup(run.user, &user, &err) < 0)) {
+		cmd_fail(&err);
+		return CHILD_OURS;
+	}
+	status = run_child(&run, run.user ? &user : NULL, &err);
+	free(run.name);
+	return status;
+}

@@ -1,0 +1,69 @@
+#include "shield/cmd/session_cmd.h"
+
+#include "shield/run/guard.h"
+#include "shield/run/session.h"
+
+#include <unistd.h>
+
+int cmd_need_root(const struct app *app, struct err *err)
+{
+	if (*app->sysroot)
+		return err_set(err, ERR_USAGE,
+			       "--sysroot shows a recorded machine, which cannot be changed; use "
+			       "'plan', 'status', 'topology' or 'profile' with it");
+	if (geteuid() != 0)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "this changes the kernel and needs root: run it with sudo ('shield "
+			       "plan' shows without root what would be done)");
+	return 0;
+}
+
+static void trace(const char *line)
+{
+	fprintf(stderr, "shield: %s\n", line);
+}
+
+int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err)
+{
+	if (cmd_need_root(app, err) < 0 || txn_begin(txn, &app->sys, force, err) < 0)
+		return -1;
+	if (app->verbose)
+		txn->trace = trace;
+	return 0;
+}
+
+int cmd_report(const struct app *app, struct txn *txn)
+{
+	for (size_t i = 0; i < txn->report.n; i++)
+		cmd_note(app, "%s", txn->report.items[i]);
+	for (size_t i = 0; i < txn->immovable.n; i++)
+		cmd_note(app, "cannot be moved: %s", txn->immovable.items[i]);
+	for (size_t i = 0; i < txn->unmoved.n; i++)
+		cmd_note(app, "not moved: %s", txn->unmoved.items[i]);
+	return txn->unmoved.n ? 64 : 0;
+}
+
+int cmd_print_plan(struct app *app, const char *which, const char *partition, bool force)
+{
+	_cleanup_state_ struct state state = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+	_cleanup_free_ char *mount = NULL;
+	struct err err = { 0 };
+
+	if (app->sys.ops->cgroup_mount(app->sys.ctx, &mount) < 0)
+		mount = NULL;
+	if (state_load(&app->sys, mount, &state, &err) < 0 ||
+	    session_plan(&app->sys, app->sysroot, which, partition, force, &state, &plan, &err) < 0)
+		return cmd_fail(&err);
+	if (app->json)
+		return cmd_print_json(plan_json(&plan));
+	cmd_warn(app, &plan.warnings);
+	plan_print(&plan, stdout);
+	return cmd_finish(0);
+}
+
+int cmd_start_guard(const struct app *app, const char *name, struct err *err)
+{
+	(void)app;
+	return guard_spawn(name, err);
+}

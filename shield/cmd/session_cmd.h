@@ -1,0 +1,26 @@
+/*
+ * session_cmd: what the commands that change something share.
+ */
+#ifndef SHIELD_CMD_SESSION_CMD_H
+#define SHIELD_CMD_SESSION_CMD_H
+
+#include "shield/cmd/cmd.h"
+#include "shield/txn/txn.h"
+
+/* Root is needed; ERR_UNSUPPORTED with the cure otherwise. */
+int cmd_need_root(const struct app *app, struct err *err);
+
+/* txn_begin() with the trace that -v asks for. */
+int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err);
+
+/* Print what the transaction reports, and return the status of success: 0, or
+ * 64 when something movable did not move. */
+int cmd_report(const struct app *app, struct txn *txn);
+
+/* Print the steps of a plan, as text or JSON. */
+int cmd_print_plan(struct app *app, const char *which, const char *partition, bool force);
+
+/* Start the guard of a shield; waits until it watches. */
+int cmd_start_guard(const struct app *app, const char *name, struct err *err);
+
+#endif

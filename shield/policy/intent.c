@@ -1,0 +1,207 @@
+/* Preflight: may this profile be carried out on this host? */
+#include "shield/policy/policy.h"
+
+#include <string.h>
+
+#define SCHED_DEADLINE_POLICY 6
+
+void intent_clear(struct intent *intent)
+{
+	cpuset_clear(&intent->guest);
+	cpuset_clear(&intent->emulator);
+	cpuset_clear(&intent->taken);
+}
+
+/* "CPUs 2-3 are …": the part of a that is (not) in b, as text. */
+static char *overlap(const struct cpuset *a, const struct cpuset *b)
+{
+	_cleanup_cpuset_ struct cpuset both = { 0 };
+
+	cpuset_copy(&both, a);
+	cpuset_and(&both, b);
+	return cpulist_format(&both);
+}
+
+static int check_cpus(const struct scene *scene, const struct profile *profile,
+		      const struct cpuset *active, struct err *err)
+{
+	_cleanup_cpuset_ struct cpuset all = { 0 }, missing = { 0 };
+	_cleanup_free_ char *text = NULL;
+
+	cpuset_copy(&all, &profile->guest);
+	cpuset_or(&all, &profile->emulator);
+	cpuset_copy(&missing, &all);
+	cpuset_andnot(&missing, &scene->host.present);
+	if (!cpuset_empty(&missing)) {
+		_cleanup_free_ char *have = cpulist_format(&scene->host.present);
+
+		text = cpulist_format(&missing);
+		return err_set(err, ERR_USAGE,
+			       "profile %s: CPU %s does not exist; this machine has %s",
+			       profile->name, text, have);
+	}
+	cpuset_copy(&missing, &all);
+	cpuset_andnot(&missing, &scene->host.online);
+	if (!cpuset_empty(&missing)) {
+		text = cpulist_format(&missing);
+		return err_set(err, ERR_USAGE,
+			       "profile %s: CPU %s is offline; bring it online with: echo 1 > "
+			       "/sys/devices/system/cpu/cpu%d/online",
+			       profile->name, text, cpuset_next(&missing, -1));
+	}
+	if (cpuset_intersects(&profile->guest, &profile->emulator)) {
+		text = overlap(&profile->guest, &profile->emulator);
+		return err_set(err, ERR_USAGE,
+			       "profile %s: CPU %s is both a guest and an emulator CPU; give it to "
+			       "one of them",
+			       profile->name, text);
+	}
+	if (cpuset_intersects(&all, active)) {
+		text = overlap(&all, active);
+		return err_set(err, ERR_FAILED,
+			       "CPU %s is already shielded; end the other shield first ('shield "
+			       "status' names it)",
+			       text);
+	}
+	if (cpuset_intersects(&profile->guest, &scene->host.isolcpus)) {
+		text = overlap(&profile->guest, &scene->host.isolcpus);
+		return err_set(err, ERR_UNSUPPORTED,
+			       "CPU %s is taken from the scheduler by isolcpus= already, and "
+			       "kernels crash or leak when a partition meets that; remove isolcpus= "
+			       "from the kernel command line (the shield replaces it) and reboot",
+			       text);
+	}
+	if (!cpuset_empty(&scene->host.isolcpus)) {
+		text = cpulist_format(&scene->host.isolcpus);
+		return err_set(err, ERR_UNSUPPORTED,
+			       "isolcpus=%s is on the kernel command line: any partition would "
+			       "push host tasks onto these CPUs; remove it and reboot",
+			       text);
+	}
+	return 0;
+}
+
+/* On kernels without remote partitions the emulator needs CPUs of its own. */
+static int choose_emulator(const struct scene *scene, const struct cpuset *free_cpus,
+			   struct intent *intent, struct strv *warnings, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (scene->host.remote || intent->own_emulator)
+		return 0;
+	for (int cpu = cpuset_last(free_cpus); cpu >= 0; cpu--) {
+		_cleanup_cpuset_ struct cpuset core = { 0 };
+
+		if (!cpuset_has(free_cpus, (unsigned)cpu))
+			continue;
+		cpuset_add(&core, (unsigned)cpu);
+		topology_complete(&scene->topo, &core);
+		if (!cpuset_within(&core, free_cpus))
+			continue;
+		cpuset_copy(&intent->emulator, &core);
+		intent->own_emulator = true;
+		text = cpulist_format(&core);
+		strv_addf(warnings,
+			  "this kernel has no remote partitions (Linux 6.7), so the emulator gets "
+			  "CPU %s for itself; name others as \"emulator\" in the profile",
+			  text);
+		return 0;
+	}
+	return err_set(err, ERR_UNSUPPORTED,
+		       "this kernel has no remote partitions (Linux 6.7), so the emulator needs a "
+		       "core of its own, and none is left; give the guest fewer CPUs");
+}
+
+static int check_housekeeping(const struct scene *scene, const struct cpuset *housekeeping,
+			      bool force, struct err *err)
+{
+	if (topology_whole_cores(&scene->topo, housekeeping) >= 1 ||
+	    (force && !cpuset_empty(housekeeping)))
+		return 0;
+	if (cpuset_empty(housekeeping))
+		return err_set(err, ERR_USAGE,
+			       "no CPU would be left for the host; give the guest fewer CPUs");
+	return err_set(err, ERR_USAGE,
+		       "less than one whole core would be left for the host; give the guest fewer "
+		       "CPUs (--force goes down to one CPU)");
+}
+
+/* Who else has these CPUs? With remote partitions the kernel lets siblings
+ * overlap, unless they hold CPUs exclusively or would be left without any. */
+static int check_siblings(const struct scene *scene, const struct intent *intent, struct err *err)
+{
+	for (size_t i = 0; i < scene->host.n_siblings; i++) {
+		const struct sibling *s = &scene->host.siblings[i];
+		bool clash = scene->host.remote
+				     ? cpuset_intersects(&s->exclusive, &intent->taken) ||
+					       (!cpuset_empty(&s->cpus) &&
+						cpuset_within(&s->cpus, &intent->taken))
+				     : cpuset_intersects(&s->cpus, &intent->taken);
+		_cleanup_free_ char *text = NULL;
+
+		if (!clash)
+			continue;
+		text = cpulist_format(cpuset_empty(&s->cpus) ? &s->exclusive : &s->cpus);
+		return err_set(err, ERR_UNSUPPORTED,
+			       "the cgroup %s%s has CPUs %s set, which overlaps: take these CPUs "
+			       "out of its cpuset.cpus (AllowedCPUs= of a systemd unit, cpuset-cpus "
+			       "of a container)",
+			       scene->host.mount, s->path, text);
+	}
+	return 0;
+}
+
+static int check_tasks(const struct scene *scene, struct err *err)
+{
+	for (size_t i = 0; i < scene->tasks.n; i++) {
+		const struct task *t = &scene->tasks.items[i];
+
+		if (t->policy == SCHED_DEADLINE_POLICY && strncmp(t->comm, "sugov:", 6) != 0)
+			return err_set(err, ERR_UNSUPPORTED,
+				       "thread %d (%s) is scheduled with SCHED_DEADLINE, which "
+				       "forbids narrowing its CPUs; end it, or change its policy "
+				       "with chrt --other --pid 0 %d",
+				       (int)t->tid, t->comm, (int)t->tid);
+	}
+	return 0;
+}
+
+int policy_intend(const struct scene *scene, const struct profile *profile, const char *partition,
+		  const struct cpuset *active, bool force, struct intent *intent,
+		  struct strv *warnings, struct err *err)
+{
+	_cleanup_cpuset_ struct cpuset housekeeping = { 0 };
+
+	if (check_cpus(scene, profile, active, err) < 0)
+		return -1;
+	intent->name = profile->name;
+	intent->partition = partition;
+	cpuset_copy(&intent->guest, &profile->guest);
+	cpuset_copy(&intent->taken, &profile->guest);
+	cpuset_copy(&housekeeping, &scene->host.online);
+	cpuset_andnot(&housekeeping, active);
+	cpuset_andnot(&housekeeping, &intent->guest);
+	/* "All the others" is what housekeeping means. */
+	if (!cpuset_equal(&profile->emulator, &housekeeping))
+		cpuset_copy(&intent->emulator, &profile->emulator);
+	intent->own_emulator = !cpuset_empty(&intent->emulator);
+	if (check_housekeeping(scene, &housekeeping, force, err) < 0 ||
+	    choose_emulator(scene, &housekeeping, intent, warnings, err) < 0)
+		return -1;
+	if (!scene->host.remote) {
+		cpuset_or(&intent->taken, &intent->emulator);
+		cpuset_andnot(&housekeeping, &intent->taken);
+		if (check_housekeeping(scene, &housekeeping, force, err) < 0)
+			return -1;
+	}
+	if (!intent->own_emulator)
+		cpuset_copy(&intent->emulator, &housekeeping);
+	if (check_siblings(scene, intent, err) < 0 || check_tasks(scene, err) < 0)
+		return -1;
+	for (size_t i = 0; i < scene->tasks.n; i++)
+		if (strcmp(scene->tasks.items[i].comm, "irqbalance") == 0)
+			strv_addf(warnings, "irqbalance is running and may move interrupts back; "
+					    "ban the guest CPUs in its configuration "
+					    "(IRQBALANCE_BANNED_CPULIST) or stop it");
+	return 0;
+}

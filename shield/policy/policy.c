@@ -1,0 +1,180 @@
+#include "shield/policy/policy.h"
+
+#include "shield/cgroup/place.h"
+
+#include <string.h>
+
+/* set - taken, or all of `rest` when nothing would be left. */
+static char *without(const struct cpuset *set, const struct cpuset *taken,
+		     const struct cpuset *rest)
+{
+	_cleanup_cpuset_ struct cpuset left = { 0 };
+
+	cpuset_copy(&left, set);
+	cpuset_andnot(&left, taken);
+	return cpulist_format(cpuset_intersects(&left, rest) ? &left : rest);
+}
+
+/* A step for an object that must stay off taken CPUs. */
+static void avoid(struct step *step, const char *original)
+{
+	step->avoid = true;
+	step->original = original ? xstrdup(original) : NULL;
+}
+
+static void plan_irq(const struct irq *irq, const struct cpuset *taken, const struct cpuset *rest,
+		     const char *original, struct plan *plan)
+{
+	_cleanup_free_ char *path = irq_path(irq->number);
+	_cleanup_free_ char *from = cpulist_format(&irq->mask);
+	_cleanup_free_ char *to = without(&irq->mask, taken, rest);
+	struct step *step = plan_write(plan, path, from, to);
+
+	step->identity = xstrdup(irq->actions);
+	avoid(step, original);
+}
+
+static void plan_affinity(const struct task *task, const struct cpuset *taken,
+			  const struct cpuset *rest, const char *original, struct plan *plan)
+{
+	_cleanup_free_ char *from = cpulist_format(&task->allowed);
+	_cleanup_free_ char *to = without(&task->allowed, taken, rest);
+
+	avoid(plan_task(plan, STEP_AFFINITY, task->tid, task->start, task->comm, from, to), original);
+}
+
+/* A mask as a set; empty if there is none. */
+static void parse(const char *text, struct cpuset *set)
+{
+	if (text)
+		cpulist_parse(text, set, NULL);
+}
+
+static void plan_mask(const char *path, const char *value, const struct cpuset *taken,
+		      const struct cpuset *rest, struct plan *plan)
+{
+	_cleanup_cpuset_ struct cpuset mask = { 0 };
+	_cleanup_free_ char *to = NULL;
+
+	if (!value)
+		return;
+	parse(value, &mask);
+	to = without(&mask, taken, rest);
+	plan_write(plan, path, value, to)->avoid = true;
+}
+
+/*
+ * Which threads are recorded. Kernel threads: cpuset changes rewrite those that
+ * are not bound, up to 6.19. User threads: only where the kernel loses their
+ * masks; elsewhere it narrows and restores them by itself.
+ */
+static bool recorded(const struct host *host, const struct task *task)
+{
+	if (task->flags & TASK_NO_SETAFFINITY)
+		return false;
+	return !host->remote || (task->flags & TASK_KTHREAD);
+}
+
+void policy_on(const struct scene *scene, const struct intent *intent, const struct cpuset *active,
+	       struct plan *plan)
+{
+	const struct host *host = &scene->host;
+	const struct cpuset none = { 0 };
+	const struct placement placement = {
+		intent->name, &intent->guest,
+		intent->own_emulator ? &intent->emulator : &none, intent->partition,
+	};
+	_cleanup_cpuset_ struct cpuset rest = { 0 }, before = { 0 };
+	_cleanup_free_ char *everything = cpulist_format(&host->present);
+
+	/* What the host had before, and what it has afterwards. */
+	cpuset_copy(&before, &host->online);
+	cpuset_andnot(&before, active);
+	cpuset_copy(&rest, &before);
+	cpuset_andnot(&rest, &intent->taken);
+
+	plan_mask("/proc/irq/default_smp_affinity", scene->default_irq, &intent->taken, &rest,
+		  plan);
+	place_plan(host, &placement, plan);
+	if (!host->workqueues)
+		plan_mask("/sys/devices/virtual/workqueue/cpumask", scene->workqueues,
+			  &intent->taken, &rest, plan);
+	for (size_t i = 0; i < scene->irqs.n; i++) {
+		const struct irq *irq = &scene->irqs.items[i];
+
+		if (irq->class != IRQ_IMMOVABLE && cpuset_intersects(&irq->mask, &intent->taken))
+			plan_irq(irq, &intent->taken, &rest, NULL, plan);
+	}
+	for (size_t i = 0; i < scene->tasks.n; i++) {
+		const struct task *t = &scene->tasks.items[i];
+		/* Born under a shield, with all that this left: without it it
+		 * would have had everything. */
+		bool narrowed = !cpuset_empty(active) && cpuset_equal(&t->allowed, &before);
+
+		if (recorded(host, t))
+			plan_affinity(t, &intent->taken, &rest, narrowed ? everything : NULL, plan);
+	}
+}
+
+static bool inside_any(struct sys *sys, const struct task *task, const struct strv *inside)
+{
+	_cleanup_free_ char *cgroup = NULL;
+
+	return !(task->flags & TASK_KTHREAD) &&
+	       task_cgroup(sys, task->tgid, task->tid, &cgroup) == 0 &&
+	       strv_contains(inside, cgroup);
+}
+
+int policy_newcomers(struct sys *sys, const struct host *host, const struct cpuset *taken,
+		     const struct strv *inside, const char *default_irq,
+		     const char *default_original, struct plan *plan, struct err *err)
+{
+	_cleanup_cpuset_ struct cpuset rest = { 0 };
+	_cleanup_tasks_ struct tasks tasks = { 0 };
+	_cleanup_irqs_ struct irqs irqs = { 0 };
+
+	cpuset_copy(&rest, &host->online);
+	cpuset_andnot(&rest, taken);
+	if (irqs_snapshot(sys, &irqs, err) < 0 || tasks_snapshot(sys, taken, &tasks, err) < 0)
+		return -1;
+	for (size_t i = 0; i < irqs.n; i++) {
+		const struct irq *irq = &irqs.items[i];
+		_cleanup_free_ char *mask = cpulist_format(&irq->mask);
+		/* Born with our default mask: without it, with the original one. */
+		bool ours = default_irq && default_original && strcmp(mask, default_irq) == 0 &&
+			    strcmp(mask, default_original) != 0;
+
+		if (irq->class != IRQ_IMMOVABLE &&
+		    (ours || cpuset_intersects(&irq->mask, taken)))
+			plan_irq(irq, taken, &rest, ours ? default_original : NULL, plan);
+	}
+	for (size_t i = 0; i < tasks.n; i++)
+		if (recorded(host, &tasks.items[i]) && !inside_any(sys, &tasks.items[i], inside))
+			plan_affinity(&tasks.items[i], taken, &rest, NULL, plan);
+	return 0;
+}
+
+int policy_survivors(struct sys *sys, const struct host *host, const struct cpuset *taken,
+		     struct plan *plan, struct err *err)
+{
+	_cleanup_cpuset_ struct cpuset rest = { 0 };
+	_cleanup_tasks_ struct tasks tasks = { 0 };
+
+	if (host->remote)
+		return 0;
+	cpuset_copy(&rest, &host->online);
+	cpuset_andnot(&rest, taken);
+	if (tasks_snapshot(sys, NULL, &tasks, err) < 0)
+		return -1;
+	for (size_t i = 0; i < tasks.n; i++) {
+		const struct task *t = &tasks.items[i];
+		_cleanup_free_ char *mask = NULL;
+
+		if (!recorded(host, t) || cpuset_equal(&t->allowed, &rest) ||
+		    cpuset_intersects(&t->allowed, taken))
+			continue;
+		mask = cpulist_format(&t->allowed);
+		plan_task(plan, STEP_AFFINITY, t->tid, t->start, t->comm, mask, mask);
+	}
+	return 0;
+}

@@ -1,0 +1,71 @@
+/*
+ * policy: from what the user wants and what the host is, to a plan. It knows
+ * everything and touches nothing.
+ */
+#ifndef SHIELD_POLICY_POLICY_H
+#define SHIELD_POLICY_POLICY_H
+
+#include "irq/irq.h"
+#include "profiles/profile.h"
+#include "shield/cgroup/host.h"
+#include "shield/plan/plan.h"
+#include "shield/task/task.h"
+
+/* What a shield is going to be. */
+struct intent {
+	const char *name;
+	struct cpuset guest;
+	struct cpuset emulator;     /* resolved: where QEMU's other threads run */
+	bool own_emulator;          /* the profile names emulator CPUs */
+	struct cpuset taken;        /* what the host may not use */
+	const char *partition;      /* "isolated" or "root" */
+};
+void intent_clear(struct intent *intent);
+#define _cleanup_intent_ _cleanup_(intent_clear)
+
+/* The host as it is now. */
+struct scene {
+	struct host host;
+	struct topology topo;
+	struct irqs irqs;
+	struct tasks tasks;
+	char *default_irq;          /* cpulist of default_smp_affinity */
+	char *workqueues;           /* cpulist of the unbound workqueues, or NULL */
+};
+
+/* Read all of it; root is "" or --sysroot. */
+int scene_read(struct sys *sys, const char *root, struct scene *scene, struct err *err);
+/* Without tasks, interrupts and masks: enough for profiles and preflight. */
+int scene_read_host(struct sys *sys, const char *root, struct scene *scene, struct err *err);
+void scene_clear(struct scene *scene);
+#define _cleanup_scene_ _cleanup_(scene_clear)
+
+/*
+ * Check that the profile can be carried out here, and work out its CPUs.
+ * active: CPUs taken by the shields that are up. force: go down to one
+ * housekeeping CPU. Refusals: ERR_USAGE (the profile), ERR_UNSUPPORTED (the
+ * host), ERR_FAILED (CPUs in use), each with the cure. Warnings are appended.
+ */
+int policy_intend(const struct scene *scene, const struct profile *profile, const char *partition,
+		  const struct cpuset *active, bool force, struct intent *intent,
+		  struct strv *warnings, struct err *err);
+
+/* The steps of `on`, in their order. active as above: what stays off these CPUs
+ * already was given less than it would have without them. */
+void policy_on(const struct scene *scene, const struct intent *intent, const struct cpuset *active,
+	       struct plan *plan);
+
+/*
+ * The steps for what appeared since: threads and interrupts that may use CPUs
+ * of `taken` and can be moved. inside: the cgroups that may ("/shield-x/vcpus").
+ */
+int policy_newcomers(struct sys *sys, const struct host *host, const struct cpuset *taken,
+		     const struct strv *inside, const char *default_irq,
+		     const char *default_original, struct plan *plan, struct err *err);
+
+/* On hosts whose kernel destroys affinities at cpuset changes: the threads that
+ * hold one that must survive the end of a shield. taken: by all shields. */
+int policy_survivors(struct sys *sys, const struct host *host, const struct cpuset *taken,
+		     struct plan *plan, struct err *err);
+
+#endif

@@ -1,0 +1,270 @@
+#include "shield/run/audit.h"
+
+#include "irq/irq.h"
+#include "shield/cgroup/place.h"
+#include "shield/task/task.h"
+#include "shield/txn/apply.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* A thread may be caught between its birth and its move: look twice. */
+#define SECOND_LOOK_MS 300
+
+const char *severity_name(enum severity severity)
+{
+	static const char *const names[] = { "broken", "pending", "immovable" };
+
+	return names[severity];
+}
+
+void problems_clear(struct problems *problems)
+{
+	for (size_t i = 0; i < problems->n; i++) {
+		free(problems->items[i].object);
+		free(problems->items[i].expected);
+		free(problems->items[i].actual);
+	}
+	free(problems->items);
+	*problems = (struct problems){ 0 };
+}
+
+/* Takes over `object`. */
+static void add(struct problems *p, enum severity severity, char *object, const char *expected,
+		const char *actual, const char *reason)
+{
+	GROW(p->items, p->n, p->cap);
+	p->items[p->n++] = (struct problem){ severity, object, xstrdup(expected), xstrdup(actual),
+					     reason };
+}
+
+static void expect_file(struct txn *txn, const char *dir, const char *file, const char *expected,
+			const char *reason, struct problems *p)
+{
+	_cleanup_free_ char *path = xasprintf("%s%s/%s", txn->mount, dir, file);
+	_cleanup_free_ char *actual = NULL;
+
+	if (sys_read_line(txn->sys, path, &actual) < 0)
+		add(p, SEVERITY_BROKEN, take_ptr(path), expected, "missing", "the cgroup is gone");
+	else if (strcmp(actual, expected) != 0)
+		add(p, SEVERITY_BROKEN, take_ptr(path), expected, actual, reason);
+}
+
+static void audit_partition(struct txn *txn, const struct shield *s, struct problems *p)
+{
+	_cleanup_cpuset_ struct cpuset guest = { 0 }, root = { 0 };
+	_cleanup_free_ char *text = NULL, *path = NULL, *effective = NULL;
+
+	cpuset_copy(&guest, &s->guest);
+	cpuset_and(&guest, &txn->online);
+	text = cpulist_format(&guest);
+	expect_file(txn, s->cgroup, "cpuset.cpus.partition", s->partition,
+		    "the partition is not what it should be", p);
+	expect_file(txn, s->cgroup, "cpuset.cpus.effective", text,
+		    "someone else has CPUs of the partition", p);
+	path = xasprintf("%s/cpuset.cpus.effective", txn->mount);
+	if (sys_read_line(txn->sys, path, &effective) == 0 &&
+	    cpulist_parse(effective, &root, NULL) == 0 && cpuset_intersects(&root, &guest))
+		add(p, SEVERITY_BROKEN, take_ptr(path), "without the guest CPUs", effective,
+		    "the host may use guest CPUs");
+}
+
+/* What is recorded must hold what f says. */
+static void audit_objects(struct txn *txn, const struct shield *s, struct problems *p)
+{
+	for (size_t i = 0; i < txn->state.n_objects; i++) {
+		const struct object *o = txn->state.objects[i];
+		_cleanup_free_ char *goal = NULL, *current = NULL;
+
+		if (o->kind != STEP_WRITE || o->scoped || o->refused || !object_claim(o, s->name) ||
+		    !object_same(txn, o))
+			continue;
+		goal = txn_goal(txn, o);
+		if (object_read(txn, o, &current) == 0 && strcmp(current, goal) != 0)
+			add(p, SEVERITY_BROKEN, xstrdup(o->path), goal, current,
+			    "someone else changed it");
+	}
+}
+
+static bool recorded(const struct txn *txn, const char *path, bool *refused)
+{
+	const struct step key = { .kind = STEP_WRITE, .path = (char *)path };
+	const struct object *o = state_object(&txn->state, &key);
+
+	*refused = o && o->refused;
+	return o != NULL;
+}
+
+static int audit_irqs(struct txn *txn, const struct shield *s, struct problems *p, struct err *err)
+{
+	_cleanup_irqs_ struct irqs irqs = { 0 };
+
+	if (irqs_snapshot(txn->sys, &irqs, err) < 0)
+		return -1;
+	for (size_t i = 0; i < irqs.n; i++) {
+		const struct irq *irq = &irqs.items[i];
+		_cleanup_free_ char *path = irq_path(irq->number);
+		_cleanup_free_ char *mask = cpulist_format(&irq->mask);
+		_cleanup_free_ char *effective = cpulist_format(&irq->effective);
+		_cleanup_free_ char *object = xasprintf("%s (%s)", path, irq->actions);
+		bool on_guest = cpuset_intersects(&irq->mask, &s->guest), refused;
+		bool known = recorded(txn, path, &refused);
+
+		if (on_guest && (irq->class == IRQ_IMMOVABLE || refused))
+			add(p, SEVERITY_IMMOVABLE, take_ptr(object), "off the guest CPUs", mask,
+			    "managed by its driver or bound to a CPU; a managed one fires only for "
+			    "I/O submitted on that CPU, and only isolcpus=managed_irq at boot "
+			    "keeps it away");
+		else if (on_guest && !known)
+			add(p, SEVERITY_BROKEN, take_ptr(object), "off the guest CPUs", mask,
+			    "an interrupt on guest CPUs");
+		else if (!on_guest && *irq->actions && cpuset_intersects(&irq->effective, &s->guest))
+			add(p, SEVERITY_PENDING, take_ptr(object), mask, effective,
+			    "it moves the next time it fires");
+	}
+	return 0;
+}
+
+static bool bound_to_one(const struct task *t)
+{
+	return cpuset_count(&t->allowed) == 1;
+}
+
+/* Why a kernel thread cannot be moved. */
+static const char *immovable_reason(const struct task *t)
+{
+	if (strncmp(t->comm, "kworker/R-", 10) == 0)
+		return "rescuer of a workqueue: runs only when memory is short";
+	if (strncmp(t->comm, "kworker/u", 9) == 0)
+		return "unbound worker: its workqueue decides; it moves there when it next works";
+	if (strncmp(t->comm, "kworker/", 8) == 0)
+		return "worker of the CPU: runs only what was queued on it";
+	if (bound_to_one(t))
+		return "kernel thread of the CPU: every CPU has its own";
+	return "kernel thread whose CPUs the kernel fixes";
+}
+
+static const struct vcpu *vcpu_of(const struct shield *s, pid_t tid)
+{
+	for (size_t i = 0; i < s->n_vcpus; i++)
+		if (s->vcpus[i].thread.pid == tid)
+			return &s->vcpus[i];
+	return NULL;
+}
+
+/* Something inside the partition: a vCPU on its CPU, or anything if it
+ * balances. */
+static const char *inside_reason(const struct shield *s, const struct task *t)
+{
+	const struct vcpu *v = vcpu_of(s, t->tid);
+
+	if (strcmp(s->partition, "root") == 0)
+		return NULL;
+	if (!v)
+		return "a thread in the partition that is no vCPU: nothing balances it";
+	return bound_to_one(t) && cpuset_has(&t->allowed, v->cpu)
+		       ? NULL
+		       : "a vCPU that is not on its CPU";
+}
+
+static void audit_thread(struct txn *txn, const struct shield *s, const struct task *t,
+			 struct problems *p)
+{
+	_cleanup_free_ char *cgroup = NULL, *allowed = cpulist_format(&t->allowed);
+	_cleanup_free_ char *object = step_object(STEP_AFFINITY, NULL, t->tid, t->comm);
+	const char *reason;
+
+	if ((t->flags & TASK_KTHREAD) && (t->flags & TASK_NO_SETAFFINITY)) {
+		add(p, SEVERITY_IMMOVABLE, take_ptr(object), "off the guest CPUs", allowed,
+		    immovable_reason(t));
+		return;
+	}
+	if (task_cgroup(txn->sys, t->tgid, t->tid, &cgroup) < 0)
+		return; /* it has ended */
+	if (strcmp(cgroup, s->cgroup) == 0) {
+		reason = inside_reason(s, t);
+		if (reason)
+			add(p, SEVERITY_BROKEN, take_ptr(object), "pinned to one guest CPU", allowed,
+			    reason);
+		return;
+	}
+	add(p, SEVERITY_BROKEN, take_ptr(object), "off the guest CPUs", allowed,
+	    t->flags & TASK_KTHREAD ? "a kernel thread on guest CPUs" : "a host task on guest CPUs");
+}
+
+static int audit_threads(struct txn *txn, const struct shield *s, struct problems *p,
+			 struct err *err)
+{
+	size_t before = p->n;
+
+	for (int look = 0; look < 2; look++) {
+		_cleanup_tasks_ struct tasks tasks = { 0 };
+		bool broken = false;
+
+		if (tasks_snapshot(txn->sys, &s->guest, &tasks, err) < 0)
+			return -1;
+		for (size_t i = 0; i < tasks.n; i++)
+			audit_thread(txn, s, &tasks.items[i], p);
+		for (size_t i = before; i < p->n; i++)
+			broken |= p->items[i].severity == SEVERITY_BROKEN;
+		if (look || !broken)
+			break;
+		while (p->n > before) {
+			p->n--;
+			free(p->items[p->n].object);
+			free(p->items[p->n].expected);
+			free(p->items[p->n].actual);
+		}
+		nanosleep(&(struct timespec){ .tv_nsec = SECOND_LOOK_MS * 1000000L }, NULL);
+	}
+	return 0;
+}
+
+static void audit_vm(struct txn *txn, const struct shield *s, struct problems *p)
+{
+	bool alive = s->vm.pid && task_alive(txn->sys, s->vm.pid, s->vm.start);
+
+	if (s->vm.pid && !alive)
+		add(p, SEVERITY_PENDING, xasprintf("process %d", (int)s->vm.pid), "running", "gone",
+		    "the VM has ended; its shield is about to");
+	for (size_t i = 0; alive && i < s->n_vcpus; i++) {
+		const struct vcpu *v = &s->vcpus[i];
+		_cleanup_cpuset_ struct cpuset allowed = { 0 };
+		_cleanup_free_ char *expected = NULL, *actual = NULL;
+
+		if (!task_alive(txn->sys, v->thread.pid, v->thread.start) ||
+		    txn->sys->ops->getaffinity(txn->sys->ctx, v->thread.pid, &allowed) < 0)
+			continue; /* unplugged */
+		if (cpuset_count(&allowed) == 1 && cpuset_has(&allowed, v->cpu))
+			continue;
+		/* On guest CPUs audit_thread() has named it. */
+		if (cpuset_intersects(&allowed, &s->guest))
+			continue;
+		expected = xasprintf("%u", v->cpu);
+		actual = cpulist_format(&allowed);
+		add(p, SEVERITY_BROKEN, xasprintf("vCPU %u (thread %d)", v->index, (int)v->thread.pid),
+		    expected, actual, "a vCPU that is not on its CPU");
+	}
+	if (!task_alive(txn->sys, s->guard.pid, s->guard.start))
+		add(p, SEVERITY_BROKEN, xstrdup("guard"), "running", "not running",
+		    "nobody will end the shield by itself: 'shield off' does, and any command that "
+		    "changes something recovers");
+}
+
+int audit_shield(struct txn *txn, const struct shield *s, struct problems *p, struct err *err)
+{
+	if (s->phase != PHASE_ACTIVE) {
+		add(p, SEVERITY_BROKEN, xasprintf("shield %s", s->name), "active",
+		    s->phase == PHASE_APPLYING ? "applying" : "releasing",
+		    "a command is at work, or was interrupted: 'shield recover' finishes it");
+		return 0;
+	}
+	audit_partition(txn, s, p);
+	audit_objects(txn, s, p);
+	audit_vm(txn, s, p);
+	if (audit_irqs(txn, s, p, err) < 0)
+		return -1;
+	return audit_threads(txn, s, p, err);
+}

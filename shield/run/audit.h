@@ -1,0 +1,42 @@
+/*
+ * audit: does the kernel still hold what the shields say? Read only, and without
+ * root: an independent look at every thread, interrupt and partition, not a
+ * reading of our own file back.
+ */
+#ifndef SHIELD_RUN_AUDIT_H
+#define SHIELD_RUN_AUDIT_H
+
+#include "shield/txn/txn.h"
+
+enum severity {
+	SEVERITY_BROKEN,    /* the shield does not hold here */
+	SEVERITY_PENDING,   /* will be in order by itself, such as an interrupt that
+			     * moves the next time it fires */
+	SEVERITY_IMMOVABLE, /* cannot be moved by anybody; reason says why */
+};
+
+struct problem {
+	enum severity severity;
+	char *object, *expected, *actual;
+	const char *reason; /* static text */
+};
+
+struct problems {
+	struct problem *items;
+	size_t n, cap;
+};
+
+void problems_clear(struct problems *problems);
+#define _cleanup_problems_ _cleanup_(problems_clear)
+
+/* "broken", "pending", "immovable" */
+const char *severity_name(enum severity severity);
+
+/*
+ * Look at everything that a shield promises. txn: zeroed but for sys, mount,
+ * state, online and all (txn_view()).
+ */
+int audit_shield(struct txn *txn, const struct shield *shield, struct problems *problems,
+		 struct err *err);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * guard: the process that keeps a shield true, whatever becomes of whoever
+ * started it. One a shield, detached (its own session, no terminal), on
+ * housekeeping CPUs. It sleeps on file descriptors and wakes when
+ *
+ *	the VM ends (pidfd)		-> once its owner is gone too, end the shield
+ *	a kernel thread is born		-> move it off guest CPUs (kernels before
+ *					   7.0 let it run anywhere)
+ *	the state file is replaced	-> the shield may be gone: so is the guard
+ *	the partition changes (inotify)	-> look whether it is still valid
+ *	a slow timer fires		-> look for what no event announces, such
+ *					   as new interrupts
+ */
+#ifndef SHIELD_RUN_GUARD_H
+#define SHIELD_RUN_GUARD_H
+
+#include "shield/base/err.h"
+#include "shield/sys/sys.h"
+
+/* Start the guard of a shield, detached, and wait until it watches. -1 when it
+ * could not be started (the shield stands without it). */
+int guard_spawn(const char *name, struct err *err);
+
+/* The guard itself: returns when the shield has ended. ready_fd: closed when it
+ * watches, or -1. */
+int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err);
+
+#endif

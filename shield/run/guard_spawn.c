@@ -1,0 +1,70 @@
+/* Start a guard that outlives whoever starts it. */
+#include "shield/run/deadline.h"
+#include "shield/run/guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define READY_SECONDS 60
+
+/* Between fork and exec: system calls only. */
+_Noreturn static void become_guard(char *const argv[], int ready, int null)
+{
+	setsid();
+	if (fork() != 0)
+		_exit(0);
+	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 ||
+	    fcntl(ready, F_SETFD, 0) < 0 || chdir("/") < 0)
+		_exit(1);
+	execv("/proc/self/exe", argv);
+	_exit(1);
+}
+
+static int wait_ready(int fd)
+{
+	long long deadline = deadline_in(READY_SECONDS * 1000);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char byte;
+
+	while (poll(&p, 1, deadline_left(deadline)) < 0)
+		if (errno != EINTR)
+			return -1;
+	return p.revents && read(fd, &byte, 1) == 1 ? 0 : -1;
+}
+
+int guard_spawn(const char *name, struct err *err)
+{
+	_cleanup_(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	_cleanup_free_ char *number = NULL;
+	char *argv[] = { (char *)"shield", (char *)"guard", NULL, (char *)name, NULL };
+	int pipe_fd[2], subreaper = 0, rc;
+	pid_t pid;
+
+	if (null < 0 || pipe2(pipe_fd, O_CLOEXEC) < 0)
+		return err_set(err, ERR_FAILED, "the guard could not be started: %s",
+			       err_errno(errno));
+	number = argv[2] = xasprintf("--ready-fd=%d", pipe_fd[1]);
+	/* It is to be nobody's child but init's. */
+	prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	pid = fork();
+	if (pid == 0)
+		become_guard(argv, pipe_fd[1], null);
+	close(pipe_fd[1]);
+	if (pid > 0)
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	prctl(PR_SET_CHILD_SUBREAPER, subreaper);
+	rc = pid > 0 ? wait_ready(pipe_fd[0]) : -1;
+	close(pipe_fd[0]);
+	if (rc < 0)
+		return err_set(err, ERR_FAILED,
+			       "the guard could not be started, so nobody will end the shield by "
+			       "itself: 'shield off %s' does", name);
+	return 0;
+}

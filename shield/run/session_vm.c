@@ -1,0 +1,79 @@
+/* A running VM: its vCPUs, and whether it still lives. */
+#include "shield/cgroup/place.h"
+#include "shield/run/deadline.h"
+#include "shield/run/qmp.h"
+#include "shield/run/qmp_launch.h"
+#include "shield/run/session.h"
+#include "shield/task/task.h"
+
+#include <string.h>
+
+#define QMP_SECONDS 5
+
+/* A monitor may be taken by someone else, or say nothing: then the next. */
+static int by_qmp(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
+{
+	_cleanup_strv_ struct strv argv = { 0 }, paths = { 0 };
+	struct err ignored;
+
+	if (vm_cmdline(sys, pid, &argv) < 0)
+		return -1;
+	strv_take(&argv, NULL);
+	qmp_find_sockets(argv.items, &paths);
+	for (size_t i = 0; i < paths.n; i++) {
+		struct qmp qmp = { .fd = -1 };
+		long long deadline = deadline_in(QMP_SECONDS * 1000);
+		bool ok = qmp_connect(&qmp, paths.items[i], NULL, NULL, deadline, &ignored) == 0 &&
+			  qmp_vcpus(&qmp, deadline, vcpus, &ignored) == 0 &&
+			  vm_vcpus_verify(sys, pid, vcpus, &ignored) == 0 && vcpus->n;
+
+		qmp_close(&qmp);
+		if (ok)
+			return 0;
+		vm_vcpus_clear(vcpus);
+	}
+	return -1;
+}
+
+int session_attach_running(struct txn *txn, const char *name, pid_t pid, struct err *err)
+{
+	_cleanup_vcpus_ struct vm_vcpus vcpus = { 0 };
+	unsigned long long start;
+
+	if (vm_identity(txn->sys, pid, &start) < 0)
+		return err_set(err, ERR_FAILED, "process %d does not exist", (int)pid);
+	if (by_qmp(txn->sys, pid, &vcpus) < 0 &&
+	    (vm_vcpus_by_name(txn->sys, pid, &vcpus) < 0 || !vcpus.n))
+		return err_set(err, ERR_FAILED,
+			       "process %d: no vCPU threads found. Is it QEMU? Start it with a QMP "
+			       "socket (-qmp unix:PATH,server=on,wait=off) or with named threads "
+			       "(-name NAME,debug-threads=on)",
+			       (int)pid);
+	return session_attach(txn, name, pid, &vcpus, err);
+}
+
+static bool lives(struct txn *txn, const struct process *p)
+{
+	return p->pid && task_alive(txn->sys, p->pid, p->start);
+}
+
+/* Whoever started it, something still runs in it. */
+static bool populated(struct txn *txn, const struct shield *shield)
+{
+	_cleanup_free_ char *outer = place_process(shield->name), *text = NULL;
+	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.events", txn->mount, outer);
+
+	return sys_read_line(txn->sys, path, &text) == 0 && strstr(text, "populated 1");
+}
+
+void session_abandoned(struct txn *txn, struct strv *names)
+{
+	for (size_t i = 0; i < txn->state.n_shields; i++) {
+		const struct shield *s = &txn->state.shields[i];
+
+		/* `on` without a VM has no owner, and stays until `off`. */
+		if ((s->vm.pid || s->owner.pid) && !lives(txn, &s->vm) && !lives(txn, &s->owner) &&
+		    !populated(txn, s))
+			strv_add(names, s->name);
+	}
+}
