@@ -118,7 +118,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	_cleanup_free_ char *command = xasprintf("rm -r %s", root);
 	pid_t pid = fork();
 
 	(void)state;
