@@ -4,6 +4,7 @@
 #include "shield/base/similar.h"
 #include "shield/base/text.h"
 
+#include <ctype.h>
 #include <string.h>
 
 struct field {
@@ -79,6 +80,50 @@ static int check_integer(const struct document *doc, const struct place *place, 
 	return 0;
 }
 
+static int check_bool(const struct document *doc, const struct place *place, json_t *value,
+		      const struct field *field, struct err *err)
+{
+	return json_is_boolean(value) ? 0 : wrong_type(doc, place, value, field, err);
+}
+
+static int check_pci(const struct document *doc, const struct place *place, json_t *value,
+		     const struct field *field, struct err *err)
+{
+	static const char shape[] = "xxxx:xx:xx.o";
+	const char *string = json_string_value(value);
+	size_t i = 0;
+
+	if (!string)
+		return wrong_type(doc, place, value, field, err);
+	for (; shape[i] && string[i]; i++) {
+		const char *set = shape[i] == 'x' ? "0123456789abcdef" : "01234567";
+
+		if (isalpha((unsigned char)shape[i]) ? !strchr(set, string[i])
+						     : string[i] != shape[i])
+			break;
+	}
+	if (shape[i] || string[i])
+		return document_error(doc, place, err,
+				      "expected %s, in full and in lower case; lspci "
+				      "-D lists them",
+				      field->expected);
+	return 0;
+}
+
+static int check_match(const struct document *doc, const struct place *place, json_t *value,
+		       const struct field *field, struct err *err)
+{
+	static const char *const kinds[] = { "action:", "chip:", "driver:", "pci:" };
+	const char *string = json_string_value(value);
+
+	if (!string)
+		return wrong_type(doc, place, value, field, err);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strncmp(string, kinds[i], strlen(kinds[i])) == 0 && string[strlen(kinds[i])])
+			return 0;
+	return document_error(doc, place, err, "expected %s", field->expected);
+}
+
 static int check_choice(const struct document *doc, const struct place *place, json_t *value,
 			const struct field *field, struct err *err)
 {
@@ -147,6 +192,7 @@ static int unknown_key(const struct document *doc, const struct place *place,
 static int check_object(const struct document *doc, const struct place *place, json_t *value,
 			const struct field *field, struct err *err)
 {
+	json_int_t n = 0;
 	const char *key;
 	json_t *member;
 
@@ -164,13 +210,117 @@ static int check_object(const struct document *doc, const struct place *place, j
 			return unknown_key(doc, &inner, field->members, err);
 		if (m->check(doc, &inner, member, m, err) < 0)
 			return -1;
+		n++;
+	}
+	if (n < field->min)
+		return document_error(doc, place, err, "expected %s, not an empty object",
+				      field->expected);
+	return 0;
+}
+
+/* A rule needs all of its members. */
+static int check_rule(const struct document *doc, const struct place *place, json_t *value,
+		      const struct field *field, struct err *err)
+{
+	if (check_object(doc, place, value, field, err) < 0)
+		return -1;
+	for (const struct field *m = field->members; m->key; m++) {
+		struct place inner = { .in = place, .key = m->key };
+
+		if (!json_object_get(value, m->key))
+			return document_error(doc, &inner, err, "is missing; expected %s",
+					      m->expected);
 	}
 	return 0;
 }
 
-static const struct field word = {
+static int check_vcpus(const struct document *doc, const struct place *place, json_t *value,
+		       const struct field *field, struct err *err)
+{
+	const char *string = json_string_value(value);
+
+	if (string && strcmp(string, "auto") == 0)
+		return 0;
+	return check_array(doc, place, value, field, err);
+}
+
+/* Objects: the members are listed before what has them. */
+static const struct field word = { .check = check_string, .expected = "a string" };
+
+static const struct field iothread = {
 	.check = check_string,
-	.expected = "a string",
+	.expected = "an I/O thread's CPUs as a string like \"0-1\"",
+};
+
+static const struct field vcpu = {
+	.check = check_integer,
+	.expected = "the number of a vCPU's CPU",
+	.max = CPUSET_MAX_CPU,
+};
+
+static const struct field machine[] = {
+	{ .key = "cpu", .check = check_string, .expected = "a glob like \"*i9-9900K*\"", .min = 1 },
+	{ .key = "board", .check = check_string, .expected = "a glob like \"Z390*\"", .min = 1 },
+	{ .key = "vendor",
+	  .check = check_string,
+	  .expected = "a glob like \"Gigabyte*\"",
+	  .min = 1 },
+	{ 0 },
+};
+
+static const struct field rule_members[] = {
+	{ .key = "match",
+	  .check = check_match,
+	  .expected = "action:, chip:, driver: or pci: and a glob, like \"driver:nvme\"" },
+	{ .key = "cpus", .check = check_string, .expected = "CPUs as a string like \"0-1\"" },
+	{ 0 },
+};
+
+static const struct field rule = {
+	.check = check_rule,
+	.members = rule_members,
+	.expected = "a rule like { \"match\": \"driver:nvme\", \"cpus\": \"0-1\" }",
+};
+
+static const struct field device = {
+	.check = check_pci,
+	.expected = "a PCI address like \"0000:01:00.0\"",
+};
+
+static const struct field irq[] = {
+	{ .key = "vfio",
+	  .check = check_choice,
+	  .expected = "\"spread\", \"guest\", \"housekeeping\" or \"leave\"",
+	  .choices = "spread|guest|housekeeping|leave" },
+	{ .key = "devices",
+	  .check = check_array,
+	  .members = &device,
+	  .expected = "the guest's PCI devices as an array of addresses" },
+	{ .key = "rules", .check = check_array, .members = &rule, .expected = "an array of rules" },
+	{ 0 },
+};
+
+static const struct field host[] = {
+	{ .key = "governor",
+	  .check = check_string,
+	  .expected = "a cpufreq governor like \"performance\"",
+	  .min = 1 },
+	{ .key = "numa_balancing", .check = check_integer, .expected = "0 to 3", .max = 3 },
+	{ .key = "ksm", .check = check_integer, .expected = "0 or 1", .max = 1 },
+	{ .key = "transparent_hugepages",
+	  .check = check_choice,
+	  .expected = "\"always\", \"madvise\" or \"never\"",
+	  .choices = "always|madvise|never" },
+	{ .key = "stat_interval",
+	  .check = check_integer,
+	  .expected = "1 to 3600 seconds",
+	  .min = 1,
+	  .max = 3600 },
+	{ .key = "compaction_proactiveness",
+	  .check = check_integer,
+	  .expected = "0 to 100",
+	  .max = 100 },
+	{ 0 },
 };
 
 static const struct field profile[] = {
@@ -181,16 +331,45 @@ static const struct field profile[] = {
 	  .max = 1 },
 	{ .key = "name", .check = check_name, .expected = "the profile's name as a string" },
 	{ .key = "description", .check = check_string, .expected = "a text" },
+	{ .key = "extends", .check = check_name, .expected = "the name of a profile" },
+	{ .key = "machine",
+	  .check = check_object,
+	  .members = machine,
+	  .expected = "an object with \"cpu\", \"board\" or \"vendor\"",
+	  .min = 1 },
 	{ .key = "guest",
 	  .check = check_string,
 	  .expected = "the guest's CPUs as a string like \"2-5\" or \"cores:6\"" },
 	{ .key = "emulator",
 	  .check = check_string,
 	  .expected = "\"housekeeping\" or CPUs as a string like \"0-1\"" },
+	{ .key = "iothreads",
+	  .check = check_array,
+	  .members = &iothread,
+	  .expected = "CPUs for each I/O thread, as an array of strings" },
+	{ .key = "vcpus",
+	  .check = check_vcpus,
+	  .members = &vcpu,
+	  .expected = "\"auto\", or the CPU of each vCPU as an array of numbers",
+	  .min = 1 },
 	{ .key = "smt",
 	  .check = check_choice,
 	  .expected = "\"whole\" or \"split\"",
 	  .choices = "whole|split" },
+	{ .key = "housekeeping_cores",
+	  .check = check_integer,
+	  .expected = "how many whole cores the host keeps, at least 1",
+	  .min = 1,
+	  .max = CPUSET_MAX_CPU },
+	{ .key = "irq",
+	  .check = check_object,
+	  .members = irq,
+	  .expected = "an object with \"vfio\", \"devices\" or \"rules\"" },
+	{ .key = "host",
+	  .check = check_object,
+	  .members = host,
+	  .expected = "an object of host settings" },
+	{ .key = "flush", .check = check_bool, .expected = "true or false" },
 	{ .key = "user", .check = check_string, .expected = "the name of a user", .min = 1 },
 	{ .key = "command",
 	  .check = check_array,

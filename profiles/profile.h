@@ -10,7 +10,7 @@
  *
  * Profiles are untrusted until checked: regular files of at most 1 MiB, UTF-8,
  * no duplicate and no unknown key. Used by root, the file must belong to root
- * and nobody else may write it.
+ * and nobody else may write it. All keys are in schema.json.
  */
 #ifndef SHIELD_PROFILES_PROFILE_H
 #define SHIELD_PROFILES_PROFILE_H
@@ -20,20 +20,43 @@
 #include "shield/sys/sys.h"
 #include "shield/topology/topology.h"
 
+#include <jansson.h>
+
+enum profile_vfio { VFIO_SPREAD, VFIO_GUEST, VFIO_HOUSEKEEPING, VFIO_LEAVE };
+
+/* Where interrupts go whose action, chip, driver or pci address match. */
+struct profile_rule {
+	char *match; /* "driver:nvme" */
+	struct cpuset cpus;
+};
+
 struct profile {
 	char *name;
 	char *path;		/* where it was read */
+	char *why;		/* why it was chosen, if by the machine, or NULL */
 	char *text;		/* the document, for the state file */
 	struct cpuset guest;	/* never empty */
 	struct cpuset emulator; /* empty: the housekeeping CPUs */
-	char *user;		/* run the command as this user, or NULL */
-	struct strv command;	/* what `run` starts if it is given nothing else */
-	bool smt_split;		/* CPUs are taken as they are named, not as cores */
+	struct cpuset *iothreads;
+	size_t n_iothreads;
+	unsigned *vcpus;	     /* the CPU of each vCPU */
+	size_t n_vcpus;		     /* 0: "auto" */
+	bool smt_split;		     /* CPUs are taken as they are named, not as cores */
+	unsigned housekeeping_cores; /* that the host keeps at least; 0: not said */
+	enum profile_vfio vfio;	     /* where interrupts of the guest's devices go */
+	struct strv devices;	     /* the guest's PCI addresses, if it says */
+	struct profile_rule *rules;
+	size_t n_rules;
+	json_t *host;	     /* host settings, checked, or NULL */
+	bool flush;	     /* guest CPUs go offline and online once */
+	char *user;	     /* run the command as this user, or NULL */
+	struct strv command; /* what `run` starts if it is given nothing else */
 };
 
 /*
- * Find, read and check a profile, and evaluate its CPU expressions on this
- * machine. -1 with ERR_USAGE and a message like
+ * Find, read and check a profile with all that it extends, and evaluate its CPU
+ * expressions on this machine. which NULL: the profile that matches this
+ * machine (machine.h). -1 with ERR_USAGE and a message like
  *	/etc/shield/profiles.d/win11.json:4:12: guest: expected …
  * Warnings (a split core, …) are appended to warnings, one line each.
  */

@@ -58,6 +58,31 @@ static void set_list(json_t *object, const char *key, const struct cpuset *cpus)
 	json_object_set_new(object, key, json_string(list));
 }
 
+static json_t *json_sets(const struct cpuset *sets, size_t n)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *list = cpulist_format(&sets[i]);
+
+		json_array_append_new(array, json_string(list));
+	}
+	return array;
+}
+
+static json_t *json_vcpus(const struct profile *p)
+{
+	json_t *array = json_array();
+
+	if (p->n_vcpus == 0) {
+		json_decref(array);
+		return json_string("auto");
+	}
+	for (size_t i = 0; i < p->n_vcpus; i++)
+		json_array_append_new(array, json_integer(p->vcpus[i]));
+	return array;
+}
+
 static void get_emulator(const struct topology *topo, const struct profile *profile,
 			 struct cpuset *emulator, struct cpuset *housekeeping)
 {
@@ -82,6 +107,9 @@ static json_t *describe(const struct topology *topo, const char *which, const st
 		set_list(object, "emulator", &emulator);
 		set_list(object, "housekeeping", &housekeeping);
 		json_object_set_new(object, "smt", json_string(p->smt_split ? "split" : "whole"));
+		json_object_set_new(object, "iothreads", json_sets(p->iothreads, p->n_iothreads));
+		json_object_set_new(object, "vcpus", json_vcpus(p));
+		json_object_set_new(object, "devices", json_strings(&p->devices));
 		json_object_set_new(object, "user", p->user ? json_string(p->user) : json_null());
 		json_object_set_new(object, "command", json_strings(&p->command));
 	} else {
@@ -134,6 +162,7 @@ static void print_set(const char *label, const struct cpuset *cpus)
 	printf("%-14s %s\n", label, list);
 }
 
+/* which NULL: the profile for this machine. */
 static int do_show(struct app *app, const struct topology *topo, const char *which)
 {
 	_cleanup_cpuset_ struct cpuset emulator = { 0 }, housekeeping = { 0 };
@@ -151,11 +180,18 @@ static int do_show(struct app *app, const struct topology *topo, const char *whi
 		return cmd_print_json(object);
 	}
 	cmd_warn(app, &loaded.warnings);
+	if (p->why)
+		cmd_note(app, "%s is for this machine: %s", p->name, p->why);
 	get_emulator(topo, p, &emulator, &housekeeping);
 	printf("%-14s %s\n%-14s %s\n", "name", p->name, "file", p->path);
 	print_set("guest", &p->guest);
 	print_set("emulator", &emulator);
 	print_set("housekeeping", &housekeeping);
+	for (size_t i = 0; i < p->n_iothreads; i++)
+		print_set(i ? "" : "iothreads", &p->iothreads[i]);
+	for (size_t i = 0; i < p->n_vcpus; i++)
+		printf("%s%u%s", i ? "" : "vcpus          ", p->vcpus[i],
+		       i + 1 < p->n_vcpus ? "," : "\n");
 	if (p->user)
 		printf("%-14s %s\n", "user", p->user);
 	for (size_t i = 0; i < p->command.n; i++)
@@ -224,14 +260,14 @@ static int dispatch(struct app *app, struct args *args)
 				     : "list, show or check is missing");
 	if (list && words->n > 1)
 		return usage("list takes no name");
-	if (show && words->n != 2)
-		return usage("show takes one name or path");
+	if (show && words->n > 2)
+		return usage("show takes one name or path, or none for this machine's profile");
 	if (topology_load(app->sysroot, &topo, &err) < 0)
 		return cmd_fail(&err);
 	if (list)
 		return do_list(app, &topo);
 	if (show)
-		return do_show(app, &topo, words->items[1]);
+		return do_show(app, &topo, words->n > 1 ? words->items[1] : NULL);
 	return do_check(app, &topo, words);
 }
 
@@ -239,7 +275,7 @@ int cmd_profile(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
 		.parser = parse,
-		.args_doc = "list\nshow PROFILE\ncheck [PROFILE...]",
+		.args_doc = "list\nshow [PROFILE]\ncheck [PROFILE...]",
 		.doc = "Profiles: what a shield should be on this machine.\vPROFILE is a name, "
 		       "looked up in the profile directories, or the path of a file.",
 	};

@@ -126,6 +126,22 @@ static void read_present(const char *root, hwloc_topology_t hwloc, struct topolo
 	cpuset_or(&topo->present, &topo->online);
 }
 
+/* Nodes without memory; all alike means that a recording does not say. */
+static void read_memory(hwloc_topology_t hwloc, struct topology *topo)
+{
+	hwloc_obj_t node = NULL;
+	bool known = false;
+
+	while ((node = hwloc_get_next_obj_by_type(hwloc, HWLOC_OBJ_NUMANODE, node))) {
+		if (node->attr->numanode.local_memory == 0)
+			cpuset_add(&topo->memoryless, (unsigned)number(node));
+		else
+			known = true;
+	}
+	if (!known)
+		cpuset_clear(&topo->memoryless);
+}
+
 int topology_load(const char *root, struct topology *topo, struct err *err)
 {
 	_cleanup_(destroy)
@@ -140,6 +156,7 @@ int topology_load(const char *root, struct topology *topo, struct err *err)
 		describe(hwloc, pu, &t.cpus[t.n++]);
 		cpuset_add(&t.online, pu->os_index);
 	}
+	read_memory(hwloc, &t);
 	if (t.n == 0)
 		return err_set(err, ERR_UNSUPPORTED,
 			       "no CPU is listed below %s/sys/devices/system/cpu", root);
@@ -158,6 +175,7 @@ void topology_clear(struct topology *topo)
 	free(topo->cpus);
 	cpuset_clear(&topo->online);
 	cpuset_clear(&topo->present);
+	cpuset_clear(&topo->memoryless);
 	*topo = (struct topology){ 0 };
 }
 

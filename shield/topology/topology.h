@@ -30,7 +30,8 @@ struct topology {
 	struct topo_cpu *cpus; /* the online CPUs, ascending */
 	size_t n;
 	struct cpuset online;
-	struct cpuset present; /* online or not */
+	struct cpuset present;	  /* online or not */
+	struct cpuset memoryless; /* numbers of nodes without memory */
 };
 
 /* root: "" or the --sysroot directory. -1 with ERR_UNSUPPORTED if the machine
