@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define MOUNT "/sys/fs/cgroup"
 
@@ -176,6 +177,21 @@ static int get(struct run *run, const char *subject, char **ret)
 	return rc < 0 ? rc : 0;
 }
 
+/* Read until it is what is expected. */
+static int check(struct run *run, const char *subject, const char *expected, char **ret)
+{
+	static const struct timespec moment = { 0, 10000000 };
+
+	for (unsigned i = 0;; i++) {
+		int rc = get(run, subject, ret);
+
+		if (rc < 0 || strcmp(*ret, expected) == 0 || i >= run->host->patience)
+			return rc;
+		free(take_ptr(*ret));
+		nanosleep(&moment, NULL);
+	}
+}
+
 static int set(struct run *run, const char *subject, const char *value)
 {
 	_cleanup_free_ char *path = file_of(run, subject);
@@ -226,7 +242,7 @@ static void step(struct run *run, char *text)
 		     : kind == '@' ? spawn(run, text, value)
 		     : kind == '>' ? move(run, text, value, "cgroup.procs")
 		     : kind == '~' ? move(run, text, value, "cgroup.threads")
-				   : get(run, text, &actual);
+				   : check(run, text, value, &actual);
 		if (actual && !bang && strcmp(actual, value) != 0) {
 			run->why = xasprintf("%s: is \"%s\"", whole, actual);
 			return;

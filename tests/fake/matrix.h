@@ -56,6 +56,9 @@ struct matrix_host {
 	void (*kill)(void *ctx, pid_t pid);
 	int (*cpu)(void *ctx, unsigned cpu, bool online);
 	unsigned irq, fixed_irq;
+	/* How often to look again, at 10 ms, for what the kernel does later:
+	 * 6.1 returns the CPUs of a cgroup that is gone asynchronously. */
+	unsigned patience;
 };
 
 /* Run one case and clean up behind it. NULL, or what went wrong: the caller

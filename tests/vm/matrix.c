@@ -118,19 +118,6 @@ static bool find_irqs(struct matrix_host *host)
 	return movable && fixed;
 }
 
-/* Changes of masks reach some threads a moment later: look again once. */
-static char *attempt(struct matrix_host *host, const struct matrix_case *c)
-{
-	char *why = matrix_run(host, c);
-
-	if (!why)
-		return NULL;
-	fprintf(stderr, "again: %s: %s\n", c->name, why);
-	free(why);
-	usleep(300000);
-	return matrix_run(host, c);
-}
-
 static bool chosen(int argc, char **argv, const char *name)
 {
 	for (int i = 1; i < argc; i++)
@@ -143,7 +130,7 @@ int main(int argc, char **argv)
 {
 	unsigned kernel = this_kernel(), ran = 0, failed = 0;
 	struct sys sys;
-	struct matrix_host host = { &sys, &sys, spawn, end, hotplug, 0, 0 };
+	struct matrix_host host = { &sys, &sys, spawn, end, hotplug, 0, 0, 100 };
 
 	sys_open_real(&sys, "");
 	if (!kernel || geteuid() != 0 || sysconf(_SC_NPROCESSORS_ONLN) != 8 || !find_irqs(&host)) {
@@ -158,7 +145,7 @@ int main(int argc, char **argv)
 		if (!(c->kernels & kernel) || !chosen(argc, argv, c->name))
 			continue;
 		ran++;
-		why = attempt(&host, c);
+		why = matrix_run(&host, c);
 		failed += why != NULL;
 		printf("%s %s%s%s\n", why ? "not ok" : "ok", c->name, why ? ": " : "", why ? why : "");
 		free(why);

@@ -1,0 +1,254 @@
+#include "tests/fake/faulty.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	bool changes;
+	int errnos[10];
+} ops[] = {
+	[OP_OPEN]	    = { "open",		false, { EACCES, ENOMEM, EMFILE } },
+	[OP_OPEN_WRITE]	    = { "open to write", false, { EACCES, EPERM, EROFS, ENOMEM } },
+	[OP_CREATE]	    = { "create",	true,  { ENOSPC, EROFS, EACCES } },
+	[OP_READ]	    = { "read",		false, { EIO, EINTR, ENOMEM } },
+	[OP_WRITE]	    = { "write",	true,  { EIO, EPERM, EINVAL, EBUSY, ENOSPC, ENOMEM,
+							 EAGAIN, EINTR, ERANGE } },
+	[OP_CLOSE]	    = { "close",	false, { EIO, ENOSPC } },
+	[OP_FSTAT]	    = { "fstat",	false, { EIO } },
+	[OP_LSTAT]	    = { "lstat",	false, { EACCES } },
+	[OP_MKDIR]	    = { "mkdir",	true,  { ENOSPC, EROFS, EACCES, ENOMEM } },
+	[OP_RMDIR]	    = { "rmdir",	true,  { EBUSY, EPERM } },
+	[OP_UNLINK]	    = { "unlink",	true,  { EACCES, EROFS, EIO } },
+	[OP_RENAME]	    = { "rename",	true,  { ENOSPC, EIO, EROFS } },
+	[OP_LIST]	    = { "list",		false, { EIO, ENOMEM, EMFILE } },
+	[OP_FLOCK]	    = { "flock",	false, { ENOLCK, ENOMEM } },
+	[OP_GETAFFINITY]    = { "getaffinity",	false, { EPERM } },
+	[OP_SETAFFINITY]    = { "setaffinity",	true,  { EINVAL, EPERM, EBUSY, ENOMEM, ESRCH } },
+	[OP_CGROUP_CREATE]  = { "cgroup create", true, { EAGAIN, EPERM, ENOMEM, EIO, EROFS } },
+	[OP_CGROUP_DELETE]  = { "cgroup delete", true, { EBUSY, EPERM, EIO } },
+	[OP_CGROUP_ATTACH]  = { "cgroup attach", true, { EPERM, ENOSPC, EBUSY, EOPNOTSUPP, EAGAIN,
+							 ENOMEM, ESRCH } },
+	[OP_CGROUP_MOUNT]   = { "cgroup mount",	false, { ENOENT, EIO } },
+};
+/* clang-format on */
+
+const char *fault_op_name(enum fault_op op)
+{
+	return ops[op].name;
+}
+
+bool fault_op_changes(enum fault_op op)
+{
+	return ops[op].changes;
+}
+
+const int *fault_op_errnos(enum fault_op op)
+{
+	return ops[op].errnos;
+}
+
+static const char *path_of(struct faulty *f, int fd)
+{
+	const char *path = f->paths[(unsigned)fd % ARRAY_SIZE(f->paths)];
+
+	return path ? path : "";
+}
+
+/* Count the operation. 0: let it pass; 1: short; or the negated errno. */
+static int enter(struct faulty *f, enum fault_op op, const char *object)
+{
+	const struct fault_event *at;
+	struct fault_event *event;
+	bool here;
+
+	GROW(f->trace, f->count, f->cap);
+	event = &f->trace[f->count++];
+	event->op = op;
+	snprintf(event->object, sizeof(event->object), "%s", object);
+	if (f->before)
+		f->before(f->ctx, f->count, event);
+	if (f->mode == FAULT_NONE || f->count < f->at)
+		return 0;
+	here = f->count == f->at;
+	at = &f->trace[f->at - 1];
+	switch (f->mode) {
+	case FAULT_DIE:
+		f->met = true;
+		longjmp(f->death, 1);
+	case FAULT_STUCK:
+		here = at->op == op && strcmp(at->object, event->object) == 0;
+		break;
+	case FAULT_ALL:
+		here = at->op == op;
+		break;
+	default:
+		break;
+	}
+	if (!here)
+		return 0;
+	f->met = true;
+	return f->mode == FAULT_SHORT ? 1 : -f->error;
+}
+
+#define ENTER(op, object)                                                                          \
+	struct faulty *f = ctx;                                                                    \
+	struct sys *b = &f->below;                                                                 \
+	int fault = enter(f, op, object);                                                          \
+                                                                                                   \
+	if (fault < 0)                                                                             \
+		return fault
+
+static int faulty_open(void *ctx, const char *path, int flags)
+{
+	bool writes = (flags & O_ACCMODE) != O_RDONLY;
+	int fd;
+
+	ENTER(flags & O_CREAT ? OP_CREATE : writes ? OP_OPEN_WRITE : OP_OPEN, path);
+	fd = b->ops->open(b->ctx, path, flags);
+	if (fd >= 0) {
+		free(f->paths[(unsigned)fd % ARRAY_SIZE(f->paths)]);
+		f->paths[(unsigned)fd % ARRAY_SIZE(f->paths)] = xstrdup(path);
+	}
+	return fd;
+}
+
+static ssize_t faulty_read(void *ctx, int fd, void *buf, size_t size)
+{
+	ENTER(OP_READ, path_of(f, fd));
+	return b->ops->read(b->ctx, fd, buf, fault ? 1 : size);
+}
+
+/* A file of the kernel takes a write as a whole or not at all; a short one
+ * ends within a plain file. */
+static ssize_t faulty_write(void *ctx, int fd, const void *buf, size_t size)
+{
+	ENTER(OP_WRITE, path_of(f, fd));
+	if (strncmp(path_of(f, fd), "/run/", 5) != 0)
+		fault = 0;
+	return b->ops->write(b->ctx, fd, buf, fault ? 1 : size);
+}
+
+static int faulty_close(void *ctx, int fd)
+{
+	struct faulty *f = ctx;
+	int fault = enter(f, OP_CLOSE, path_of(f, fd));
+	int rc = f->below.ops->close(f->below.ctx, fd);
+
+	return fault < 0 ? fault : rc;
+}
+
+static int faulty_fstat(void *ctx, int fd, struct stat *st)
+{
+	ENTER(OP_FSTAT, path_of(f, fd));
+	return b->ops->fstat(b->ctx, fd, st);
+}
+
+static int faulty_lstat(void *ctx, const char *path, struct stat *st)
+{
+	ENTER(OP_LSTAT, path);
+	return b->ops->lstat(b->ctx, path, st);
+}
+
+static int faulty_mkdir(void *ctx, const char *path)
+{
+	ENTER(OP_MKDIR, path);
+	return b->ops->mkdir(b->ctx, path);
+}
+
+static int faulty_rmdir(void *ctx, const char *path)
+{
+	ENTER(OP_RMDIR, path);
+	return b->ops->rmdir(b->ctx, path);
+}
+
+static int faulty_unlink(void *ctx, const char *path)
+{
+	ENTER(OP_UNLINK, path);
+	return b->ops->unlink(b->ctx, path);
+}
+
+static int faulty_rename(void *ctx, const char *from, const char *to)
+{
+	ENTER(OP_RENAME, to);
+	return b->ops->rename(b->ctx, from, to);
+}
+
+static int faulty_list(void *ctx, const char *path, struct strv *names)
+{
+	ENTER(OP_LIST, path);
+	return b->ops->list(b->ctx, path, names);
+}
+
+static int faulty_flock(void *ctx, int fd, int operation)
+{
+	ENTER(OP_FLOCK, path_of(f, fd));
+	return b->ops->flock(b->ctx, fd, operation);
+}
+
+static int faulty_getaffinity(void *ctx, pid_t tid, struct cpuset *cpus)
+{
+	_cleanup_free_ char *thread = xasprintf("%d", (int)tid);
+
+	ENTER(OP_GETAFFINITY, thread);
+	return b->ops->getaffinity(b->ctx, tid, cpus);
+}
+
+static int faulty_setaffinity(void *ctx, pid_t tid, const struct cpuset *cpus)
+{
+	_cleanup_free_ char *thread = xasprintf("%d", (int)tid);
+
+	ENTER(OP_SETAFFINITY, thread);
+	return b->ops->setaffinity(b->ctx, tid, cpus);
+}
+
+static int faulty_cgroup_create(void *ctx, const char *path)
+{
+	ENTER(OP_CGROUP_CREATE, path);
+	return b->ops->cgroup_create(b->ctx, path);
+}
+
+static int faulty_cgroup_delete(void *ctx, const char *path)
+{
+	ENTER(OP_CGROUP_DELETE, path);
+	return b->ops->cgroup_delete(b->ctx, path);
+}
+
+static int faulty_cgroup_attach(void *ctx, const char *path, pid_t pid)
+{
+	ENTER(OP_CGROUP_ATTACH, path);
+	return b->ops->cgroup_attach(b->ctx, path, pid);
+}
+
+static int faulty_cgroup_mount(void *ctx, char **ret)
+{
+	ENTER(OP_CGROUP_MOUNT, "");
+	return b->ops->cgroup_mount(b->ctx, ret);
+}
+
+void faulty_sys(struct faulty *faulty, const struct sys *below, struct sys *sys)
+{
+	static const struct sys_ops faulty_ops = {
+		.open = faulty_open, .read = faulty_read, .write = faulty_write,
+		.close = faulty_close, .fstat = faulty_fstat, .lstat = faulty_lstat,
+		.mkdir = faulty_mkdir, .rmdir = faulty_rmdir, .unlink = faulty_unlink,
+		.rename = faulty_rename, .list = faulty_list, .flock = faulty_flock,
+		.getaffinity = faulty_getaffinity, .setaffinity = faulty_setaffinity,
+		.cgroup_create = faulty_cgroup_create, .cgroup_delete = faulty_cgroup_delete,
+		.cgroup_attach = faulty_cgroup_attach, .cgroup_mount = faulty_cgroup_mount,
+	};
+
+	faulty->below = *below;
+	*sys = (struct sys){ &faulty_ops, faulty, below->readonly };
+}
+
+void faulty_clear(struct faulty *faulty)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(faulty->paths); i++)
+		free(faulty->paths[i]);
+	free(faulty->trace);
+	*faulty = (struct faulty){ 0 };
+}
