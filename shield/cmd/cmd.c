@@ -65,3 +65,12 @@ json_t *cmd_json_bytes(const char *bytes)
 	*at = '\0';
 	return json_string(escaped);
 }
+
+json_t *cmd_json_strings(const struct strv *v)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < v->n; i++)
+		json_array_append_new(array, cmd_json_bytes(v->items[i]));
+	return array;
+}

@@ -51,6 +51,7 @@ int cmd_finish(int status);
 
 /* A string from the kernel as JSON: bytes that are not UTF-8 become "\xHH". */
 json_t *cmd_json_bytes(const char *bytes);
+json_t *cmd_json_strings(const struct strv *v);
 
 /* The commands: argv[0] is the command's name. */
 typedef int cmd_fn(struct app *app, int argc, char **argv);

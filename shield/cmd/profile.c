@@ -1,23 +1,60 @@
-/* shield profile: list, show and check what is in the profile directories. */
+/* shield profile: list, show and check profiles, and suggest one. */
 #include "profiles/find.h"
 #include "profiles/profile.h"
 #include "shield/base/text.h"
 #include "shield/cmd/cmd.h"
+#include "shield/cmd/suggest.h"
 
 #include <stdio.h>
 #include <string.h>
 
+enum { OPT_VCPUS = 0x200, OPT_GPU, OPT_IOTHREADS };
+
+static const struct argp_option options[] = {
+	{ "vcpus", OPT_VCPUS, "N", 0, "suggest: how many vCPUs the guest shall have", 1 },
+	{ "gpu", OPT_GPU, "ADDRESS", 0, "suggest: a device to be near, 0000:01:00.0", 1 },
+	{ "iothreads", OPT_IOTHREADS, "N", 0, "suggest: how many I/O threads there are", 1 },
+	{ 0 },
+};
+
 struct args {
 	struct strv words;
+	struct wish wish;
+	bool wished;
 };
+
+static unsigned number(struct argp_state *state, const char *option, const char *arg)
+{
+	char *end;
+	unsigned long n = strtoul(arg, &end, 10);
+
+	if (*arg < '0' || *arg > '9' || *end || n == 0 || n > CPUSET_MAX_CPU)
+		argp_error(state, "%s \"%s\": expected a number from 1 to %d", option, arg,
+			   CPUSET_MAX_CPU);
+	return (unsigned)n;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct args *args = state->input;
 
-	if (key != ARGP_KEY_ARG)
+	switch (key) {
+	case OPT_VCPUS:
+		args->wish.vcpus = number(state, "--vcpus", arg);
+		break;
+	case OPT_IOTHREADS:
+		args->wish.iothreads = number(state, "--iothreads", arg);
+		break;
+	case OPT_GPU:
+		args->wish.gpu = arg;
+		break;
+	case ARGP_KEY_ARG:
+		strv_add(&args->words, arg);
+		return 0;
+	default:
 		return ARGP_ERR_UNKNOWN;
-	strv_add(&args->words, arg);
+	}
+	args->wished = true;
 	return 0;
 }
 
@@ -40,15 +77,6 @@ static void load(struct app *app, const struct topology *topo, const char *which
 {
 	loaded->good = profile_load(&app->sys, topo, which, &loaded->profile, &loaded->warnings,
 				    &loaded->err) == 0;
-}
-
-static json_t *json_strings(const struct strv *v)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < v->n; i++)
-		json_array_append_new(array, cmd_json_bytes(v->items[i]));
-	return array;
 }
 
 static void set_list(json_t *object, const char *key, const struct cpuset *cpus)
@@ -109,13 +137,13 @@ static json_t *describe(const struct topology *topo, const char *which, const st
 		json_object_set_new(object, "smt", json_string(p->smt_split ? "split" : "whole"));
 		json_object_set_new(object, "iothreads", json_sets(p->iothreads, p->n_iothreads));
 		json_object_set_new(object, "vcpus", json_vcpus(p));
-		json_object_set_new(object, "devices", json_strings(&p->devices));
+		json_object_set_new(object, "devices", cmd_json_strings(&p->devices));
 		json_object_set_new(object, "user", p->user ? json_string(p->user) : json_null());
-		json_object_set_new(object, "command", json_strings(&p->command));
+		json_object_set_new(object, "command", cmd_json_strings(&p->command));
 	} else {
 		json_object_set_new(object, "error", cmd_json_bytes(loaded->err.text));
 	}
-	json_object_set_new(object, "warnings", json_strings(&loaded->warnings));
+	json_object_set_new(object, "warnings", cmd_json_strings(&loaded->warnings));
 	return object;
 }
 
@@ -254,16 +282,21 @@ static int dispatch(struct app *app, struct args *args)
 	const char *action = words->n ? words->items[0] : "";
 	struct err err = { 0 };
 	bool list = strcmp(action, "list") == 0, show = strcmp(action, "show") == 0;
+	bool advice = strcmp(action, "suggest") == 0;
 
-	if (!list && !show && strcmp(action, "check") != 0)
-		return usage(*action ? "expected list, show or check"
-				     : "list, show or check is missing");
-	if (list && words->n > 1)
-		return usage("list takes no name");
+	if (!list && !show && !advice && strcmp(action, "check") != 0)
+		return usage(*action ? "expected list, show, check or suggest"
+				     : "list, show, check or suggest is missing");
+	if ((list || advice) && words->n > 1)
+		return usage("list and suggest take no name");
+	if (args->wished && !advice)
+		return usage("--vcpus, --gpu and --iothreads are options of suggest");
 	if (show && words->n > 2)
 		return usage("show takes one name or path, or none for this machine's profile");
 	if (topology_load(app->sysroot, &topo, &err) < 0)
 		return cmd_fail(&err);
+	if (advice)
+		return suggest_print(app, &topo, &args->wish);
 	if (list)
 		return do_list(app, &topo);
 	if (show)
@@ -274,8 +307,9 @@ static int dispatch(struct app *app, struct args *args)
 int cmd_profile(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
+		.options = options,
 		.parser = parse,
-		.args_doc = "list\nshow [PROFILE]\ncheck [PROFILE...]",
+		.args_doc = "list\nshow [PROFILE]\ncheck [PROFILE...]\nsuggest",
 		.doc = "Profiles: what a shield should be on this machine.\vPROFILE is a name, "
 		       "looked up in the profile directories, or the path of a file.",
 	};

@@ -1,0 +1,349 @@
+#include "profiles/suggest.h"
+
+#include <string.h>
+
+/* A core that the guest could have. The ranks say how well it fits, the lower
+ * the better, in the order in which they count. */
+struct core {
+	const struct topo_cpu *cpu; /* the first of its CPUs */
+	int kind_rank, node_rank, l3_rank;
+};
+
+struct choice {
+	const struct topology *topo;
+	struct core *cores; /* all but core 0, best first */
+	size_t n;
+	size_t total;				 /* cores of the machine */
+	int gpu_node;				 /* -1: not said */
+	bool kinds, nodes, caches, sizes_differ; /* what there is to choose from */
+	struct suggestion *s;
+};
+
+static int kind_rank(const char *kind)
+{
+	static const char *const order[] = { "", "P", "K9", "K2", "K1", "E", "K0", "LP-E" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
+		if (strcmp(kind, order[i]) == 0)
+			return (int)i;
+	return 1;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct core *x = a, *y = b;
+	int order = x->kind_rank - y->kind_rank;
+
+	order = order ? order : x->node_rank - y->node_rank;
+	order = order ? order : x->cpu->node - y->cpu->node;
+	order = order ? order : x->l3_rank - y->l3_rank;
+	order = order ? order : x->cpu->l3 - y->cpu->l3;
+	/* The last cores first: the host keeps the low numbers. */
+	return order ? order : (int)y->cpu->cpu - (int)x->cpu->cpu;
+}
+
+static void rank(const struct choice *c, struct core *core)
+{
+	const struct topo_cpu *zero = &c->topo->cpus[0], *cpu = core->cpu;
+	uint64_t largest = 0;
+
+	for (size_t i = 0; i < c->topo->n; i++)
+		if (c->topo->cpus[i].l3_bytes > largest)
+			largest = c->topo->cpus[i].l3_bytes;
+	core->kind_rank = kind_rank(cpu->kind);
+	if (c->gpu_node >= 0)
+		core->node_rank = cpu->node != c->gpu_node;
+	else
+		core->node_rank = 2 * (cpu->node >= 0 &&
+				       cpuset_has(&c->topo->memoryless, (unsigned)cpu->node)) +
+				  (cpu->node == zero->node);
+	core->l3_rank = c->sizes_differ ? cpu->l3_bytes != largest : cpu->l3 == zero->l3;
+}
+
+static void find_cores(struct choice *c)
+{
+	const struct topo_cpu *zero = &c->topo->cpus[0];
+
+	c->cores = xcalloc(c->topo->n, sizeof(*c->cores));
+	for (size_t i = 0; i < c->topo->n; i++) {
+		const struct topo_cpu *cpu = &c->topo->cpus[i];
+
+		c->kinds |= strcmp(cpu->kind, zero->kind) != 0;
+		c->nodes |= cpu->node != zero->node;
+		c->caches |= cpu->l3 >= 0 && zero->l3 >= 0 && cpu->l3 != zero->l3;
+		c->sizes_differ |= cpu->l3 >= 0 && zero->l3 >= 0 && cpu->l3_bytes != zero->l3_bytes;
+	}
+	for (size_t i = 0; i < c->topo->n; i++) {
+		const struct topo_cpu *cpu = &c->topo->cpus[i];
+
+		if (cpuset_next(&cpu->siblings, -1) != (int)cpu->cpu)
+			continue;
+		c->total++;
+		if (cpu == zero)
+			continue;
+		c->cores[c->n].cpu = cpu;
+		rank(c, &c->cores[c->n++]);
+	}
+	qsort(c->cores, c->n, sizeof(*c->cores), compare);
+}
+
+/* As many cores as fit as well as the best one. */
+static size_t reasonable(const struct choice *c)
+{
+	const struct core *best = &c->cores[0];
+	size_t n = 0;
+
+	while (n < c->n && c->cores[n].kind_rank == best->kind_rank &&
+	       c->cores[n].cpu->node == best->cpu->node && c->cores[n].l3_rank == best->l3_rank)
+		n++;
+	return n;
+}
+
+/* The cores of one cache, or else of one node, that hold what is asked for are
+ * moved to the front; the order stays otherwise. */
+static void prefer_one(struct choice *c, size_t wanted, bool cache)
+{
+	for (size_t from = 0, to; from < c->n; from = to) {
+		const struct core *first = &c->cores[from];
+		_cleanup_free_ struct core *rest = NULL;
+
+		for (to = from; to < c->n; to++)
+			if (c->cores[to].kind_rank != first->kind_rank ||
+			    c->cores[to].cpu->node != first->cpu->node ||
+			    (cache && c->cores[to].cpu->l3 != first->cpu->l3))
+				break;
+		if (to - from < wanted)
+			continue;
+		rest = xcalloc(from + 1, sizeof(*rest));
+		memcpy(rest, c->cores, from * sizeof(*rest));
+		memmove(c->cores, first, (to - from) * sizeof(*rest));
+		memcpy(c->cores + (to - from), rest, from * sizeof(*rest));
+		return;
+	}
+}
+
+static size_t for_host(const struct choice *c)
+{
+	return c->total >= 4 ? 2 : 1;
+}
+
+static int count_cores(struct choice *c, const struct wish *wish, size_t *ret, struct err *err)
+{
+	size_t most = c->total - for_host(c);
+	unsigned threads = c->n ? cpuset_count(&c->cores[0].cpu->siblings) : 1;
+
+	if (c->total < 3)
+		return err_set(
+			err, ERR_UNSUPPORTED,
+			"this machine has %zu core%s: none can be spared, since the host needs "
+			"one and QEMU another",
+			c->total, c->total == 1 ? "" : "s");
+	*ret = (wish->vcpus + threads - 1) / threads;
+	if (wish->vcpus == 0) {
+		size_t fit = reasonable(c);
+
+		*ret = fit > most ? most : fit;
+	} else if (*ret > most) {
+		return err_set(
+			err, ERR_USAGE,
+			"--vcpus %u: takes %zu cores, but at most %zu of %zu can be given away; "
+			"ask for %zu",
+			wish->vcpus, *ret, most, c->total, most * threads);
+	} else {
+		prefer_one(c, *ret, false);
+		prefer_one(c, *ret, true);
+	}
+	return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const struct core *x = a, *y = b;
+
+	return (int)x->cpu->cpu - (int)y->cpu->cpu;
+}
+
+/* Siblings side by side: that is how guests number theirs. */
+static void take_cores(struct choice *c, size_t n)
+{
+	struct suggestion *s = c->s;
+
+	qsort(c->cores, n, sizeof(*c->cores), by_number);
+	s->threads = cpuset_count(&c->cores[0].cpu->siblings);
+	s->vcpus = xcalloc(c->topo->n, sizeof(*s->vcpus));
+	s->node = c->nodes ? c->cores[0].cpu->node : -1;
+	for (size_t i = 0; i < n; i++) {
+		const struct cpuset *cpus = &c->cores[i].cpu->siblings;
+
+		if (cpuset_count(cpus) != s->threads)
+			s->threads = 1;
+		if (c->cores[i].cpu->node != s->node)
+			s->node = -1;
+		cpuset_or(&s->guest, cpus);
+		for (int cpu = cpuset_next(cpus, -1); cpu >= 0; cpu = cpuset_next(cpus, cpu))
+			s->vcpus[s->n_vcpus++] = (unsigned)cpu;
+	}
+	cpuset_copy(&s->housekeeping, &c->topo->online);
+	cpuset_andnot(&s->housekeeping, &s->guest);
+}
+
+/* Each I/O thread a core of the host: the last ones, core 0 only at need. */
+static void place_iothreads(struct choice *c, unsigned n)
+{
+	_cleanup_free_ const struct cpuset **cores = xcalloc(c->topo->n, sizeof(*cores));
+	size_t have = 0;
+
+	for (size_t i = c->topo->n; i-- > 0;) {
+		const struct topo_cpu *cpu = &c->topo->cpus[i];
+
+		if (cpuset_next(&cpu->siblings, -1) == (int)cpu->cpu &&
+		    cpuset_has(&c->s->housekeeping, cpu->cpu))
+			cores[have++] = &cpu->siblings;
+	}
+	have -= have > 1;
+	c->s->iothreads = xcalloc(n, sizeof(*c->s->iothreads));
+	c->s->n_iothreads = n;
+	for (unsigned i = 0; i < n; i++)
+		cpuset_copy(&c->s->iothreads[i], cores[i % have]);
+	if (n)
+		strv_addf(&c->s->reasons,
+			  "I/O threads: on %u core%s of the host, and not on core 0, which has "
+			  "interrupts to serve",
+			  n < have ? n : (unsigned)have, n == 1 || have == 1 ? "" : "s");
+	if (n > have)
+		strv_addf(&c->s->warnings, "%u I/O threads share %zu core%s of the host", n, have,
+			  have == 1 ? "" : "s");
+}
+
+/* The groups of the guest's cores, and whether the host has cores there too. */
+static void give_reasons(struct choice *c, size_t n, const struct wish *wish)
+{
+	_cleanup_free_ char *guest = cpulist_format(&c->s->guest);
+	_cleanup_free_ char *rest = cpulist_format(&c->s->housekeeping);
+	_cleanup_cpuset_ struct cpuset caches = { 0 }, host_caches = { 0 }, nodes = { 0 };
+	_cleanup_free_ char *l3 = NULL, *node = NULL;
+	struct strv *reasons = &c->s->reasons;
+
+	for (size_t i = 0; i < c->topo->n; i++) {
+		const struct topo_cpu *cpu = &c->topo->cpus[i];
+		bool given = cpuset_has(&c->s->guest, cpu->cpu);
+
+		if (cpu->l3 >= 0)
+			cpuset_add(given ? &caches : &host_caches, (unsigned)cpu->l3);
+		if (cpu->node >= 0 && given)
+			cpuset_add(&nodes, (unsigned)cpu->node);
+	}
+	l3 = cpulist_format(&caches);
+	node = cpulist_format(&nodes);
+	strv_addf(reasons, "guest %s: %zu of %zu cores, whole, so that no sibling is shared", guest,
+		  n, c->total);
+	strv_addf(reasons,
+		  "host %s: core 0 has the kernel's boot CPU and what cannot be moved; QEMU's own "
+		  "threads run here too",
+		  rest);
+	if (c->kinds)
+		strv_addf(reasons,
+			  "kind: performance cores for the guest, which is told that all of "
+			  "its cores are alike");
+	if (c->nodes && wish->gpu)
+		strv_addf(reasons, "node %s: the GPU %s is there", node, wish->gpu);
+	else if (c->nodes)
+		strv_addf(reasons, "node %s: it has memory, and core 0 is not there", node);
+	else if (wish->gpu)
+		strv_addf(reasons, "GPU %s: as near to every core, the machine has one node",
+			  wish->gpu);
+	if (c->sizes_differ)
+		strv_addf(reasons, "L3 %s: the largest (V-Cache)%s", l3,
+			  cpuset_intersects(&caches, &host_caches) ? ", core 0's as well" : "");
+	else if (c->caches)
+		strv_addf(
+			reasons, "L3 %s: %s", l3,
+			cpuset_intersects(&caches, &host_caches)
+				? "shared with the host, since there is no other that is large enough"
+				: "the guest's alone, the host pushes nothing out of it");
+}
+
+static void give_warnings(struct choice *c, size_t n, const struct wish *wish)
+{
+	struct strv *warnings = &c->s->warnings;
+	bool mixed = false, nodes = false, memoryless = false;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct topo_cpu *cpu = c->cores[i].cpu;
+
+		mixed |= strcmp(cpu->kind, c->cores[0].cpu->kind) != 0;
+		nodes |= cpu->node != c->cores[0].cpu->node;
+		memoryless |=
+			cpu->node >= 0 && cpuset_has(&c->topo->memoryless, (unsigned)cpu->node);
+	}
+	if (c->total <= 4)
+		strv_addf(warnings,
+			  "with %zu cores both sides are short of them: expect stutter; a machine "
+			  "for this has six cores or more",
+			  c->total);
+	if (mixed)
+		strv_addf(warnings, "the guest has cores of different kinds; ask for fewer vCPUs");
+	if (nodes)
+		strv_addf(warnings, "the guest spans nodes; ask for fewer vCPUs");
+	if (memoryless)
+		strv_addf(warnings, "a node of the guest has no memory of its own");
+	if (wish->vcpus && c->s->n_vcpus != wish->vcpus)
+		strv_addf(warnings, "%u vCPUs, not %u: cores are given away whole", c->s->n_vcpus,
+			  wish->vcpus);
+}
+
+static int find_gpu(struct sys *sys, const char *address, int *node, struct err *err)
+{
+	_cleanup_free_ char *path = NULL, *text = NULL;
+
+	if (strlen(address) != 12 || strspn(address, "0123456789abcdefABCDEF:.") != 12)
+		return err_set(
+			err, ERR_USAGE,
+			"--gpu \"%.40s\": expected a PCI address like 0000:01:00.0; lspci -D "
+			"lists them",
+			address);
+	path = xasprintf("/sys/bus/pci/devices/%s/numa_node", address);
+	if (sys_read_line(sys, path, &text) < 0)
+		return err_set(err, ERR_USAGE,
+			       "--gpu %s: there is no such PCI device; lspci -D lists them",
+			       address);
+	*node = atoi(text);
+	return 0;
+}
+
+int suggest(struct sys *sys, const struct topology *topo, const struct wish *wish,
+	    struct suggestion *ret, struct err *err)
+{
+	_cleanup_suggestion_ struct suggestion s = { .node = -1 };
+	struct choice c = { .topo = topo, .gpu_node = -1, .s = &s };
+	size_t n = 0;
+	int rc;
+
+	if (wish->gpu && find_gpu(sys, wish->gpu, &c.gpu_node, err) < 0)
+		return -1;
+	find_cores(&c);
+	rc = count_cores(&c, wish, &n, err);
+	if (rc == 0) {
+		take_cores(&c, n);
+		give_reasons(&c, n, wish);
+		place_iothreads(&c, wish->iothreads);
+		give_warnings(&c, n, wish);
+		*ret = s;
+		s = (struct suggestion){ 0 };
+	}
+	free(c.cores);
+	return rc;
+}
+
+void suggestion_clear(struct suggestion *s)
+{
+	for (unsigned i = 0; i < s->n_iothreads; i++)
+		cpuset_clear(&s->iothreads[i]);
+	free(s->iothreads);
+	free(s->vcpus);
+	cpuset_clear(&s->guest);
+	cpuset_clear(&s->housekeeping);
+	strv_clear(&s->reasons);
+	strv_clear(&s->warnings);
+	*s = (struct suggestion){ 0 };
+}

@@ -1,0 +1,43 @@
+/*
+ * suggest: the split between guest and host that a good engineer would choose.
+ *
+ * In this order:
+ *	core 0 stays with the host, and on machines of four cores and more
+ *	another one at least;
+ *	one kind of core: performance cores, if there are kinds;
+ *	one node: the GPU's, else one that has memory and not core 0;
+ *	whole L3 caches: the largest if they differ (V-Cache), else those that
+ *	core 0 is not in;
+ *	whole cores, the last ones.
+ */
+#ifndef SHIELD_PROFILES_SUGGEST_H
+#define SHIELD_PROFILES_SUGGEST_H
+
+#include "shield/base/strv.h"
+#include "shield/sys/sys.h"
+#include "shield/topology/topology.h"
+
+struct wish {
+	unsigned vcpus; /* 0: as many as is reasonable */
+	unsigned iothreads;
+	const char *gpu; /* its PCI address, or NULL */
+};
+
+struct suggestion {
+	struct cpuset guest, housekeeping;
+	unsigned *vcpus; /* the CPU of each vCPU, siblings side by side */
+	unsigned n_vcpus;
+	unsigned threads; /* for each core of the guest */
+	struct cpuset *iothreads;
+	unsigned n_iothreads;
+	int node; /* of all guest CPUs, on machines with several; else -1 */
+	struct strv reasons, warnings;
+};
+
+/* -1 with ERR_USAGE or ERR_UNSUPPORTED where there is no reasonable split. */
+int suggest(struct sys *sys, const struct topology *topo, const struct wish *wish,
+	    struct suggestion *ret, struct err *err);
+void suggestion_clear(struct suggestion *s);
+#define _cleanup_suggestion_ _cleanup_(suggestion_clear)
+
+#endif

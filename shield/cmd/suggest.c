@@ -1,0 +1,122 @@
+/* shield profile suggest: a split for this machine, and what goes with it. */
+#include "profiles/suggest.h"
+
+#include "profiles/machine.h"
+#include "shield/cmd/cmd.h"
+#include "shield/cmd/suggest.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static json_t *list(const struct cpuset *cpus)
+{
+	_cleanup_free_ char *text = cpulist_format(cpus);
+
+	return json_string(text);
+}
+
+/* Brackets and the like in names would mean something in a glob. */
+static json_t *glob(const char *name)
+{
+	char *text = xmalloc(2 * strlen(name) + 1), *at = text;
+	json_t *json;
+
+	for (; *name; name++) {
+		if (strchr("*?[\\", *name))
+			*at++ = '\\';
+		*at++ = *name;
+	}
+	*at = '\0';
+	json = json_string(text);
+	free(text);
+	return json;
+}
+
+static json_t *profile_of(struct sys *sys, const struct suggestion *s, const struct wish *wish)
+{
+	_cleanup_machine_ struct machine machine = { 0 };
+	json_t *profile = json_object(), *names = json_object(), *iothreads = json_array();
+
+	machine_read(sys, &machine);
+	if (*machine.cpu)
+		json_object_set_new(names, "cpu", glob(machine.cpu));
+	if (*machine.board)
+		json_object_set_new(names, "board", glob(machine.board));
+	json_object_set_new(profile, "version", json_integer(1));
+	json_object_set_new(profile, "name", json_string("vm"));
+	if (json_object_size(names))
+		json_object_set(profile, "machine", names);
+	json_decref(names);
+	json_object_set_new(profile, "guest", list(&s->guest));
+	json_object_set_new(profile, "emulator", json_string("housekeeping"));
+	for (unsigned i = 0; i < s->n_iothreads; i++)
+		json_array_append_new(iothreads, list(&s->iothreads[i]));
+	if (s->n_iothreads)
+		json_object_set(profile, "iothreads", iothreads);
+	json_decref(iothreads);
+	if (wish->gpu)
+		json_object_set_new(profile, "irq", json_pack("{s:[s]}", "devices", wish->gpu));
+	return profile;
+}
+
+/* The lines of a libvirt domain. */
+static char *libvirt_of(const struct suggestion *s)
+{
+	_cleanup_free_ char *host = cpulist_format(&s->housekeeping);
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		mem_exhausted();
+	fprintf(out, "<vcpu placement='static'>%u</vcpu>\n", s->n_vcpus);
+	if (s->n_iothreads)
+		fprintf(out, "<iothreads>%u</iothreads>\n", s->n_iothreads);
+	fprintf(out, "<cputune>\n");
+	for (unsigned i = 0; i < s->n_vcpus; i++)
+		fprintf(out, "  <vcpupin vcpu='%u' cpuset='%u'/>\n", i, s->vcpus[i]);
+	fprintf(out, "  <emulatorpin cpuset='%s'/>\n", host);
+	for (unsigned i = 0; i < s->n_iothreads; i++) {
+		_cleanup_free_ char *cpus = cpulist_format(&s->iothreads[i]);
+
+		fprintf(out, "  <iothreadpin iothread='%u' cpuset='%s'/>\n", i + 1, cpus);
+	}
+	fprintf(out, "</cputune>\n");
+	if (s->node >= 0)
+		fprintf(out, "<numatune>\n  <memory mode='strict' nodeset='%d'/>\n</numatune>\n",
+			s->node);
+	fprintf(out,
+		"<cpu mode='host-passthrough'>\n"
+		"  <topology sockets='1' dies='1' cores='%u' threads='%u'/>\n</cpu>\n",
+		s->n_vcpus / s->threads, s->threads);
+	if (fclose(out) != 0)
+		mem_exhausted();
+	return text;
+}
+
+int suggest_print(struct app *app, const struct topology *topo, const struct wish *wish)
+{
+	_cleanup_suggestion_ struct suggestion s = { 0 };
+	_cleanup_free_ char *libvirt = NULL, *qemu = NULL, *text = NULL;
+	json_t *profile;
+	struct err err = { 0 };
+
+	if (suggest(&app->sys, topo, wish, &s, &err) < 0)
+		return cmd_fail(&err);
+	libvirt = libvirt_of(&s);
+	qemu = xasprintf("-smp %u,sockets=1,cores=%u,threads=%u", s.n_vcpus, s.n_vcpus / s.threads,
+			 s.threads);
+	profile = profile_of(&app->sys, &s, wish);
+	if (app->json)
+		return cmd_print_json(
+			json_pack("{s:i, s:o, s:o, s:o, s:s, s:s}", "version", 1, "profile",
+				  profile, "reasons", cmd_json_strings(&s.reasons), "warnings",
+				  cmd_json_strings(&s.warnings), "qemu", qemu, "libvirt", libvirt));
+	cmd_warn(app, &s.warnings);
+	for (size_t i = 0; i < s.reasons.n; i++)
+		puts(s.reasons.items[i]);
+	text = json_dumps(profile, JSON_INDENT(2));
+	json_decref(profile);
+	printf("\nProfile:\n%s\n\nQEMU:\n%s\n\nlibvirt:\n%s", text, qemu, libvirt);
+	return cmd_finish(0);
+}
