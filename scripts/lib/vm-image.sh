@@ -117,8 +117,11 @@ quoted() {
 
 # image_build FILE: writes this run's initramfs.
 image_build() {
-	local root=$work/root pair path base
+	local root=$work/root top=$work/root pair path base
 	base=$(base_ready) || exit "$exit_setup"
+	# A root file system gets its files from a directory of the initramfs.
+	[ -z "$root_image" ] || root+=/overlay
+	mkdir -p "$root"
 	tree "$root"
 	printf 'cd /\nexec%s' "$(quoted "${command[@]}")" >"$root/etc/shield-vm/command"
 	: >"$root/etc/shield-vm/fetch"
@@ -127,7 +130,12 @@ image_build() {
 	done
 	[ -z "$no_cgroup" ] || : >"$root/etc/shield-vm/no-cgroup"
 	[ -z "$nested_qemu" ] || add_qemu "$root"
-	[ ${#modules[@]} -eq 0 ] || add_modules "$root" "${modules[@]}"
+	if [ -n "$root_image" ]; then
+		root_unit "$root"
+		add_modules "$top" virtio_pci virtio_blk ext4 "${modules[@]}"
+	elif [ ${#modules[@]} -gt 0 ]; then
+		add_modules "$root" "${modules[@]}"
+	fi
 	for pair in "${programs[@]}"; do
 		path=$(destination "$pair" program) || exit "$exit_setup"
 		add_program "$root" "${pair%%:*}" "$path"
@@ -137,8 +145,9 @@ image_build() {
 		add_file "$root" "${pair%%:*}" "$path"
 	done
 	[ ! -d "$root/tmp" ] || chmod 1777 "$root/tmp"
-	{ cat "$base" && pack "$root"; } >"$1" || die "cannot write the initramfs (is $work full?)"
-	rm -rf "$root"
+	[ "$root" = "$top" ] || find "$root" -maxdepth 1 -type l -delete # its own links stand
+	{ cat "$base" && pack "$top"; } >"$1" || die "cannot write the initramfs (is $work full?)"
+	rm -rf "$top"
 }
 
 # destination PAIR KIND: where SRC[:DST] goes.

@@ -71,16 +71,17 @@ qemu_start() {
 		options+=(-object "memory-backend-ram,id=m0,size=${half}M" -object "memory-backend-ram,id=m1,size=$((memory - half))M"
 			-numa "node,nodeid=0,cpus=0-$((cpus / 2 - 1)),memdev=m0" -numa "node,nodeid=1,cpus=$((cpus / 2))-$((cpus - 1)),memdev=m1")
 	fi
+	[ -z "$root_image" ] || options+=(-drive "if=none,id=root,format=raw,file=$root_image,snapshot=on" -device "virtio-blk-pci,drive=root")
 	# Interrupt lines of their own: with the customary ones two ports share each.
 	for port in 0,0x3f8,4 1,0x2f8,3 2,0x3e8,5 3,0x2e8,7; do
 		IFS=, read -r n iobase irq <<<"$port"
 		options+=(-chardev "file,id=s$n,append=on,path=/dev/fd/$((n + 4))"
 			-device "isa-serial,index=$n,chardev=s$n,iobase=$iobase,irq=$irq")
 	done
-	setpriv --pdeathsig KILL "$qemu_program" -name shield-vm -machine "$machine" -accel tcg,thread=multi -cpu "$cpu" \
+	TMPDIR=$work setpriv --pdeathsig KILL "$qemu_program" -name shield-vm -machine "$machine" -accel tcg,thread=multi -cpu "$cpu" \
 		-smp "$smp" -m "$memory" -nodefaults -no-reboot -display none -no-user-config "${options[@]}" \
 		-kernel "$cache/kernels/$kernel/vmlinuz" -initrd "$work/initrd" \
-		-append "console=ttyS0,115200 loglevel=7 panic=-1 nokaslr mitigations=off random.trust_cpu=on $append" \
+		-append "console=ttyS0,115200 loglevel=7 panic=-1 nokaslr mitigations=off random.trust_cpu=on ${root_image:+systemd.show_status=0 }$append" \
 		"${qemu_args[@]}" </dev/null >"$work/qemu.log" 2>&1 9>&- &
 	qemu=$!
 }
