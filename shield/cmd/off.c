@@ -186,8 +186,12 @@ int cmd_recover(struct app *app, int argc, char **argv)
 		else
 			cmd_note(app, "%s: its VM is gone; ended", dead.items[i]);
 	}
-	if (cmd_report(app, &txn) == 0 && !dead.n && !txn.report.n)
+	if (cmd_report(app, &txn) == 0 && !dead.n && !txn.report.n && !txn.leftover.n)
 		cmd_note(app, "nothing to recover");
+	for (size_t i = 0; i < txn.leftover.n; i++)
+		cmd_note(app, "left: %s", txn.leftover.items[i]);
+	if (txn.leftover.n)
+		status = ERR_INCOMPLETE;
 	txn_end(&txn);
 	return cmd_finish(status);
 }

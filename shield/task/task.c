@@ -147,6 +147,7 @@ int tasks_snapshot(struct sys *sys, const struct cpuset *touching, struct tasks 
 
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, "/proc: cannot be listed: %s", err_errno(rc));
+	strv_sort(&pids); /* as the kernel lists them; a recorded machine may not */
 	for (size_t p = 0; p < pids.n; p++) {
 		_cleanup_strv_ struct strv tids = { 0 };
 		_cleanup_free_ char *dir = NULL;

@@ -1,6 +1,6 @@
 #include "shield/txn/apply.h"
 
-#include "shield/base/text.h"
+#include "irq/irq.h"
 #include "shield/task/task.h"
 
 #include <errno.h>
@@ -18,35 +18,15 @@ static const char *below_mount(const struct txn *txn, const char *path)
 	return n && strncmp(path, txn->mount, n) == 0 ? path + n : NULL;
 }
 
-/* /proc/irq/N/… -> N; 0 characters if it is no interrupt. */
-static size_t irq_number(const char *path, const char **number)
-{
-	static const char prefix[] = "/proc/irq/";
-
-	if (strncmp(path, prefix, sizeof(prefix) - 1) != 0)
-		return 0;
-	*number = path + sizeof(prefix) - 1;
-	return strspn(*number, "0123456789");
-}
-
 bool object_same(struct txn *txn, const struct object *object)
 {
-	_cleanup_free_ char *path = NULL, *raw = NULL, *actions = NULL;
-	const char *number;
-	size_t n;
+	unsigned irq;
 
 	if (object->task.pid)
 		return task_alive(txn->sys, object->task.pid, object->task.start);
-	if (!object->identity)
+	if (!object->identity || !irq_path_number(object->path, &irq))
 		return true;
-	n = irq_number(object->path, &number);
-	if (!n)
-		return true;
-	path = xasprintf("/sys/kernel/irq/%.*s/actions", (int)n, number);
-	if (sys_read_line(txn->sys, path, &raw) < 0)
-		return false;
-	actions = text_escape(raw);
-	return strcmp(actions, object->identity) == 0;
+	return irq_is(txn->sys, irq, object->identity);
 }
 
 int object_read(struct txn *txn, const struct object *object, char **ret)
@@ -214,7 +194,8 @@ static enum applied failed(const struct txn *txn, const struct object *object, i
 		step_object(object->kind, object->path, object->task.pid, object->identity);
 	const struct kfile *row =
 		object->kind == STEP_WRITE ? kfile_find(object->path, txn->mount) : NULL;
-	const char *number, *hint = "";
+	const char *hint = "";
+	unsigned irq;
 
 	if (row && kfile_refused(row, rc))
 		return APPLIED_REFUSED;
@@ -227,7 +208,7 @@ static enum applied failed(const struct txn *txn, const struct object *object, i
 		hint = "; it is mounted read-only, as in a container: run shield on the host";
 	err_set(err, ERR_FAILED, "%s: cannot be set to \"%s\": %s%s", name, object->target,
 		err_errno(rc), hint);
-	if (object->kind == STEP_AFFINITY || (row && irq_number(object->path, &number)))
+	if (object->kind == STEP_AFFINITY || (row && irq_path_number(object->path, &irq)))
 		return rc == -EINVAL ? APPLIED_UNMOVED : APPLIED_RETRY;
 	return APPLIED_FAILED;
 }

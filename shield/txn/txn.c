@@ -253,6 +253,7 @@ static int settle_back(struct txn *txn, struct err *err)
 {
 	struct err ignored = { 0 };
 
+	strv_clear(&txn->leftover);
 	apply(txn, false, &ignored);
 	conclude(txn);
 	if (state_save(txn->sys, &txn->state, err) < 0)
@@ -306,8 +307,9 @@ int txn_begin(struct txn *txn, struct sys *sys, bool force, struct err *err)
 	if (open_txn(txn, sys, err) == 0) {
 		txn->force = force;
 		txn->lock = state_lock(sys, err);
+		/* What could not be restored must not keep the rest from ending. */
 		if (txn->lock >= 0 && state_load(sys, txn->mount, &txn->state, err) == 0 &&
-		    recover(txn, err) == 0)
+		    (recover(txn, err) == 0 || txn->leftover.n))
 			return 0;
 	}
 	txn_end(txn);
@@ -366,6 +368,8 @@ static int undo(struct txn *txn, struct err *err)
 
 int txn_on(struct txn *txn, const char *name, const struct plan *plan, struct err *err)
 {
+	if (txn->leftover.n)
+		return incomplete(txn, err);
 	claim(txn, name, plan);
 	aim(txn);
 	announce(txn);

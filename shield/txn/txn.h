@@ -63,7 +63,8 @@ struct txn {
 
 /*
  * Take the lock, read the state, and finish or undo what an interrupted
- * transaction left. On -1 nothing is held. txn_end() releases the lock; it may
+ * transaction left; what could not be restored is in txn->leftover, stays in the
+ * file, and keeps new shields from beginning. On -1 nothing is held. txn_end() releases the lock; it may
  * be called on a zeroed struct.
  */
 int txn_begin(struct txn *txn, struct sys *sys, bool force, struct err *err);

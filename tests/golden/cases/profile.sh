@@ -1,0 +1,51 @@
+# shellcheck shell=bash disable=SC2154  # sourced by ../run, once for each machine
+# What a good engineer would choose on each machine, and the profile that is shipped for it.
+
+suggest_case() { # CASE STATUS OPTION...
+	local case=$1 status=$2
+	shift 2
+	golden "$name/$case" "$status" "$binary" profile suggest --sysroot "$machine" "$@"
+}
+
+case $name in
+one-cpu | recorded/2arm-2c | recorded/x86_64-dell_e4310) suggest_case suggest 4 ;;
+*) suggest_case suggest 0 ;;
+esac
+case $name in
+i9-9900k) suggest_case suggest.gpu 0 --gpu 0000:01:00.0 --iothreads 2 ;;
+i7-13700k)
+	suggest_case suggest.8 0 --vcpus 8 --iothreads 2
+	suggest_case suggest.16 0 --vcpus 16
+	;;
+i7-8550u) suggest_case suggest.8 2 --vcpus 8 ;;
+ryzen-5950x) suggest_case suggest.24 0 --vcpus 24 ;;
+ryzen-7950x3d) suggest_case suggest.16 0 --vcpus 16 ;;
+threadripper-2990wx)
+	suggest_case suggest.gpu0 0 --gpu 0000:0a:00.0
+	suggest_case suggest.gpu2 0 --gpu 0000:41:00.0 --vcpus 8
+	;;
+epyc-7543-dual)
+	suggest_case suggest.gpu0 0 --gpu 0000:01:00.0 --vcpus 16 --iothreads 2
+	suggest_case suggest.8 0 --vcpus 8
+	suggest_case suggest.100 0 --vcpus 100
+	;;
+esac
+
+# What is suggested must be a good profile of this machine.
+suggestion_is_good() { # MACHINE
+	local file=$work/suggested.json
+	"$binary" profile suggest --json --sysroot "$1" | jq .profile >"$file"
+	"$binary" profile check -q --sysroot "$1" "$file" >/dev/null
+}
+case $name in
+one-cpu | recorded/2arm-2c | recorded/x86_64-dell_e4310) ;;
+*) check "$name/suggestion-is-good" suggestion_is_good "$machine" ;;
+esac
+
+# The shipped profile: what it comes to here, and that it is found without a name.
+if [ -e "$repo/profiles/$name.json" ]; then
+	mkdir -p "$machine/usr/lib/shield/profiles.d"
+	cp "$repo"/profiles/*.json "$machine/usr/lib/shield/profiles.d/"
+	golden "$name/profile" 0 "$binary" profile show --sysroot "$machine"
+	rm -r "$machine/usr"
+fi
