@@ -1,5 +1,6 @@
 #include "irq/irq.h"
 
+#include "irq/pci.h"
 #include "shield/base/text.h"
 
 #include <ctype.h>
@@ -10,11 +11,42 @@ char *irq_path(unsigned number)
 	return xasprintf("/proc/irq/%u/smp_affinity_list", number);
 }
 
+bool irq_path_number(const char *path, unsigned *number)
+{
+	_cleanup_free_ char *same = NULL;
+	static const char dir[] = "/proc/irq/";
+
+	if (strncmp(path, dir, sizeof(dir) - 1) != 0 || !isdigit((unsigned char)path[sizeof(dir) - 1]))
+		return false;
+	*number = (unsigned)strtoul(path + sizeof(dir) - 1, NULL, 10);
+	same = irq_path(*number);
+	return strcmp(path, same) == 0;
+}
+
+const char *irq_class_name(enum irq_class class)
+{
+	static const char *const names[] = { "ordinary", "vfio", "managed", "per-cpu", "no action" };
+
+	return names[class];
+}
+
+bool irq_movable(const struct irq *irq)
+{
+	return irq->class != IRQ_MANAGED && irq->class != IRQ_PER_CPU;
+}
+
+char *irq_identity(const struct irq *irq)
+{
+	return *irq->device ? xasprintf("%s@%s", irq->actions, irq->device) : xstrdup(irq->actions);
+}
+
 void irqs_clear(struct irqs *irqs)
 {
 	for (size_t i = 0; i < irqs->n; i++) {
 		free(irqs->items[i].actions);
 		free(irqs->items[i].chip);
+		free(irqs->items[i].device);
+		free(irqs->items[i].driver);
 		cpuset_clear(&irqs->items[i].mask);
 		cpuset_clear(&irqs->items[i].effective);
 	}
@@ -42,13 +74,29 @@ static int mask(struct sys *sys, const char *number, const char *name, struct cp
 	return rc < 0 ? rc : cpulist_parse(text, set, NULL);
 }
 
+bool irq_is(struct sys *sys, unsigned number, const char *identity)
+{
+	const char *at = strrchr(identity, '@');
+	size_t n = at && pci_address_ok(at + 1) ? (size_t)(at - identity) : strlen(identity);
+	_cleanup_free_ char *path = xasprintf("/sys/kernel/irq/%u/actions", number);
+	_cleanup_free_ char *raw = NULL, *actions = NULL;
+
+	if (sys_read_line(sys, path, &raw) < 0)
+		return false;
+	actions = text_escape(raw);
+	return strlen(actions) == n && strncmp(actions, identity, n) == 0 &&
+	       (!identity[n] || pci_has_irq(sys, at + 1, number));
+}
+
+/* A read-only mask is one that the kernel never lets anybody change. Of MSI it
+ * can only be a managed one: every MSI chip can move the others. */
 static enum irq_class classify(struct sys *sys, const struct irq *irq)
 {
 	_cleanup_free_ char *path = irq_path(irq->number);
 	struct stat st;
 
 	if (sys->ops->lstat(sys->ctx, path, &st) == 0 && !(st.st_mode & S_IWUSR))
-		return IRQ_IMMOVABLE;
+		return *irq->device && strstr(irq->chip, "MSI") ? IRQ_MANAGED : IRQ_PER_CPU;
 	if (strncmp(irq->actions, "vfio-", 5) == 0)
 		return IRQ_VFIO;
 	return *irq->actions ? IRQ_ORDINARY : IRQ_NO_ACTION;
@@ -57,13 +105,16 @@ static enum irq_class classify(struct sys *sys, const struct irq *irq)
 int irqs_snapshot(struct sys *sys, struct irqs *irqs, struct err *err)
 {
 	_cleanup_strv_ struct strv names = { 0 };
+	_cleanup_pci_ struct pci pci = { 0 };
 	int rc = sys->ops->list(sys->ctx, "/proc/irq", &names);
 
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, "/proc/irq: cannot be listed: %s", err_errno(rc));
 	strv_sort(&names);
+	pci_snapshot(sys, &pci);
 	for (size_t i = 0; i < names.n; i++) {
 		const char *name = names.items[i];
+		const struct pci_device *device;
 		struct irq *irq;
 
 		if (!isdigit((unsigned char)*name))
@@ -76,6 +127,9 @@ int irqs_snapshot(struct sys *sys, struct irqs *irqs, struct err *err)
 		mask(sys, name, "effective_affinity_list", &irq->effective);
 		irq->actions = attribute(sys, "/sys/kernel/irq", name, "actions");
 		irq->chip = attribute(sys, "/sys/kernel/irq", name, "chip_name");
+		device = pci_of_irq(&pci, irq->number);
+		irq->device = xstrdup(device ? device->address : "");
+		irq->driver = xstrdup(device ? device->driver : "");
 		irq->class = classify(sys, irq);
 		irqs->n++;
 	}

@@ -4,6 +4,9 @@
  * /proc/interrupts is not read: its columns and widths change from kernel to
  * kernel, and it hides interrupts without a count.
  * (Documentation/core-api/irq/irq-affinity.rst)
+ *
+ * Numbers are reused as soon as an interrupt is freed, so an interrupt is known
+ * by its identity: its actions and its PCI device, "ahci@0000:00:1f.2".
  */
 #ifndef SHIELD_IRQ_IRQ_H
 #define SHIELD_IRQ_IRQ_H
@@ -13,8 +16,8 @@
 enum irq_class {
 	IRQ_ORDINARY,
 	IRQ_VFIO,      /* vfio-intx(…), vfio-msi[N](…), vfio-msix[N](…) */
-	IRQ_IMMOVABLE, /* mode 0444: managed by its driver, or per-CPU (kernels
-			* before 6.12 tell only by refusing the write) */
+	IRQ_MANAGED,   /* the kernel places it, one CPU a queue; nobody moves it */
+	IRQ_PER_CPU,   /* bound to its CPU, or its chip cannot move it */
 	IRQ_NO_ACTION, /* nobody requested it */
 };
 
@@ -23,6 +26,8 @@ struct irq {
 	enum irq_class class;
 	char *actions;  /* "xhci_hcd", comma separated; "" without action */
 	char *chip;     /* "IR-PCI-MSI"; may be "" */
+	char *device;   /* "0000:00:14.0"; "" if it is of no PCI device */
+	char *driver;   /* "xhci_hcd"; "" if the device has none */
 	struct cpuset mask;      /* smp_affinity */
 	struct cpuset effective; /* effective_affinity; empty if not known */
 };
@@ -32,13 +37,29 @@ struct irqs {
 	size_t n, cap;
 };
 
-/* One pass over every interrupt descriptor; those that vanish meanwhile are
- * left out. Release with irqs_clear(). */
+/*
+ * One pass over every interrupt descriptor; those that vanish meanwhile are
+ * left out. Managed and per-CPU ones are known by their files of mode 0444;
+ * older kernels (6.1) have none such and tell only by refusing the write, so
+ * there they are ordinary until tried. Release with irqs_clear().
+ */
 int irqs_snapshot(struct sys *sys, struct irqs *irqs, struct err *err);
 void irqs_clear(struct irqs *irqs);
 #define _cleanup_irqs_ _cleanup_(irqs_clear)
 
-/* The path of the file that holds its mask as a cpulist; the caller frees. */
+/* May its mask be written? */
+bool irq_movable(const struct irq *irq);
+/* "ordinary", "vfio", "managed", "per-cpu", "no action" */
+const char *irq_class_name(enum irq_class class);
+
+/* The path of the file that holds its mask as a cpulist; the caller frees. And
+ * back: false if it is no such path. */
 char *irq_path(unsigned number);
+bool irq_path_number(const char *path, unsigned *number);
+
+/* What it is known by, allocated; and whether the interrupt of this number is
+ * still the one that is known so. */
+char *irq_identity(const struct irq *irq);
+bool irq_is(struct sys *sys, unsigned number, const char *identity);
 
 #endif

@@ -18,6 +18,7 @@ static const struct command {
 	{ "status", cmd_status, "what is active, and whether the kernel agrees" },
 	{ "plan", cmd_plan, "every write that 'on' would make (needs no root)" },
 	{ "recover", cmd_recover, "finish or undo what was interrupted" },
+	{ "irq", cmd_irq, "every interrupt: where it goes, and what it is" },
 	{ "topology", cmd_topology, "the machine's CPUs and who owns them" },
 	{ "profile", cmd_profile, "list, show and check profiles" },
 	{ "guard", cmd_guard, NULL },

@@ -30,7 +30,7 @@ static void plan_irq(const struct irq *irq, const struct cpuset *taken, const st
 	_cleanup_free_ char *to = without(&irq->mask, taken, rest);
 	struct step *step = plan_write(plan, path, from, to);
 
-	step->identity = xstrdup(irq->actions);
+	step->identity = irq_identity(irq);
 	avoid(step, original);
 }
 
@@ -102,7 +102,7 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 	for (size_t i = 0; i < scene->irqs.n; i++) {
 		const struct irq *irq = &scene->irqs.items[i];
 
-		if (irq->class != IRQ_IMMOVABLE && cpuset_intersects(&irq->mask, &intent->taken))
+		if (irq_movable(irq) && cpuset_intersects(&irq->mask, &intent->taken))
 			plan_irq(irq, &intent->taken, &rest, NULL, plan);
 	}
 	for (size_t i = 0; i < scene->tasks.n; i++) {
@@ -144,7 +144,7 @@ int policy_newcomers(struct sys *sys, const struct host *host, const struct cpus
 		bool ours = default_irq && default_original && strcmp(mask, default_irq) == 0 &&
 			    strcmp(mask, default_original) != 0;
 
-		if (irq->class != IRQ_IMMOVABLE &&
+		if (irq_movable(irq) &&
 		    (ours || cpuset_intersects(&irq->mask, taken)))
 			plan_irq(irq, taken, &rest, ours ? default_original : NULL, plan);
 	}

@@ -97,6 +97,20 @@ static bool recorded(const struct txn *txn, const char *path, bool *refused)
 	return o != NULL;
 }
 
+/* What nobody can move, and why; NULL: it can be moved, or is elsewhere. One
+ * that is bound may have a mask of all CPUs, and fires on one only. */
+static const char *fixed_reason(const struct irq *irq, bool refused, const struct cpuset *guest)
+{
+	if (irq_movable(irq) && !refused)
+		return NULL;
+	if (irq->class == IRQ_MANAGED || (refused && *irq->device))
+		return "managed; only isolcpus=managed_irq at boot keeps it away; it fires only for "
+		       "I/O submitted on that CPU";
+	if (!*irq->actions || (!cpuset_empty(&irq->effective) && !cpuset_intersects(&irq->effective, guest)))
+		return NULL;
+	return "bound to its CPU, or its interrupt controller cannot move it";
+}
+
 static int audit_irqs(struct txn *txn, const struct shield *s, struct problems *p, struct err *err)
 {
 	_cleanup_irqs_ struct irqs irqs = { 0 };
@@ -108,19 +122,19 @@ static int audit_irqs(struct txn *txn, const struct shield *s, struct problems *
 		_cleanup_free_ char *path = irq_path(irq->number);
 		_cleanup_free_ char *mask = cpulist_format(&irq->mask);
 		_cleanup_free_ char *effective = cpulist_format(&irq->effective);
-		_cleanup_free_ char *object = xasprintf("%s (%s)", path, irq->actions);
+		_cleanup_free_ char *identity = irq_identity(irq);
+		_cleanup_free_ char *object = xasprintf("%s (%s)", path, identity);
 		bool on_guest = cpuset_intersects(&irq->mask, &s->guest), refused;
 		bool known = recorded(txn, path, &refused);
+		const char *fixed = fixed_reason(irq, refused, &s->guest);
 
-		if (on_guest && (irq->class == IRQ_IMMOVABLE || refused))
-			add(p, SEVERITY_IMMOVABLE, take_ptr(object), "off the guest CPUs", mask,
-			    "managed by its driver or bound to a CPU; a managed one fires only for "
-			    "I/O submitted on that CPU, and only isolcpus=managed_irq at boot "
-			    "keeps it away");
-		else if (on_guest && !known)
+		if (on_guest && fixed)
+			add(p, SEVERITY_IMMOVABLE, take_ptr(object), "off the guest CPUs", mask, fixed);
+		else if (on_guest && !known && irq_movable(irq))
 			add(p, SEVERITY_BROKEN, take_ptr(object), "off the guest CPUs", mask,
 			    "an interrupt on guest CPUs");
-		else if (!on_guest && *irq->actions && cpuset_intersects(&irq->effective, &s->guest))
+		else if (!on_guest && irq_movable(irq) && *irq->actions &&
+			 cpuset_intersects(&irq->effective, &s->guest))
 			add(p, SEVERITY_PENDING, take_ptr(object), mask, effective,
 			    "it moves the next time it fires");
 	}

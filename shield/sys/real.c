@@ -123,6 +123,18 @@ static int real_list(void *ctx, const char *path, struct strv *names)
 	return rc;
 }
 
+static int real_readlink(void *ctx, const char *path, char **ret)
+{
+	_cleanup_free_ char *p = full(ctx, path);
+	char target[4096]; /* PATH_MAX */
+	ssize_t n = readlink(p, target, sizeof(target));
+
+	if (n < 0)
+		return -errno;
+	*ret = xstrndup(target, (size_t)n);
+	return 0;
+}
+
 static int real_flock(void *ctx, int fd, int operation)
 {
 	int rc;
@@ -208,6 +220,7 @@ static const struct sys_ops real_ops = {
 	.unlink = real_unlink,
 	.rename = real_rename,
 	.list = real_list,
+	.readlink = real_readlink,
 	.flock = real_flock,
 	.getaffinity = real_getaffinity,
 	.setaffinity = real_setaffinity,

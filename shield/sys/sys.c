@@ -79,6 +79,11 @@ int sys_write(struct sys *sys, const char *path, const char *text)
 	return (size_t)n == size ? 0 : -EIO;
 }
 
+int sys_readlink(struct sys *sys, const char *path, char **ret)
+{
+	return sys->ops->readlink ? sys->ops->readlink(sys->ctx, path, ret) : -EINVAL;
+}
+
 bool sys_exists(struct sys *sys, const char *path)
 {
 	struct stat st;

@@ -36,6 +36,8 @@ struct sys_ops {
 	int (*rename)(void *ctx, const char *from, const char *to);
 	/* The names in a directory, without . and .., in the kernel's order. */
 	int (*list)(void *ctx, const char *path, struct strv *names);
+	/* readlink(2): what a symbolic link says, allocated. */
+	int (*readlink)(void *ctx, const char *path, char **ret);
 	/* flock(2), waiting: retried on EINTR. */
 	int (*flock)(void *ctx, int fd, int operation);
 	/* sched_getaffinity(2) and sched_setaffinity(2) of one thread. */
@@ -72,6 +74,9 @@ int sys_read_line(struct sys *sys, const char *path, char **ret);
 /* Write text to an existing file of the kernel in one write(2), since to these
  * each write is one command. 0 or a negated errno; a short write is -EIO. */
 int sys_write(struct sys *sys, const char *path, const char *text);
+
+/* What a symbolic link says; the caller frees it. 0 or a negated errno. */
+int sys_readlink(struct sys *sys, const char *path, char **ret);
 
 bool sys_exists(struct sys *sys, const char *path);
 

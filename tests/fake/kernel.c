@@ -277,6 +277,18 @@ static int fake_rename(void *ctx, const char *from, const char *to)
 	return 0;
 }
 
+static int fake_readlink(void *ctx, const char *path, char **ret)
+{
+	const struct node *node = node_find(ctx, path);
+
+	if (!node)
+		return -ENOENT;
+	if (!S_ISLNK(node->mode))
+		return -EINVAL;
+	*ret = xstrdup(node->target);
+	return 0;
+}
+
 static int fake_list(void *ctx, const char *path, struct strv *names)
 {
 	struct fake *fake = ctx;
@@ -364,7 +376,7 @@ void fake_sys(struct fake *fake, struct sys *sys)
 		.open = fake_open, .read = fake_read, .write = fake_write, .close = fake_close,
 		.fstat = fake_fstat, .lstat = fake_lstat, .mkdir = fake_mkdir,
 		.rmdir = fake_rmdir, .unlink = fake_unlink, .rename = fake_rename,
-		.list = fake_list, .flock = fake_flock, .getaffinity = fake_getaffinity,
+		.list = fake_list, .readlink = fake_readlink, .flock = fake_flock, .getaffinity = fake_getaffinity,
 		.setaffinity = fake_setaffinity, .cgroup_create = fake_cgroup_create,
 		.cgroup_delete = fake_cgroup_delete, .cgroup_attach = fake_cgroup_attach,
 		.cgroup_mount = fake_cgroup_mount,

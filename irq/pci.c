@@ -1,0 +1,120 @@
+#include "irq/pci.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define DEVICES "/sys/bus/pci/devices"
+
+void pci_clear(struct pci *pci)
+{
+	for (size_t i = 0; i < pci->n; i++) {
+		free(pci->devices[i].address);
+		free(pci->devices[i].driver);
+	}
+	free(pci->devices);
+	free(pci->irqs);
+	*pci = (struct pci){ 0 };
+}
+
+static char *driver_of(struct sys *sys, const char *address)
+{
+	_cleanup_free_ char *path = xasprintf(DEVICES "/%s/driver", address), *link = NULL;
+	const char *name;
+
+	if (sys_readlink(sys, path, &link) < 0)
+		return xstrdup("");
+	name = strrchr(link, '/');
+	return xstrdup(name ? name + 1 : link);
+}
+
+static void add_irq(struct pci *pci, const char *number, size_t device)
+{
+	GROW(pci->irqs, pci->n_irqs, pci->cap_irqs);
+	pci->irqs[pci->n_irqs++] =
+		(struct pci_irq){ (unsigned)strtoul(number, NULL, 10), device };
+}
+
+static void read_irqs(struct sys *sys, struct pci *pci, size_t device)
+{
+	const char *address = pci->devices[device].address;
+	_cleanup_free_ char *dir = xasprintf(DEVICES "/%s/msi_irqs", address);
+	_cleanup_free_ char *path = xasprintf(DEVICES "/%s/irq", address), *line = NULL;
+	_cleanup_strv_ struct strv names = { 0 };
+
+	if (sys->ops->list(sys->ctx, dir, &names) == 0 && names.n) {
+		for (size_t i = 0; i < names.n; i++)
+			add_irq(pci, names.items[i], device);
+	} else if (sys_read_line(sys, path, &line) == 0 && strcmp(line, "0") != 0) {
+		add_irq(pci, line, device);
+	}
+}
+
+/* By number; of those that share a line the one with a driver first. */
+static int compare(const void *a, const void *b, void *arg)
+{
+	const struct pci_irq *x = a, *y = b;
+	const struct pci *pci = arg;
+
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	if (!*pci->devices[x->device].driver != !*pci->devices[y->device].driver)
+		return *pci->devices[x->device].driver ? -1 : 1;
+	return x->device < y->device ? -1 : x->device > y->device;
+}
+
+void pci_snapshot(struct sys *sys, struct pci *pci)
+{
+	_cleanup_strv_ struct strv names = { 0 };
+
+	if (sys->ops->list(sys->ctx, DEVICES, &names) < 0)
+		return;
+	strv_sort(&names);
+	for (size_t i = 0; i < names.n; i++) {
+		GROW(pci->devices, pci->n, pci->cap);
+		pci->devices[pci->n++] = (struct pci_device){
+			xstrdup(names.items[i]),
+			driver_of(sys, names.items[i]),
+		};
+		read_irqs(sys, pci, pci->n - 1);
+	}
+	if (pci->n_irqs)
+		qsort_r(pci->irqs, pci->n_irqs, sizeof(*pci->irqs), compare, pci);
+}
+
+const struct pci_device *pci_of_irq(const struct pci *pci, unsigned number)
+{
+	size_t low = 0, high = pci->n_irqs;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (pci->irqs[middle].number < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == pci->n_irqs || pci->irqs[low].number != number)
+		return NULL;
+	return &pci->devices[pci->irqs[low].device];
+}
+
+bool pci_has_irq(struct sys *sys, const char *address, unsigned number)
+{
+	_cleanup_free_ char *msi = xasprintf(DEVICES "/%s/msi_irqs/%u", address, number);
+	_cleanup_free_ char *path = xasprintf(DEVICES "/%s/irq", address);
+	_cleanup_free_ char *line = NULL, *text = xasprintf("%u", number);
+
+	return sys_exists(sys, msi) ||
+	       (sys_read_line(sys, path, &line) == 0 && strcmp(line, text) == 0);
+}
+
+bool pci_address_ok(const char *text)
+{
+	static const char shape[] = "xxxx:xx:xx.x";
+	size_t i = 0;
+
+	while (shape[i] && text[i] &&
+	       (shape[i] == 'x' ? isxdigit((unsigned char)text[i]) != 0 : shape[i] == text[i]))
+		i++;
+	return !shape[i] && !text[i];
+}

@@ -1,0 +1,271 @@
+/* shield irq: every interrupt, by device. */
+#include "irq/count.h"
+#include "irq/irq.h"
+#include "shield/cmd/cmd.h"
+#include "shield/txn/txn.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+struct options {
+	double interval; /* seconds; 0: no --watch */
+	unsigned long rounds;
+	bool all;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+	char *end;
+
+	switch (key) {
+	case 'w':
+		o->interval = arg ? strtod(arg, &end) : 1;
+		if (arg && (*end || !isfinite(o->interval) || o->interval < 0.1 || o->interval > 3600))
+			argp_error(state, "--watch: \"%s\" is no number of seconds from 0.1 to 3600",
+				   arg);
+		return 0;
+	case 'c':
+		o->rounds = strtoul(arg, &end, 10);
+		if (*end || !o->rounds || *arg == '-')
+			argp_error(state, "--count: \"%s\" is no number above 0", arg);
+		return 0;
+	case 'a':
+		o->all = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "takes no argument: \"%s\" is too many", arg);
+		return 0;
+	case ARGP_KEY_END:
+		if (o->rounds && o->interval == 0)
+			o->interval = 1;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* One interrupt, with what the state file knows of it. */
+struct row {
+	const struct irq *irq;
+	const char *class;
+	const char *owner;    /* the shield that has put it on its own CPUs, or "" */
+	const char *original; /* its mask before any shield, or NULL */
+	double rate;
+};
+
+struct table {
+	struct txn txn; /* a view */
+	struct irqs irqs;
+	struct row *rows;
+	struct cpuset possible, watched;
+};
+
+static void table_clear(struct table *t)
+{
+	txn_end(&t->txn);
+	irqs_clear(&t->irqs);
+	free(t->rows);
+	cpuset_clear(&t->possible);
+	cpuset_clear(&t->watched);
+}
+
+static void describe(const struct table *t, struct row *row)
+{
+	_cleanup_free_ char *path = irq_path(row->irq->number);
+	const struct step key = { .kind = STEP_WRITE, .path = path };
+	const struct object *o = state_object(&t->txn.state, &key);
+
+	row->class = irq_class_name(row->irq->class);
+	row->owner = "";
+	if (!o || (o->identity && !irq_is(t->txn.sys, row->irq->number, o->identity)))
+		return;
+	if (!o->refused)
+		row->original = o->original;
+	else if (irq_movable(row->irq))
+		row->class = irq_class_name(
+			*row->irq->device && strstr(row->irq->chip, "MSI") ? IRQ_MANAGED : IRQ_PER_CPU);
+	for (size_t i = 0; i < o->n_claims; i++)
+		if (o->claims[i].set)
+			row->owner = o->claims[i].shield;
+}
+
+/* By device, then by number; what belongs to no device comes last. */
+static int by_device(const void *a, const void *b)
+{
+	const struct irq *x = ((const struct row *)a)->irq, *y = ((const struct row *)b)->irq;
+
+	if (!*x->device != !*y->device)
+		return *x->device ? -1 : 1;
+	if (strcmp(x->device, y->device) != 0)
+		return strcmp(x->device, y->device);
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static int read_table(struct app *app, struct table *t, struct err *err)
+{
+	_cleanup_free_ char *possible = NULL;
+
+	if (txn_view(&t->txn, &app->sys, err) < 0 || irqs_snapshot(&app->sys, &t->irqs, err) < 0)
+		return -1;
+	if (sys_read_line(&app->sys, "/sys/devices/system/cpu/possible", &possible) == 0)
+		cpulist_parse(possible, &t->possible, NULL);
+	for (size_t i = 0; i < t->txn.state.n_shields; i++)
+		cpuset_or(&t->watched, &t->txn.state.shields[i].guest);
+	if (cpuset_empty(&t->watched))
+		cpuset_copy(&t->watched, &t->possible);
+	t->rows = xcalloc(t->irqs.n, sizeof(*t->rows));
+	for (size_t i = 0; i < t->irqs.n; i++) {
+		t->rows[i].irq = &t->irqs.items[i];
+		describe(t, &t->rows[i]);
+	}
+	if (t->irqs.n)
+		qsort(t->rows, t->irqs.n, sizeof(*t->rows), by_device);
+	return 0;
+}
+
+static json_t *row_json(const struct row *row, bool rates)
+{
+	const struct irq *irq = row->irq;
+	_cleanup_free_ char *mask = cpulist_format(&irq->mask);
+	_cleanup_free_ char *effective = cpulist_format(&irq->effective);
+	json_t *json = json_pack("{s:I, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:o}", "irq",
+				 (json_int_t)irq->number, "actions", cmd_json_bytes(irq->actions),
+				 "chip", cmd_json_bytes(irq->chip), "device",
+				 cmd_json_bytes(irq->device), "driver", cmd_json_bytes(irq->driver),
+				 "mask", mask, "effective", effective, "class", row->class, "owner",
+				 row->owner, "original",
+				 row->original ? json_string(row->original) : json_null());
+
+	if (rates)
+		json_object_set_new(json, "rate", json_real(row->rate));
+	return json;
+}
+
+static void print_json(const struct table *t, bool rates)
+{
+	_cleanup_free_ char *watched = cpulist_format(&t->watched);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < t->irqs.n; i++)
+		json_array_append_new(list, row_json(&t->rows[i], rates));
+	cmd_print_json(json_pack("{s:i, s:s, s:o}", "version", 1, "watched", watched, "irqs", list));
+}
+
+static void print_row(const struct app *app, const struct table *t, const struct row *row, bool rates)
+{
+	const struct irq *irq = row->irq;
+	_cleanup_free_ char *mask = cpulist_format(&irq->mask);
+	_cleanup_free_ char *effective = cpulist_format(&irq->effective);
+	bool stray = t->txn.state.n_shields && !*row->owner && *irq->actions &&
+		     cpuset_intersects(&irq->mask, &t->watched);
+
+	printf("  %s%5u  %-12s %-5s %-9s %-10s", app->color && stray ? "\033[33m" : "", irq->number,
+	       mask, effective, row->class, *row->owner ? row->owner : "-");
+	if (rates)
+		printf(" %9.1f", row->rate);
+	printf("  %s", *irq->actions ? irq->actions : "-");
+	if (row->original && strcmp(row->original, mask) != 0)
+		printf("  (was %s)", row->original);
+	printf("%s\n", app->color && stray ? "\033[0m" : "");
+}
+
+static void print_text(const struct app *app, const struct table *t, const struct options *o)
+{
+	bool rates = o->interval != 0;
+	const char *device = NULL;
+
+	printf("%s    IRQ  MASK         CPU   CLASS     SHIELD    %s  ACTIONS%s\n",
+	       app->color ? "\033[1m" : "", rates ? "     PER S" : "", app->color ? "\033[0m" : "");
+	for (size_t i = 0; i < t->irqs.n; i++) {
+		const struct row *row = &t->rows[i];
+
+		if (!o->all && (rates ? row->rate == 0 : row->irq->class == IRQ_NO_ACTION))
+			continue;
+		if (!device || strcmp(device, row->irq->device) != 0) {
+			device = row->irq->device;
+			if (*device)
+				printf("%s  %s\n", device,
+				       *row->irq->driver ? row->irq->driver : "no driver");
+			else
+				printf("no PCI device\n");
+		}
+		print_row(app, t, row, rates);
+	}
+}
+
+static void count(struct app *app, const struct table *t, unsigned long long *counts)
+{
+	for (size_t i = 0; i < t->irqs.n; i++)
+		counts[i] = irq_count(&app->sys, t->rows[i].irq->number, &t->possible, &t->watched);
+}
+
+/* One interval of --watch: two counts, and the rates between them. */
+static int watch(struct app *app, const struct options *o, struct err *err)
+{
+	_cleanup_(table_clear) struct table t = { .txn.lock = -1 };
+	_cleanup_free_ unsigned long long *before = NULL, *after = NULL;
+	_cleanup_free_ char *watched = NULL;
+	struct timespec pause = { (time_t)o->interval, 0 };
+
+	if (read_table(app, &t, err) < 0)
+		return -1;
+	pause.tv_nsec = (long)((o->interval - (double)pause.tv_sec) * 1e9);
+	before = xcalloc(t.irqs.n, sizeof(*before));
+	after = xcalloc(t.irqs.n, sizeof(*after));
+	count(app, &t, before);
+	nanosleep(&pause, NULL);
+	count(app, &t, after);
+	/* A number that went to another device meanwhile counts from 0. */
+	for (size_t i = 0; i < t.irqs.n; i++)
+		t.rows[i].rate = after[i] < before[i] ? 0
+						      : (double)(after[i] - before[i]) / o->interval;
+	if (app->json) {
+		print_json(&t, true);
+	} else {
+		watched = cpulist_format(&t.watched);
+		printf("%s%s CPUs %s\n", app->color ? "\033[H\033[J" : "",
+		       t.txn.state.n_shields ? "guest" : "all", watched);
+		print_text(app, &t, o);
+	}
+	return cmd_finish(0);
+}
+
+int cmd_irq(struct app *app, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{ "watch", 'w', "SECONDS", OPTION_ARG_OPTIONAL,
+		  "show how many a second guest CPUs handle (all CPUs if nothing is shielded)", 0 },
+		{ "count", 'c', "N", 0, "stop watching after N times", 0 },
+		{ "all", 'a', NULL, 0, "also those that nobody uses, or that do not fire", 0 },
+		{ 0 },
+	};
+	static const struct argp argp = {
+		options, parse, NULL,
+		"Show every interrupt by device: its mask, the CPU that handles it, its class, and "
+		"the shield that has put it on its own CPUs. 'managed' and 'per-cpu' ones cannot be "
+		"moved by anybody.",
+		NULL, NULL, NULL,
+	};
+	_cleanup_(table_clear) struct table t = { .txn.lock = -1 };
+	struct options o = { 0 };
+	struct err err = { 0 };
+
+	cmd_parse(app, &argp, argc, argv, 0, &o);
+	for (unsigned long i = 0; o.interval != 0; i++) {
+		int status = watch(app, &o, &err);
+
+		if (status < 0)
+			return cmd_fail(&err);
+		if (status || (o.rounds && i + 1 == o.rounds))
+			return status;
+	}
+	if (read_table(app, &t, &err) < 0)
+		return cmd_fail(&err);
+	if (app->json)
+		print_json(&t, false);
+	else
+		print_text(app, &t, &o);
+	return cmd_finish(0);
+}
