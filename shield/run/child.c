@@ -165,10 +165,8 @@ static bool take_signal(struct child *c, struct child_event *event)
 	while (read(c->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		int number = (int)info.ssi_signo;
 
-		if (number == SIGCHLD) {
-			c->reap = true; /* they merge: one may stand for many */
-			continue;
-		}
+		if (number == SIGCHLD)
+			continue; /* it only wakes us: one may stand for many */
 		*event = (struct child_event){ .type = CHILD_SIGNAL, .signal = number };
 		event->from_terminal = info.ssi_code == SI_KERNEL;
 		if (asks_to_end(number)) {
@@ -357,9 +355,8 @@ int child_wait(struct child *c, int timeout_ms, struct child_event *event, struc
 	for (;;) {
 		int n;
 
-		if (c->reap && reap_one(c, event))
+		if (reap_one(c, event))
 			return 1;
-		c->reap = false;
 		n = epoll_wait(c->epoll_fd, &ready, 1,
 			       timeout_ms < 0 ? -1 : deadline_left(deadline));
 		if (n < 0 && errno != EINTR)

@@ -49,7 +49,6 @@ struct child {
 	/* the module's own */
 	const char *name; /* argv[0], the caller's */
 	int signal_fd, epoll_fd, go_fd, exec_fd;
-	bool reap;
 	sigset_t handled, old_mask;
 	struct sigaction old_chld, old_ttou;
 };

@@ -254,9 +254,6 @@ static int wait_for_end(struct supervision *s, struct err *err)
 		    give_up(s, err) < 0)
 			return -1;
 	}
-	/* A VM's status comes after its pidfd became ready. */
-	while (supervise_pump(s, 0, err) > 0)
-		;
 	return 0;
 }
 
@@ -285,6 +282,9 @@ int supervise(struct child *c, struct sys *sys, const struct supervise_options *
 		rc = give_up(&s, err);
 	if (rc == 0)
 		rc = wait_for_end(&s, err);
+	/* What has ended is still to be reaped; the VM for its status. */
+	for (int i = 0; i < 1000 && supervise_pump(&s, 0, NULL) > 0; i++)
+		;
 	if (rc == 0)
 		*status = c->status == 0 && s.vm_status > 0 ? s.vm_status : c->status;
 	supervise_forget_vm(&s);

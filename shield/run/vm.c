@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A command line may be as long as the kernel lets it be; what matters is near
- * its beginning. */
 #define CMDLINE_MAX ((size_t)1 << 20)
 #define VCPU_MAX 65535
 #define DEBUGFS_KVM "/sys/kernel/debug/kvm"
@@ -182,19 +180,28 @@ int vm_process_of(struct sys *sys, pid_t tid, pid_t *pid)
 	return *pid > 0 ? 0 : -ESRCH;
 }
 
-bool vm_is_descendant(struct sys *sys, pid_t pid, pid_t ancestor)
+/* 1 or 0, -1 when a parent ended while we walked: its children have another. */
+static int walk_up(struct sys *sys, pid_t pid, pid_t ancestor)
 {
 	unsigned long long start;
 
-	/* A chain of parents is as long as people make it; numbers reused while
-	 * we walk it must not become a circle. */
+	/* Numbers reused while we walk must not become a circle. */
 	for (unsigned i = 0; i < 1000 && pid > 1; i++) {
 		if (read_stat(sys, pid, &pid, &start) < 0)
-			return false;
+			return i ? -1 : 0;
 		if (pid == ancestor)
-			return true;
+			return 1;
 	}
-	return false;
+	return 0;
+}
+
+bool vm_is_descendant(struct sys *sys, pid_t pid, pid_t ancestor)
+{
+	int rc = -1;
+
+	for (int i = 0; i < 10 && rc < 0; i++)
+		rc = walk_up(sys, pid, ancestor);
+	return rc > 0;
 }
 
 static pid_t number(const char *text)
