@@ -129,10 +129,37 @@ static int monitor_of(int argc, char **argv)
 	return fd;
 }
 
+/* How often the pin hook was called: a byte in a file for each. */
+static long long pins(void)
+{
+	struct stat st;
+
+	return stat(getenv("FAKE_PINS"), &st) < 0 ? 0 : st.st_size;
+}
+
+static void wait_until(bool (*done)(long long), long long arg, int ms)
+{
+	for (; ms > 0 && !done(arg); ms -= 10)
+		usleep(10000);
+}
+
+static bool pinned(long long number)
+{
+	return pins() >= number;
+}
+
+static bool continued(long long unused)
+{
+	(void)unused;
+	return access(getenv("FAKE_LOG"), F_OK) == 0;
+}
+
+/* It lives until it was pinned and, where it has a monitor, let go. */
 static int fake_qemu(int argc, char **argv)
 {
 	const char *mode = getenv("FAKE_QEMU");
 	int listener = monitor_of(argc, argv);
+	long long before = pins();
 	pthread_t thread;
 
 	mode = mode ? mode : "";
@@ -155,13 +182,17 @@ static int fake_qemu(int argc, char **argv)
 	start_vcpu();
 	if (listener >= 0)
 		pthread_create(&thread, NULL, serve_for_ever, &listener);
+	wait_until(pinned, before + 1, 15000);
 	if (strcmp(mode, "hotplug") == 0) {
-		usleep(500000);
+		usleep(100000);
 		start_vcpu();
+		wait_until(pinned, before + 2, 15000);
 	}
-	usleep(strcmp(mode, "long") == 0      ? 20000000
-	       : strcmp(mode, "hotplug") == 0 ? 2500000
-					      : 600000);
+	if (strcmp(mode, "long") == 0 || strcmp(mode, "stubborn") == 0)
+		usleep(20000000);
+	if (listener >= 0)
+		wait_until(continued, 0, 1500);
+	usleep(100000);
 	return strcmp(mode, "daemon") == 0 ? 5 : 3;
 }
 
@@ -216,6 +247,9 @@ static int pin(void *ctx, pid_t qemu, const struct vm_vcpus *vcpus, struct err *
 		assert_true(vcpus->items[i].start > 0);
 		assert_int_equal(syscall(SYS_tgkill, qemu, vcpus->items[i].tid, 0), 0);
 	}
+	FILE *file = fopen(getenv("FAKE_PINS"), "a");
+	fputc('x', file);
+	fclose(file);
 	if (r->signal_at_pin)
 		kill(getpid(), r->signal_at_pin);
 	return r->fail == 'i' ? err_set(err, ERR_FAILED, "no CPU is left") : 0;
@@ -245,7 +279,7 @@ static const struct supervise_hooks hooks = { place, is_vm, pin, abandon, vm_end
 /* ---- the tests ---- */
 
 static char dir[] = "/tmp/shield-test-XXXXXX";
-static char qemu[64], other[64], socket_path[64], log_path[64];
+static char qemu[64], other[64], socket_path[64], log_path[64], pins_path[64];
 static struct sys sys;
 
 static int setup(void **state)
@@ -262,6 +296,8 @@ static int setup(void **state)
 	assert_int_equal(symlink(self, qemu), 0);
 	assert_int_equal(symlink("/bin/sleep", other), 0);
 	setenv("FAKE_LOG", log_path, 1);
+	snprintf(pins_path, sizeof(pins_path), "%s/pins", dir);
+	setenv("FAKE_PINS", pins_path, 1);
 	sys_open_real(&sys, "");
 	return 0;
 }
@@ -272,6 +308,7 @@ static int teardown(void **state)
 	unlink(qemu);
 	unlink(other);
 	unlink(log_path);
+	unlink(pins_path);
 	/* The socket is gone already, or this fails. */
 	assert_int_equal(rmdir(dir), 0);
 	sys_close_real(&sys);
