@@ -7,6 +7,8 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -230,6 +232,55 @@ static void test_never_released(void **state)
 	child_deinit(&c);
 }
 
+/* Read from a terminal until a word comes, or ms have passed. */
+static bool see(int fd, const char *word, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	long long deadline = deadline_in(ms);
+	static char text[4096];
+	static size_t n;
+
+	for (;;) {
+		ssize_t more;
+
+		text[n] = '\0';
+		if (strstr(text, word))
+			return true;
+		if (poll(&p, 1, deadline_left(deadline)) <= 0)
+			return false;
+		more = read(fd, text + n, sizeof(text) - 1 - n);
+		if (more <= 0)
+			return false;
+		n += (size_t)more;
+	}
+}
+
+/* Ctrl-C reaches the command once, through the terminal; a signal from kill
+ * once, through us. The command reads what is typed. */
+static void test_terminal(void **state)
+{
+	int master, status;
+	pid_t pid = forkpty(&master, NULL, NULL, NULL);
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(run_shell("n=0; trap 'n=$((n+1)); echo got $n' INT; read x; echo $x:$x; "
+				"while :; do sleep 0.1; done"));
+	assert_int_equal(write(master, "typed\n", 6), 6);
+	assert_true(see(master, "typed:typed", 5000));
+	assert_int_equal(write(master, "\003", 1), 1);
+	assert_true(see(master, "got 1", 5000));
+	assert_false(see(master, "got 2", 500));
+	kill(pid, SIGINT);
+	assert_true(see(master, "got 2", 5000));
+	assert_false(see(master, "got 3", 500));
+	kill(pid, SIGTERM);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, (128 + SIGTERM) << 8);
+	close(master);
+}
+
 /* What the command leaves behind becomes ours, and its end is reported. */
 static void test_orphan(void **state)
 {
@@ -341,6 +392,7 @@ int main(void)
 		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_closed_streams),
 		cmocka_unit_test(test_never_released),
+		cmocka_unit_test(test_terminal),
 		cmocka_unit_test(test_orphan),
 		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_user),
