@@ -52,6 +52,7 @@ static void groups_of(const struct topology *topo, const struct cpuset *cpus, gr
 	}
 }
 
+/* Core 0 stays with the host wherever it is, and is no neighbour to mention. */
 static void shared_l3(const struct topology *topo, const struct profile *p, struct strv *warnings)
 {
 	_cleanup_cpuset_ struct cpuset rest = { 0 }, all = { 0 }, guest = { 0 }, host = { 0 };
@@ -59,6 +60,7 @@ static void shared_l3(const struct topology *topo, const struct profile *p, stru
 
 	cpuset_copy(&rest, &topo->online);
 	cpuset_andnot(&rest, &p->guest);
+	cpuset_andnot(&rest, &topo->cpus[0].siblings);
 	groups_of(topo, &topo->online, group_l3, &all);
 	groups_of(topo, &p->guest, group_l3, &guest);
 	groups_of(topo, &rest, group_l3, &host);

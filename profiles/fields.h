@@ -1,6 +1,6 @@
 /*
  * fields: which keys a profile may have, and of what type: one table. It says
- * the same as profiles/schema.json; a test runs both over the same files.
+ * the same as profiles/schema/; a test runs both over the same files.
  */
 #ifndef SHIELD_PROFILES_FIELDS_H
 #define SHIELD_PROFILES_FIELDS_H

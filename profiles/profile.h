@@ -10,7 +10,8 @@
  *
  * Profiles are untrusted until checked: regular files of at most 1 MiB, UTF-8,
  * no duplicate and no unknown key. Used by root, the file must belong to root
- * and nobody else may write it. All keys are in schema.json.
+ * and nobody else may write it. All keys are in
+ * schema/profile.schema.json.
  */
 #ifndef SHIELD_PROFILES_PROFILE_H
 #define SHIELD_PROFILES_PROFILE_H

@@ -99,25 +99,41 @@ static size_t reasonable(const struct choice *c)
 	return n;
 }
 
-/* The cores of one cache, or else of one node, that hold what is asked for are
- * moved to the front; the order stays otherwise. */
-static void prefer_one(struct choice *c, size_t wanted, bool cache)
+/* How many cores from this one on, and before `end`, have so many CPUs; 0 if
+ * they do not. */
+static size_t cores_for(const struct choice *c, size_t from, size_t end, unsigned cpus)
+{
+	unsigned have = 0;
+
+	for (size_t i = from; i < end; i++) {
+		have += cpuset_count(&c->cores[i].cpu->siblings);
+		if (have >= cpus)
+			return i + 1 - from;
+	}
+	return 0;
+}
+
+/* Move the cores of one cache, or else of one node, that hold what is asked
+ * for to the front, if they are of the best kind; the order stays otherwise. */
+static void prefer_one(struct choice *c, unsigned cpus, bool cache)
 {
 	for (size_t from = 0, to; from < c->n; from = to) {
 		const struct core *first = &c->cores[from];
-		_cleanup_free_ struct core *rest = NULL;
+		_cleanup_free_ struct core *moved = NULL;
 
 		for (to = from; to < c->n; to++)
-			if (c->cores[to].kind_rank != first->kind_rank ||
+			if (c->cores[to].kind_rank != c->cores[0].kind_rank ||
 			    c->cores[to].cpu->node != first->cpu->node ||
 			    (cache && c->cores[to].cpu->l3 != first->cpu->l3))
 				break;
-		if (to - from < wanted)
+		if (to == from)
+			return; /* another kind */
+		if (!cores_for(c, from, to, cpus))
 			continue;
-		rest = xcalloc(from + 1, sizeof(*rest));
-		memcpy(rest, c->cores, from * sizeof(*rest));
-		memmove(c->cores, first, (to - from) * sizeof(*rest));
-		memcpy(c->cores + (to - from), rest, from * sizeof(*rest));
+		moved = xcalloc(to - from, sizeof(*moved));
+		memcpy(moved, first, (to - from) * sizeof(*moved));
+		memmove(c->cores + (to - from), c->cores, from * sizeof(*moved));
+		memcpy(c->cores, moved, (to - from) * sizeof(*moved));
 		return;
 	}
 }
@@ -130,7 +146,7 @@ static size_t for_host(const struct choice *c)
 static int count_cores(struct choice *c, const struct wish *wish, size_t *ret, struct err *err)
 {
 	size_t most = c->total - for_host(c);
-	unsigned threads = c->n ? cpuset_count(&c->cores[0].cpu->siblings) : 1;
+	unsigned cpus = 0;
 
 	if (c->total < 3)
 		return err_set(
@@ -138,22 +154,24 @@ static int count_cores(struct choice *c, const struct wish *wish, size_t *ret, s
 			"this machine has %zu core%s: none can be spared, since the host needs "
 			"one and QEMU another",
 			c->total, c->total == 1 ? "" : "s");
-	*ret = (wish->vcpus + threads - 1) / threads;
 	if (wish->vcpus == 0) {
 		size_t fit = reasonable(c);
 
 		*ret = fit > most ? most : fit;
-	} else if (*ret > most) {
-		return err_set(
-			err, ERR_USAGE,
-			"--vcpus %u: takes %zu cores, but at most %zu of %zu can be given away; "
-			"ask for %zu",
-			wish->vcpus, *ret, most, c->total, most * threads);
-	} else {
-		prefer_one(c, *ret, false);
-		prefer_one(c, *ret, true);
+		return 0;
 	}
-	return 0;
+	prefer_one(c, wish->vcpus, false);
+	prefer_one(c, wish->vcpus, true);
+	*ret = cores_for(c, 0, most, wish->vcpus);
+	if (*ret)
+		return 0;
+	for (size_t i = 0; i < most; i++)
+		cpus += cpuset_count(&c->cores[i].cpu->siblings);
+	return err_set(
+		err, ERR_USAGE,
+		"--vcpus %u: at most %zu of %zu cores can be given away, which have %u CPUs; "
+		"ask for fewer",
+		wish->vcpus, most, c->total, cpus);
 }
 
 static int by_number(const void *a, const void *b)
@@ -215,13 +233,34 @@ static void place_iothreads(struct choice *c, unsigned n)
 			  have == 1 ? "" : "s");
 }
 
+static void give_cache_reason(struct choice *c, const struct cpuset *caches,
+			      const struct cpuset *host_caches)
+{
+	_cleanup_free_ char *l3 = cpulist_format(caches);
+	bool shared = cpuset_intersects(caches, host_caches), one = cpuset_count(caches) == 1;
+	const char *what;
+
+	if (!c->caches)
+		return;
+	if (c->sizes_differ && one && c->cores[0].l3_rank == 0)
+		what = shared ? "the largest (V-Cache), shared with what the host keeps of it"
+			      : "the largest (V-Cache), and the guest's alone";
+	else if (c->sizes_differ && one)
+		what = "not the largest, which has too few cores to spare";
+	else if (shared)
+		what = "the host has the rest of the cores, and shares it";
+	else
+		what = "the guest's alone, the host pushes nothing out of it";
+	strv_addf(&c->s->reasons, "L3 %s: %s", l3, what);
+}
+
 /* The groups of the guest's cores, and whether the host has cores there too. */
 static void give_reasons(struct choice *c, size_t n, const struct wish *wish)
 {
 	_cleanup_free_ char *guest = cpulist_format(&c->s->guest);
 	_cleanup_free_ char *rest = cpulist_format(&c->s->housekeeping);
 	_cleanup_cpuset_ struct cpuset caches = { 0 }, host_caches = { 0 }, nodes = { 0 };
-	_cleanup_free_ char *l3 = NULL, *node = NULL;
+	_cleanup_free_ char *node = NULL;
 	struct strv *reasons = &c->s->reasons;
 
 	for (size_t i = 0; i < c->topo->n; i++) {
@@ -233,7 +272,6 @@ static void give_reasons(struct choice *c, size_t n, const struct wish *wish)
 		if (cpu->node >= 0 && given)
 			cpuset_add(&nodes, (unsigned)cpu->node);
 	}
-	l3 = cpulist_format(&caches);
 	node = cpulist_format(&nodes);
 	strv_addf(reasons, "guest %s: %zu of %zu cores, whole, so that no sibling is shared", guest,
 		  n, c->total);
@@ -241,26 +279,20 @@ static void give_reasons(struct choice *c, size_t n, const struct wish *wish)
 		  "host %s: core 0 has the kernel's boot CPU and what cannot be moved; QEMU's own "
 		  "threads run here too",
 		  rest);
-	if (c->kinds)
+	if (c->kinds && c->cores[0].kind_rank == c->cores[n - 1].kind_rank)
 		strv_addf(reasons,
 			  "kind: performance cores for the guest, which is told that all of "
 			  "its cores are alike");
-	if (c->nodes && wish->gpu)
+	if (cpuset_count(&nodes) > 1)
+		strv_addf(reasons, "nodes %s: no single one has so many cores to spare", node);
+	else if (c->nodes && wish->gpu)
 		strv_addf(reasons, "node %s: the GPU %s is there", node, wish->gpu);
 	else if (c->nodes)
 		strv_addf(reasons, "node %s: it has memory, and core 0 is not there", node);
 	else if (wish->gpu)
 		strv_addf(reasons, "GPU %s: as near to every core, the machine has one node",
 			  wish->gpu);
-	if (c->sizes_differ)
-		strv_addf(reasons, "L3 %s: the largest (V-Cache)%s", l3,
-			  cpuset_intersects(&caches, &host_caches) ? ", core 0's as well" : "");
-	else if (c->caches)
-		strv_addf(
-			reasons, "L3 %s: %s", l3,
-			cpuset_intersects(&caches, &host_caches)
-				? "shared with the host, since there is no other that is large enough"
-				: "the guest's alone, the host pushes nothing out of it");
+	give_cache_reason(c, &caches, &host_caches);
 }
 
 static void give_warnings(struct choice *c, size_t n, const struct wish *wish)

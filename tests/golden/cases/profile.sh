@@ -47,5 +47,5 @@ if [ -e "$repo/profiles/$name.json" ]; then
 	mkdir -p "$machine/usr/lib/shield/profiles.d"
 	cp "$repo"/profiles/*.json "$machine/usr/lib/shield/profiles.d/"
 	golden "$name/profile" 0 "$binary" profile show --sysroot "$machine"
-	rm -r "$machine/usr"
+	rm -r "${machine:?}/usr"
 fi
