@@ -52,7 +52,7 @@ static void expect_file(struct txn *txn, const char *dir, const char *file, cons
 		add(p, SEVERITY_BROKEN, take_ptr(path), expected, actual, reason);
 }
 
-static void audit_partition(struct txn *txn, const struct shield *s, struct problems *p)
+void audit_partition(struct txn *txn, const struct shield *s, struct problems *p)
 {
 	_cleanup_cpuset_ struct cpuset guest = { 0 }, root = { 0 };
 	_cleanup_free_ char *text = NULL, *path = NULL, *effective = NULL;
@@ -160,27 +160,23 @@ static const char *immovable_reason(const struct task *t)
 	return "kernel thread whose CPUs the kernel fixes";
 }
 
-static const struct vcpu *vcpu_of(const struct shield *s, pid_t tid)
+static bool is_vcpu(const struct shield *s, pid_t tid)
 {
 	for (size_t i = 0; i < s->n_vcpus; i++)
 		if (s->vcpus[i].thread.pid == tid)
-			return &s->vcpus[i];
-	return NULL;
+			return true;
+	return false;
 }
 
-/* Something inside the partition: a vCPU on its CPU, or anything if it
+/* Something inside the partition: a vCPU (audit_vcpus), or anything if it
  * balances. */
 static const char *inside_reason(const struct shield *s, const struct task *t)
 {
-	const struct vcpu *v = vcpu_of(s, t->tid);
+	bool v = is_vcpu(s, t->tid);
 
 	if (strcmp(s->partition, "root") == 0)
 		return NULL;
-	if (!v)
-		return "a thread in the partition that is no vCPU: nothing balances it";
-	return bound_to_one(t) && cpuset_has(&t->allowed, v->cpu)
-		       ? NULL
-		       : "a vCPU that is not on its CPU";
+	return v ? NULL : "a thread in the partition that is no vCPU: nothing balances it";
 }
 
 static void audit_thread(struct txn *txn, const struct shield *s, const struct task *t,
@@ -236,31 +232,31 @@ static int audit_threads(struct txn *txn, const struct shield *s, struct problem
 	return 0;
 }
 
-static void audit_vm(struct txn *txn, const struct shield *s, struct problems *p)
+void audit_vcpus(struct txn *txn, const struct shield *s, struct problems *p)
 {
-	bool alive = s->vm.pid && task_alive(txn->sys, s->vm.pid, s->vm.start);
-
-	if (s->vm.pid && !alive)
-		add(p, SEVERITY_PENDING, xasprintf("process %d", (int)s->vm.pid), "running", "gone",
-		    "the VM has ended; its shield is about to");
-	for (size_t i = 0; alive && i < s->n_vcpus; i++) {
+	for (size_t i = 0; i < s->n_vcpus; i++) {
 		const struct vcpu *v = &s->vcpus[i];
 		_cleanup_cpuset_ struct cpuset allowed = { 0 };
 		_cleanup_free_ char *expected = NULL, *actual = NULL;
 
-		if (!task_alive(txn->sys, v->thread.pid, v->thread.start) ||
+		if (!cpuset_has(&txn->online, v->cpu) ||
+		    !task_alive(txn->sys, v->thread.pid, v->thread.start) ||
 		    txn->sys->ops->getaffinity(txn->sys->ctx, v->thread.pid, &allowed) < 0)
 			continue; /* unplugged */
 		if (cpuset_count(&allowed) == 1 && cpuset_has(&allowed, v->cpu))
-			continue;
-		/* On guest CPUs audit_thread() has named it. */
-		if (cpuset_intersects(&allowed, &s->guest))
 			continue;
 		expected = xasprintf("%u", v->cpu);
 		actual = cpulist_format(&allowed);
 		add(p, SEVERITY_BROKEN, xasprintf("vCPU %u (thread %d)", v->index, (int)v->thread.pid),
 		    expected, actual, "a vCPU that is not on its CPU");
 	}
+}
+
+static void audit_processes(struct txn *txn, const struct shield *s, struct problems *p)
+{
+	if (s->vm.pid && !task_alive(txn->sys, s->vm.pid, s->vm.start))
+		add(p, SEVERITY_PENDING, xasprintf("process %d", (int)s->vm.pid), "running", "gone",
+		    "the VM has ended; its shield is about to");
 	if (!task_alive(txn->sys, s->guard.pid, s->guard.start))
 		add(p, SEVERITY_BROKEN, xstrdup("guard"), "running", "not running",
 		    "nobody will end the shield by itself: 'shield off' does, and any command that "
@@ -277,7 +273,8 @@ int audit_shield(struct txn *txn, const struct shield *s, struct problems *p, st
 	}
 	audit_partition(txn, s, p);
 	audit_objects(txn, s, p);
-	audit_vm(txn, s, p);
+	audit_processes(txn, s, p);
+	audit_vcpus(txn, s, p);
 	if (audit_irqs(txn, s, p, err) < 0)
 		return -1;
 	return audit_threads(txn, s, p, err);

@@ -34,9 +34,14 @@ const char *severity_name(enum severity severity);
 
 /*
  * Look at everything that a shield promises. txn: zeroed but for sys, mount,
- * state, online and all (txn_view()).
+ * state and online (txn_view()).
  */
 int audit_shield(struct txn *txn, const struct shield *shield, struct problems *problems,
 		 struct err *err);
+
+/* Two parts of it, that the guard looks at: nothing added means that they
+ * hold. */
+void audit_partition(struct txn *txn, const struct shield *shield, struct problems *problems);
+void audit_vcpus(struct txn *txn, const struct shield *shield, struct problems *problems);
 
 #endif

@@ -1,6 +1,7 @@
 #include "shield/run/guard.h"
 
 #include "shield/cgroup/place.h"
+#include "shield/run/audit.h"
 #include "shield/run/procevents.h"
 #include "shield/run/session.h"
 #include "shield/run/vm.h"
@@ -11,12 +12,17 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
+#include <syslog.h>
 #include <unistd.h>
 
 /* What no event announces is looked for this often. */
 #define SLOW_MS 10000
 /* A newborn kernel thread sets its own affinity first; give it that time. */
 #define SETTLE_MS 30
+#define SETTLED_MS 300
+/* A broken partition is repaired so many times in a row, at SLOW_MS; then only
+ * when something happens to it again. */
+#define REPAIRS_MAX 3
 #define NEWBORN_MAX 256
 
 struct guard {
@@ -27,6 +33,8 @@ struct guard {
 	struct procevents births;
 	pid_t newborn[NEWBORN_MAX];
 	size_t n_newborn;
+	unsigned looks;   /* at these newborns */
+	unsigned repairs; /* in a row that did not help */
 	bool rescan; /* look at everything */
 	struct cpuset taken;
 };
@@ -57,6 +65,32 @@ static bool follow(struct guard *g, const struct shield *s)
 	return true;
 }
 
+/* The kernel broke it: the partition became invalid or leaks, a vCPU lost its
+ * CPU. Nothing can be done while guest CPUs are offline. */
+static void repair(struct guard *g, struct txn *txn)
+{
+	const struct shield *s = state_shield(&txn->state, g->name);
+	_cleanup_problems_ struct problems partition = { 0 }, vcpus = { 0 };
+	struct err err = { 0 };
+
+	if (!s || s->phase != PHASE_ACTIVE || !cpuset_within(&s->guest, &txn->online))
+		return;
+	audit_partition(txn, s, &partition);
+	audit_vcpus(txn, s, &vcpus);
+	if (!partition.n && !vcpus.n) {
+		g->repairs = 0;
+		return;
+	}
+	if (g->repairs++ >= REPAIRS_MAX)
+		return;
+	if (txn_repair(txn, g->name, partition.n > 0, &err) == 0)
+		syslog(LOG_NOTICE, "shield %s: repaired: %s was %s", g->name,
+		       partition.n ? partition.items[0].object : vcpus.items[0].object,
+		       partition.n ? partition.items[0].actual : vcpus.items[0].actual);
+	else
+		syslog(LOG_ERR, "shield %s: cannot be repaired: %s", g->name, err.text);
+}
+
 /* Under the lock: what is to do is done. false: there is nothing to guard. */
 static bool look(struct guard *g, bool adopt)
 {
@@ -71,7 +105,9 @@ static bool look(struct guard *g, bool adopt)
 	session_abandoned(&txn, &dead);
 	if (strv_contains(&dead, g->name))
 		session_off(&txn, g->name, &err);
-	else if (adopt)
+	else
+		repair(g, &txn);
+	if (adopt)
 		session_adopt(&txn, &found, &err);
 	stay = follow(g, state_shield(&txn.state, g->name));
 	cpuset_clear(&g->taken);
@@ -121,7 +157,11 @@ static bool misplaced(struct guard *g)
 		    cpuset_intersects(&allowed, &g->taken))
 			found = true;
 	}
-	g->n_newborn = 0;
+	/* A slow one may not have come to rest yet: look again. */
+	if (found || g->looks++) {
+		g->looks = 0;
+		g->n_newborn = 0;
+	}
 	return found;
 }
 
@@ -179,7 +219,7 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 			{ .fd = g.inotify_fd, .events = POLLIN },
 			{ .fd = g.births.fd, .events = POLLIN },
 		};
-		int n = poll(fds, ARRAY_SIZE(fds), g.n_newborn ? SETTLE_MS : SLOW_MS);
+		int n = poll(fds, ARRAY_SIZE(fds), !g.n_newborn ? SLOW_MS : g.looks ? SETTLED_MS : SETTLE_MS);
 
 		if (n < 0)
 			continue;

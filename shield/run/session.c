@@ -1,6 +1,7 @@
 #include "shield/run/session.h"
 
 #include "shield/cgroup/place.h"
+#include "shield/run/audit.h"
 
 #include <string.h>
 
@@ -64,6 +65,23 @@ static void enter(struct txn *txn, const struct scene *scene, const struct inten
 	s->partition = xstrdup(intent->partition);
 }
 
+/* A partition may be valid and yet not have the CPUs: since 7.0 the kernel
+ * silently strips those that someone else holds. */
+static int verify(struct txn *txn, const char *name, struct err *err)
+{
+	_cleanup_problems_ struct problems problems = { 0 };
+	struct err undone = { 0 };
+
+	audit_partition(txn, state_shield(&txn->state, name), &problems);
+	if (!problems.n)
+		return 0;
+	if (txn_off(txn, name, NULL, &undone) < 0)
+		return err_set(err, ERR_INCOMPLETE, "%s", undone.text);
+	return err_set(err, ERR_FAILED, "%s: expected %s, is %s (%s); nothing was changed",
+		       problems.items[0].object, problems.items[0].expected,
+		       problems.items[0].actual, problems.items[0].reason);
+}
+
 int session_on(struct txn *txn, const char *which, const char *partition, struct process owner,
 	       struct strv *warnings, char **name, struct err *err)
 {
@@ -90,7 +108,7 @@ int session_on(struct txn *txn, const char *which, const char *partition, struct
 		return -1;
 	policy_on(&scene, &intent, &active, &plan);
 	enter(txn, &scene, &intent, owner);
-	if (txn_on(txn, profile.name, &plan, err) < 0)
+	if (txn_on(txn, profile.name, &plan, err) < 0 || verify(txn, profile.name, err) < 0)
 		return err_wrap(err, "shield %s", profile.name);
 	*name = take_ptr(profile.name);
 	return 0;

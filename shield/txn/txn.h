@@ -52,6 +52,7 @@ struct txn {
 	char *mount; /* of cgroup v2, or NULL */
 	int lock;
 	bool force;  /* take back what others changed */
+	bool reassert; /* affinities: the kernel changed them, not somebody */
 	struct state state;
 	struct cpuset online;
 	struct strv report;    /* left alone, gone, healed: one line each */
@@ -63,9 +64,9 @@ struct txn {
 
 /*
  * Take the lock, read the state, and finish or undo what an interrupted
- * transaction left; what could not be restored is in txn->leftover, stays in the
- * file, and keeps new shields from beginning. On -1 nothing is held. txn_end() releases the lock; it may
- * be called on a zeroed struct.
+ * transaction left; what could not be restored is in txn->leftover, stays in
+ * the file, and keeps new shields from beginning. On -1 nothing is held.
+ * txn_end() releases the lock; it may be called on a zeroed struct.
  */
 int txn_begin(struct txn *txn, struct sys *sys, bool force, struct err *err);
 void txn_end(struct txn *txn);
@@ -88,6 +89,14 @@ int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struc
 /* End a shield. keep: affinities that the kernel is going to destroy and that
  * must survive (no claim is made on them); or NULL. -1 with ERR_INCOMPLETE. */
 int txn_off(struct txn *txn, const char *name, const struct plan *keep, struct err *err);
+
+/*
+ * Make an active shield true again after the kernel broke it: pinned threads
+ * that lost their CPU to hotplug (6.1), and, if partition is set, a partition
+ * that became invalid or leaks (kernels corrupt one whose CPUs all went offline
+ * and came back). -1: it is still broken.
+ */
+int txn_repair(struct txn *txn, const char *name, bool partition, struct err *err);
 
 /* Save what was changed in txn->state beside the objects (pids, vCPUs). */
 int txn_save(struct txn *txn, struct err *err);

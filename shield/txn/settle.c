@@ -1,0 +1,234 @@
+/* Aim, announce, apply, conclude: how the kernel is brought to f. */
+#include "shield/txn/settle.h"
+
+#include "shield/txn/apply.h"
+
+#include <string.h>
+
+static char *name_of(const struct object *o)
+{
+	return step_object(o->kind, o->path, o->task.pid, o->identity);
+}
+
+static void drop_claims(struct object *o)
+{
+	while (o->n_claims)
+		object_drop_claim(o, o->claims[0].shield);
+}
+
+static void replace(char **slot, char *value)
+{
+	free(*slot);
+	*slot = value;
+}
+
+static bool counts(const struct txn *txn, const struct claim *claim)
+{
+	const struct shield *shield = state_shield(&txn->state, claim->shield);
+
+	return shield && shield->phase != PHASE_RELEASING;
+}
+
+/* Is the object of interest to any shield that stays? */
+static bool claimed(const struct txn *txn, const struct object *o)
+{
+	for (size_t i = 0; i < o->n_claims; i++)
+		if (counts(txn, &o->claims[i]))
+			return true;
+	return false;
+}
+
+char *txn_goal(const struct txn *txn, const struct object *o)
+{
+	_cleanup_cpuset_ struct cpuset avoid = { 0 }, cpus = { 0 }, taken = { 0 };
+
+	for (size_t i = 0; i < o->n_claims && !o->refused; i++) {
+		if (!counts(txn, &o->claims[i]))
+			continue;
+		if (o->claims[i].set)
+			return xstrdup(o->claims[i].set);
+		cpuset_or(&avoid, &state_shield(&txn->state, o->claims[i].shield)->taken);
+	}
+	if (cpuset_empty(&avoid) || cpulist_parse(o->original, &cpus, NULL) < 0)
+		return xstrdup(o->original);
+	cpuset_andnot(&cpus, &avoid);
+	if (!cpuset_intersects(&cpus, &txn->online)) {
+		state_taken(&txn->state, &taken);
+		cpuset_copy(&cpus, &txn->online);
+		cpuset_andnot(&cpus, &taken);
+	}
+	return cpulist_format(&cpus);
+}
+
+/* Where the processes of the shield that made this cgroup go. */
+static const char *home_of(const struct txn *txn, const struct object *o)
+{
+	for (size_t i = 0; i < o->n_claims; i++) {
+		const struct shield *shield = state_shield(&txn->state, o->claims[i].shield);
+
+		/* Its own cgroup may be gone since. */
+		if (shield && shield->home) {
+			_cleanup_free_ char *path = xasprintf("%s%s", txn->mount, shield->home);
+
+			if (sys_exists(txn->sys, path))
+				return shield->home;
+		}
+	}
+	return "/";
+}
+
+/*
+ * Aim every object at f. Affinities are compared here, before the first write,
+ * since the kernel will rewrite them: what someone else set becomes the target,
+ * so that it survives. In recovery (an object has a next) nothing can be told.
+ */
+void settle_aim(struct txn *txn)
+{
+	for (size_t i = 0; i < txn->state.n_objects; i++) {
+		struct object *o = txn->state.objects[i];
+		_cleanup_free_ char *theirs = NULL, *name = NULL, *cgroup = NULL;
+
+		replace(&o->target, txn_goal(txn, o));
+		if (o->kind == STEP_PROCESS) {
+			cgroup = xasprintf("%s%s", txn->mount, o->target);
+			if (!sys_exists(txn->sys, cgroup))
+				replace(&o->target, xstrdup(home_of(txn, o)));
+		}
+		if (o->kind != STEP_AFFINITY || o->next || txn->force || txn->reassert)
+			continue;
+		theirs = object_drift(txn, o);
+		if (theirs) {
+			name = name_of(o);
+			strv_addf(&txn->report, "%s: someone set it to %s; left so", name, theirs);
+			replace(&o->target, take_ptr(theirs));
+		}
+	}
+}
+
+/* Both values of each object that changes go into the file. */
+void settle_announce(struct txn *txn)
+{
+	for (size_t i = 0; i < txn->state.n_objects; i++) {
+		struct object *o = txn->state.objects[i];
+
+		/* The kernel may rewrite any affinity on the way. */
+		if (o->kind == STEP_AFFINITY || strcmp(o->target, o->ours) != 0)
+			replace(&o->next, xstrdup(o->target));
+	}
+}
+
+/* Nothing to restore: it dies with its cgroup. A partition is dissolved first,
+ * so that processes leave it for CPUs that the host has again. */
+static bool dies(const struct txn *txn, const struct object *o)
+{
+	const struct kfile *row;
+
+	if (!o->scoped || claimed(txn, o))
+		return false;
+	row = o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+	return !row || row->type != KFILE_PARTITION;
+}
+
+/* 0, or -1 with err when the whole transaction must fail. */
+static int apply_one(struct txn *txn, struct object *o, bool forward, struct err *err)
+{
+	_cleanup_free_ char *name = NULL;
+	bool done = false;
+
+	if (dies(txn, o) || o->refused) {
+		replace(&o->ours, xstrdup(o->target));
+		return 0;
+	}
+	switch (object_apply(txn, o, o->kind != STEP_AFFINITY, home_of(txn, o), err)) {
+	case APPLIED:
+		done = true;
+		break;
+	case APPLIED_GONE:
+		drop_claims(o);
+		done = true;
+		break;
+	case APPLIED_DRIFT:
+		name = name_of(o);
+		strv_addf(&txn->report, "%s: someone else changed it since; left so (--force "
+					"takes it back)", name);
+		if (claimed(txn, o))
+			break;
+		done = true; /* theirs now */
+		break;
+	case APPLIED_REFUSED:
+		name = name_of(o);
+		strv_addf(&txn->immovable, "%s (%s)", name, o->identity ? o->identity : "");
+		o->refused = true;
+		replace(&o->target, xstrdup(o->original));
+		done = true;
+		break;
+	case APPLIED_UNMOVED:
+		strv_add(forward ? &txn->unmoved : &txn->report, err->text);
+		done = !forward; /* it will never be more than it is */
+		break;
+	case APPLIED_RETRY:
+		strv_add(forward ? &txn->unmoved : &txn->leftover, err->text);
+		break;
+	case APPLIED_FAILED:
+		if (forward)
+			return -1;
+		strv_add(&txn->leftover, err->text);
+		break;
+	}
+	if (done)
+		replace(&o->ours, xstrdup(o->target));
+	return 0;
+}
+
+/* Outer to inner forward, inner to outer backward; affinities last both ways. */
+int settle_apply(struct txn *txn, bool forward, struct err *err)
+{
+	size_t n = txn->state.n_objects;
+
+	for (size_t i = 0; i < n; i++) {
+		struct object *o = txn->state.objects[forward ? i : n - 1 - i];
+
+		if (o->kind != STEP_AFFINITY && apply_one(txn, o, forward, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct object *o = txn->state.objects[i];
+
+		if (o->kind == STEP_AFFINITY && apply_one(txn, o, forward, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static bool wanted(const struct object *o)
+{
+	return o->n_claims > 0 || (o->target && strcmp(o->ours, o->target) != 0);
+}
+
+/* After the last write: forget what is restored, and the shields released. A
+ * shield with something left over stays, for the next recovery. */
+void settle_conclude(struct txn *txn)
+{
+	bool clean = txn->leftover.n == 0;
+
+	for (size_t i = 0; i < txn->state.n_objects; i++) {
+		struct object *o = txn->state.objects[i];
+
+		replace(&o->next, clean ? NULL : o->next ? xstrdup(o->next) : NULL);
+		for (size_t c = 0; clean && c < o->n_claims;) {
+			if (counts(txn, &o->claims[c]))
+				c++;
+			else
+				object_drop_claim(o, o->claims[c].shield);
+		}
+	}
+	for (size_t i = 0; i < txn->state.n_shields; i++)
+		if (txn->state.shields[i].phase == PHASE_APPLYING)
+			txn->state.shields[i].phase = PHASE_ACTIVE;
+	for (size_t i = txn->state.n_shields; clean && i-- > 0;)
+		if (txn->state.shields[i].phase == PHASE_RELEASING)
+			state_remove_shield(&txn->state, txn->state.shields[i].name);
+	if (clean)
+		state_keep(&txn->state, wanted);
+}
+
