@@ -14,7 +14,8 @@
  * foreground as if the shell had started it. That decides who forwards what.
  * A signal from the terminal (Ctrl-C, Ctrl-\, hang-up: si_code SI_KERNEL) was
  * sent to the whole foreground group, so the command has it already and is not
- * sent it twice, unless it has left the group. A signal from a process (kill)
+ * sent it twice, unless it has left the group. (A hang-up comes to the leader of
+ * the session alone, who tells the others.) A signal from a process (kill)
  * came to us alone and is forwarded. SIGTSTP, SIGTTIN and SIGCONT are left as
  * they are: Ctrl-Z stops both of us, as job control expects; SIGTTOU is
  * ignored, so that a message of ours cannot stop us in the background. A
