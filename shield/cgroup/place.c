@@ -1,29 +1,93 @@
 #include "shield/cgroup/place.h"
 
-char *place_process(const char *name)
+#include <ctype.h>
+#include <string.h>
+
+static const char vcpus[] = "/vcpus", scope[] = ".scope", slice_dir[] = "/" PLACE_SLICE;
+
+enum place place_kind(const struct host *host)
 {
-	return xasprintf("/shield-%s", name);
+	return !host->systemd ? PLACE_PLAIN : host->remote ? PLACE_SCOPE : PLACE_ROOT_SCOPE;
 }
 
-char *place_partition(const char *name)
+char *place_escape(const char *name)
 {
-	return xasprintf("/shield-%s/vcpus", name);
+	char *text = xcalloc(4 * strlen(name) + 1, 1), *to = text;
+
+	for (const char *s = name; *s; s++) {
+		if (isalnum((unsigned char)*s) || strchr(":_", *s) || (*s == '.' && s != name))
+			*to++ = *s;
+		else
+			to += snprintf(to, 5, "\\x%02x", (unsigned char)*s);
+	}
+	return text;
+}
+
+char *place_partition(enum place kind, const char *name)
+{
+	_cleanup_free_ char *escaped = place_escape(name);
+
+	if (kind == PLACE_PLAIN)
+		return xasprintf("/shield-%s%s", name, vcpus);
+	return xasprintf("%s/shield-%s%s%s", kind == PLACE_SCOPE ? slice_dir : "", escaped, scope,
+			 vcpus);
+}
+
+char *place_process(const char *partition)
+{
+	return xstrndup(partition, strlen(partition) - strlen(vcpus));
+}
+
+bool place_is_own(const char *partition, const char *name)
+{
+	for (int kind = 0; kind < N_PLACES; kind++) {
+		_cleanup_free_ char *own = place_partition((enum place)kind, name);
+
+		if (strcmp(own, partition) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool place_is_unit(const char *cgroup, char **unit, char **slice)
+{
+	size_t n = strlen(slice_dir), length;
+	bool inside = strncmp(cgroup, slice_dir, n) == 0;
+
+	*unit = *slice = NULL;
+	if (inside && cgroup[n] == '\0') {
+		*unit = xstrdup(PLACE_SLICE);
+		return true;
+	}
+	if (inside)
+		cgroup += n;
+	length = strlen(cgroup);
+	if (strncmp(cgroup, "/shield-", 8) != 0 || strchr(cgroup + 1, '/') ||
+	    length <= strlen(scope) || strcmp(cgroup + length - strlen(scope), scope) != 0)
+		return false;
+	*unit = xstrdup(cgroup + 1);
+	*slice = xstrdup(inside ? PLACE_SLICE : "-.slice");
+	return true;
 }
 
 /* A file of a cgroup that this plan makes. */
-static void set(struct plan *plan, const char *dir, const char *file, const char *from,
-		const char *to)
+static struct step *set(struct plan *plan, const char *dir, const char *file, const char *from,
+			const char *to)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s", dir, file);
+	struct step *step = plan_write(plan, path, from, to);
 
-	plan_write(plan, path, from, to)->scoped = true;
+	step->scoped = true;
+	return step;
 }
 
 void place_plan(const struct host *host, const struct placement *p, struct plan *plan)
 {
+	enum place kind = place_kind(host);
 	_cleanup_free_ char *root = xasprintf("%s/cgroup.subtree_control", host->mount);
-	_cleanup_free_ char *outer_path = place_process(p->name);
-	_cleanup_free_ char *inner_path = place_partition(p->name);
+	_cleanup_free_ char *slice = xasprintf("%s%s", host->mount, slice_dir);
+	_cleanup_free_ char *inner_path = place_partition(kind, p->name);
+	_cleanup_free_ char *outer_path = place_process(inner_path);
 	_cleanup_free_ char *outer = xasprintf("%s%s", host->mount, outer_path);
 	_cleanup_free_ char *inner = xasprintf("%s%s", host->mount, inner_path);
 	_cleanup_free_ char *guest = cpulist_format(p->guest);
@@ -36,7 +100,13 @@ void place_plan(const struct host *host, const struct placement *p, struct plan 
 	both = cpulist_format(&all);
 
 	plan_write(plan, root, host->controllers, "+cpuset");
+	if (kind == PLACE_SCOPE)
+		plan_dir(plan, slice);
 	plan_dir(plan, outer);
+	/* It is shared with other shields, so it is given back, not left to its
+	 * end. Only the scope's start gives the slice the controller. */
+	if (kind == PLACE_SCOPE)
+		set(plan, slice, "cpuset.cpus.exclusive", "", guest)->scoped = false;
 	if (host->remote) {
 		if (*emulator)
 			set(plan, outer, "cpuset.cpus", "", emulator);
@@ -55,11 +125,10 @@ void place_plan(const struct host *host, const struct placement *p, struct plan 
 	set(plan, inner, "cgroup.subtree_control", "-cpuset", "+cpuset");
 }
 
-void place_convert(const struct host *host, const char *name, const char *from, const char *to,
+void place_convert(const struct host *host, const char *cgroup, const char *from, const char *to,
 		   struct plan *plan)
 {
-	_cleanup_free_ char *path = place_partition(name);
-	_cleanup_free_ char *dir = xasprintf("%s%s", host->mount, path);
+	_cleanup_free_ char *dir = xasprintf("%s%s", host->mount, cgroup);
 
 	set(plan, dir, "cpuset.cpus.partition", from, to);
 }

@@ -3,13 +3,23 @@
  *
  * QEMU's process stays in an ordinary cgroup, so that its main loop, iothreads
  * and workers keep to the emulator CPUs; only vCPU threads enter the threaded
- * child that is the partition:
+ * child `vcpus` that is the partition. With remote partitions the outer cgroup
+ * is an ordinary member that hands the guest CPUs down with
+ * cpuset.cpus.exclusive; without, it is a `root` partition of emulator and
+ * guest CPUs:
  *
- *	/shield-NAME		the process	(with remote partitions: an
- *				ordinary member that hands the guest CPUs down
- *				with cpuset.cpus.exclusive; without: a `root`
- *				partition of emulator and guest CPUs)
- *	/shield-NAME/vcpus	the threads	the partition, threaded
+ *	PLACE_PLAIN		/shield-NAME/vcpus
+ *				no systemd: both are made by us
+ *	PLACE_SCOPE		/shield.slice/shield-NAME.scope/vcpus
+ *				systemd, remote partitions. The slice hands down
+ *				the guest CPUs of all shields
+ *	PLACE_ROOT_SCOPE	/shield-NAME.scope/vcpus
+ *				systemd, none: a root partition needs the root
+ *				for its parent
+ *
+ * A scope is a unit: process 1 makes and removes it, and needs a process to put
+ * into it (run/hold.h). What systemd knows of it is AllowedCPUs= and that the
+ * cpuset controller is delegated; the rest is as on other hosts.
  *
  * The partition has +cpuset in its own subtree_control: as long as it stands,
  * nobody can take the controller away above it (EBUSY).
@@ -21,6 +31,10 @@
 #include "shield/cgroup/host.h"
 #include "shield/plan/plan.h"
 
+#define PLACE_SLICE "shield.slice"
+
+enum place { PLACE_PLAIN, PLACE_SCOPE, PLACE_ROOT_SCOPE, N_PLACES };
+
 struct placement {
 	const char *name;
 	const struct cpuset *guest;
@@ -28,17 +42,29 @@ struct placement {
 	const char *partition;         /* "isolated" or "root" */
 };
 
-/* The cgroup of the process and of the partition, from the cgroup root; the
- * caller frees them. */
-char *place_process(const char *name);
-char *place_partition(const char *name);
+enum place place_kind(const struct host *host);
+
+/* The partition of a shield, from the cgroup root; the caller frees it. */
+char *place_partition(enum place kind, const char *name);
+/* The cgroup of the process, given that of its partition. */
+char *place_process(const char *partition);
+
+/* Is it the partition that a shield of this name has, in any kind of place? */
+bool place_is_own(const char *partition, const char *name);
+
+/* Is the cgroup that of a unit of systemd that Shield starts? Then both names,
+ * which the caller frees; slice is NULL for the slice itself. */
+bool place_is_unit(const char *cgroup, char **unit, char **slice);
+
+/* Part of the name of a unit, as systemd-escape(1) has it. */
+char *place_escape(const char *name);
 
 /* Append the steps, outer to inner. */
 void place_plan(const struct host *host, const struct placement *placement, struct plan *plan);
 
 /* Append the step that makes another kind of partition of it ("isolated",
  * "root"). */
-void place_convert(const struct host *host, const char *name, const char *from, const char *to,
+void place_convert(const struct host *host, const char *cgroup, const char *from, const char *to,
 		   struct plan *plan);
 
 #endif

@@ -17,6 +17,7 @@ struct run {
 	bool force, isolated, keep;
 	int qmp_timeout;
 	char *name; /* of the shield; NULL before it stands */
+	char *cgroup; /* of its partition */
 	bool ended; /* the shield is off already */
 };
 
@@ -80,8 +81,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 /* Everything inside the partition goes to the cgroup around it. */
 static int clear_partition(struct run *run, const char *mount, struct err *err)
 {
-	_cleanup_free_ char *outer = place_process(run->name), *inner = place_partition(run->name);
-	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.threads", mount, inner);
+	_cleanup_free_ char *outer = place_process(run->cgroup);
+	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.threads", mount, run->cgroup);
 	struct sys *sys = &run->app->sys;
 
 	/* What forks meanwhile leaves a child behind: until it is empty. */
@@ -104,14 +105,14 @@ static int place(void *ctx, pid_t pid, bool vm, struct err *err)
 {
 	struct run *run = ctx;
 	struct sys *sys = &run->app->sys;
-	_cleanup_free_ char *outer = place_process(run->name), *inner = place_partition(run->name);
+	_cleanup_free_ char *outer = place_process(run->cgroup);
 	int rc = sys->ops->cgroup_attach(sys->ctx, outer + 1, pid);
 
 	if (rc == 0 && !vm)
-		rc = sys->ops->cgroup_attach(sys->ctx, inner + 1, pid);
+		rc = sys->ops->cgroup_attach(sys->ctx, run->cgroup + 1, pid);
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, "the command cannot be put into the cgroup %s: %s",
-			       vm ? outer : inner, err_errno(rc));
+			       vm ? outer : run->cgroup, err_errno(rc));
 	return 0;
 }
 
@@ -195,6 +196,8 @@ static int begin(struct run *run, struct err *err)
 		return -1;
 	rc = session_on(&txn, run->profile, vm ? "isolated" : "root", self, &warnings, &run->name,
 			err);
+	if (rc == 0)
+		run->cgroup = xstrdup(state_shield(&txn.state, run->name)->cgroup);
 	cmd_warn(run->app, &warnings);
 	cmd_report(run->app, &txn);
 	txn_end(&txn);
@@ -267,5 +270,6 @@ int cmd_run(struct app *app, int argc, char **argv)
 	}
 	status = run_child(&run, run.user ? &user : NULL, &err);
 	free(run.name);
+	free(run.cgroup);
 	return status;
 }

@@ -120,7 +120,7 @@ static int begin(struct guard *g, struct err *err)
 {
 	struct txn txn = { .lock = -1 };
 	struct shield *s;
-	_cleanup_free_ char *outer = place_process(g->name);
+	_cleanup_free_ char *outer = NULL;
 	int rc;
 
 	if (txn_begin(&txn, g->sys, false, err) < 0)
@@ -138,6 +138,7 @@ static int begin(struct guard *g, struct err *err)
 	state_taken(&txn.state, &g->taken);
 	g->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	inotify_add_watch(g->inotify_fd, STATE_DIR, IN_MOVED_TO | IN_DELETE);
+	outer = place_process(s->cgroup);
 	watch_file(g, txn.mount, outer, "cgroup.events");
 	watch_file(g, txn.mount, s->cgroup, "cpuset.cpus.partition");
 	rc = txn_save(&txn, err);

@@ -19,7 +19,8 @@ static int intend(struct sys *sys, const char *root, struct scene *scene, const 
 /* A cgroup of that name with processes in it is not ours to take. */
 static int check_place(struct sys *sys, const struct host *host, const char *name, struct err *err)
 {
-	_cleanup_free_ char *outer = place_process(name);
+	_cleanup_free_ char *inner = place_partition(place_kind(host), name);
+	_cleanup_free_ char *outer = place_process(inner);
 	_cleanup_free_ char *dir = xasprintf("%s%s", host->mount, outer);
 	_cleanup_free_ char *events = xasprintf("%s/cgroup.events", dir);
 	_cleanup_free_ char *text = NULL;
@@ -60,7 +61,7 @@ static void enter(struct txn *txn, const struct scene *scene, const struct inten
 	cpuset_copy(&s->guest, &intent->guest);
 	cpuset_copy(&s->emulator, &intent->emulator);
 	cpuset_copy(&s->taken, &intent->taken);
-	s->cgroup = place_partition(intent->name);
+	s->cgroup = place_partition(place_kind(&scene->host), intent->name);
 	s->home = xstrdup(scene->host.home);
 	s->partition = xstrdup(intent->partition);
 }
@@ -184,7 +185,7 @@ static int attach_thread(struct txn *txn, const struct host *host, const struct 
 			 const struct task *t, bool vcpu, unsigned cpu,
 			 struct plan *plan)
 {
-	_cleanup_free_ char *outer = place_process(shield->name), *cgroup = NULL;
+	_cleanup_free_ char *outer = place_process(shield->cgroup), *cgroup = NULL;
 	_cleanup_free_ char *from = NULL, *to = NULL;
 	_cleanup_cpuset_ struct cpuset allowed = { 0 };
 	int rc = txn->sys->ops->getaffinity(txn->sys->ctx, t->tid, &allowed);
@@ -213,7 +214,7 @@ static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
 		       struct plan *plan, struct err *err)
 {
 	_cleanup_host_ struct host host = { 0 };
-	_cleanup_free_ char *outer = place_process(shield->name), *cgroup = NULL;
+	_cleanup_free_ char *outer = place_process(shield->cgroup), *cgroup = NULL;
 	_cleanup_free_ char *dir = xasprintf("/proc/%d/task", (int)pid);
 	_cleanup_strv_ struct strv tids = { 0 };
 	_cleanup_task_ struct task process = { 0 };
@@ -303,7 +304,7 @@ int session_convert(struct txn *txn, const char *name, const char *partition, st
 		return 0;
 	if (host_probe(txn->sys, &host, err) < 0)
 		return -1;
-	place_convert(&host, name, shield->partition, partition, &plan);
+	place_convert(&host, shield->cgroup, shield->partition, partition, &plan);
 	before = shield->partition;
 	shield->partition = xstrdup(partition);
 	if (txn_extend(txn, name, &plan, err) == 0)
@@ -353,7 +354,7 @@ int session_adopt(struct txn *txn, size_t *found, struct err *err)
 		return 0;
 	state_taken(&txn->state, &taken);
 	for (size_t i = 0; i < txn->state.n_shields; i++) {
-		strv_take(&inside, place_process(txn->state.shields[i].name));
+		strv_take(&inside, place_process(txn->state.shields[i].cgroup));
 		strv_add(&inside, txn->state.shields[i].cgroup);
 	}
 	default_irq(txn, &ours, &original);

@@ -60,7 +60,7 @@ static bool lives(struct txn *txn, const struct process *p)
 /* Whoever started it, something still runs in it. */
 static bool populated(struct txn *txn, const struct shield *shield)
 {
-	_cleanup_free_ char *outer = place_process(shield->name), *text = NULL;
+	_cleanup_free_ char *outer = place_process(shield->cgroup), *text = NULL;
 	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.events", txn->mount, outer);
 
 	return sys_read_line(txn->sys, path, &text) == 0 && strstr(text, "populated 1");

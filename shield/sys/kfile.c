@@ -5,15 +5,16 @@
 #include <string.h>
 
 static const struct kfile table[] = {
-	{ "/proc/irq/#/smp_affinity_list", KFILE_LIST, true, true },
-	{ "/proc/irq/default_smp_affinity", KFILE_MASK, true, false },
-	{ "/sys/devices/virtual/workqueue/cpumask", KFILE_MASK, true, false },
-	{ "@/cgroup.subtree_control", KFILE_CONTROL, false, false },
-	{ "@/**/cgroup.subtree_control", KFILE_CONTROL, false, false },
-	{ "@/**/cgroup.type", KFILE_TYPE, false, false },
-	{ "@/**/cpuset.cpus", KFILE_LIST, true, false },
-	{ "@/**/cpuset.cpus.exclusive", KFILE_LIST, true, false },
-	{ "@/**/cpuset.cpus.partition", KFILE_PARTITION, false, false },
+	{ "/proc/irq/#/smp_affinity_list", KFILE_LIST, .cpus = true, .refusable = true },
+	{ "/proc/irq/default_smp_affinity", KFILE_MASK, .cpus = true },
+	{ "/sys/devices/virtual/workqueue/cpumask", KFILE_MASK, .cpus = true },
+	{ "@/cgroup.subtree_control", KFILE_CONTROL, .cpus = false },
+	{ "@/shield.slice/cpuset.cpus.exclusive", KFILE_LIST, .cpus = true, .merged = true },
+	{ "@/**/cgroup.subtree_control", KFILE_CONTROL, .cpus = false },
+	{ "@/**/cgroup.type", KFILE_TYPE, .cpus = false },
+	{ "@/**/cpuset.cpus", KFILE_LIST, .cpus = true },
+	{ "@/**/cpuset.cpus.exclusive", KFILE_LIST, .cpus = true },
+	{ "@/**/cpuset.cpus.partition", KFILE_PARTITION, .cpus = false },
 };
 
 static size_t segment(const char *s)

@@ -30,6 +30,7 @@ struct kfile {
 			      * "@" the cgroup mount, "**" one or more names */
 	enum kfile_type type;
 	bool cpus;           /* the value is a CPU set */
+	bool merged;         /* shields share it: it holds the CPUs of all of them */
 	bool refusable;      /* EIO, EPERM or EACCES on write: cannot be moved */
 };
 

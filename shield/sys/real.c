@@ -1,6 +1,7 @@
 /* The real kernel, or a recorded one below a prefix. */
 #include "shield/sys/cgroup_adapter.h"
 #include "shield/sys/sys.h"
+#include "shield/sys/systemd_adapter.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -202,6 +203,19 @@ static int real_cgroup_attach(void *ctx, const char *path, pid_t pid)
 	return cgroup_adapter_attach(path, pid);
 }
 
+static int real_unit_start(void *ctx, const char *unit, const char *slice, pid_t pid,
+			   const struct cpuset *cpus)
+{
+	(void)ctx;
+	return slice ? systemd_adapter_scope(unit, slice, pid, cpus) : systemd_adapter_start(unit);
+}
+
+static int real_unit_stop(void *ctx, const char *unit)
+{
+	(void)ctx;
+	return systemd_adapter_stop(unit);
+}
+
 static int real_cgroup_mount(void *ctx, char **ret)
 {
 	(void)ctx;
@@ -227,6 +241,8 @@ static const struct sys_ops real_ops = {
 	.cgroup_create = real_cgroup_create,
 	.cgroup_delete = real_cgroup_delete,
 	.cgroup_attach = real_cgroup_attach,
+	.unit_start = real_unit_start,
+	.unit_stop = real_unit_stop,
 	.cgroup_mount = real_cgroup_mount,
 };
 

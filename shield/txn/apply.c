@@ -2,21 +2,10 @@
 
 #include "irq/irq.h"
 #include "shield/task/task.h"
+#include "shield/txn/cgroup.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
-
-/* How often a cgroup is emptied before it counts as stuck: a process that
- * forks while it is moved leaves its child behind. */
-#define EVACUATE_TRIES 100
-
-static const char *below_mount(const struct txn *txn, const char *path)
-{
-	size_t n = txn->mount ? strlen(txn->mount) : 0;
-
-	return n && strncmp(path, txn->mount, n) == 0 ? path + n : NULL;
-}
 
 bool object_same(struct txn *txn, const struct object *object)
 {
@@ -53,58 +42,6 @@ int object_read(struct txn *txn, const struct object *object, char **ret)
 	}
 }
 
-/* Move every process that the file names to home. A thread stands for its
- * process: cgroup.procs takes any of them. */
-static int empty_once(struct txn *txn, const char *dir, const char *file, const char *home)
-{
-	_cleanup_free_ char *path = xasprintf("%s/%s", dir, file);
-	_cleanup_free_ char *text = NULL;
-	char *save = NULL;
-	int moved = 0, rc = sys_read(txn->sys, path, 0, &text);
-
-	if (rc < 0)
-		return rc == -EOPNOTSUPP ? 0 : rc;
-	for (char *id = strtok_r(text, "\n", &save); id; id = strtok_r(NULL, "\n", &save)) {
-		pid_t pid = (pid_t)strtol(id, NULL, 10);
-
-		if (pid <= 0)
-			continue;
-		rc = txn->sys->ops->cgroup_attach(txn->sys->ctx, home + 1, pid);
-		if (rc < 0 && rc != -ESRCH)
-			return rc;
-		moved++;
-	}
-	return moved;
-}
-
-/* A threaded cgroup lists only threads (cgroup.procs: EOPNOTSUPP). */
-static int evacuate(struct txn *txn, const char *dir, const char *home)
-{
-	int rc = empty_once(txn, dir, "cgroup.procs", home);
-
-	return rc != 0 ? rc : empty_once(txn, dir, "cgroup.threads", home);
-}
-
-static int remove_cgroup(struct txn *txn, const struct object *object, const char *home)
-{
-	const char *path = below_mount(txn, object->path);
-	int rc = -EBUSY;
-
-	for (int i = 0; i < EVACUATE_TRIES && rc == -EBUSY; i++) {
-		int moved = evacuate(txn, object->path, home);
-
-		if (moved == -ENOENT || moved == -ENODEV)
-			return 0;
-		if (moved < 0)
-			return moved;
-		rc = txn->sys->ops->cgroup_delete(txn->sys->ctx, path + 1);
-		/* What was moved may be forking, or on its way out. */
-		if (rc == -EBUSY && i > 1)
-			nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
-	}
-	return rc == -ENOENT ? 0 : rc;
-}
-
 static int set_affinity(struct txn *txn, const struct object *object)
 {
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
@@ -130,9 +67,8 @@ static int object_write(struct txn *txn, const struct object *object, const char
 				   object->target);
 	case STEP_DIR:
 		if (strcmp(object->target, "absent") == 0)
-			return remove_cgroup(txn, object, home);
-		return txn->sys->ops->cgroup_create(txn->sys->ctx,
-						    below_mount(txn, object->path) + 1);
+			return cgroup_remove(txn, object, home);
+		return cgroup_make(txn, object);
 	case STEP_AFFINITY:
 		return set_affinity(txn, object);
 	case STEP_PROCESS:

@@ -38,17 +38,31 @@ static bool claimed(const struct txn *txn, const struct object *o)
 	return false;
 }
 
+/* Does it hold what all shields want, and not what the only one wants? */
+static bool merged(const struct txn *txn, const struct object *o)
+{
+	const struct kfile *row = o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+
+	return row && row->merged;
+}
+
 char *txn_goal(const struct txn *txn, const struct object *o)
 {
 	_cleanup_cpuset_ struct cpuset avoid = { 0 }, cpus = { 0 }, taken = { 0 };
+	bool merge = merged(txn, o);
 
 	for (size_t i = 0; i < o->n_claims && !o->refused; i++) {
 		if (!counts(txn, &o->claims[i]))
 			continue;
-		if (o->claims[i].set)
+		if (o->claims[i].set && !merge)
 			return xstrdup(o->claims[i].set);
-		cpuset_or(&avoid, &state_shield(&txn->state, o->claims[i].shield)->taken);
+		if (o->claims[i].set && cpulist_parse(o->claims[i].set, &taken, NULL) == 0)
+			cpuset_or(&cpus, &taken);
+		else
+			cpuset_or(&avoid, &state_shield(&txn->state, o->claims[i].shield)->taken);
 	}
+	if (!cpuset_empty(&cpus))
+		return cpulist_format(&cpus);
 	if (cpuset_empty(&avoid) || cpulist_parse(o->original, &cpus, NULL) < 0)
 		return xstrdup(o->original);
 	cpuset_andnot(&cpus, &avoid);

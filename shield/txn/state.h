@@ -40,6 +40,7 @@ struct shield {
 	struct process owner; /* who began it: `run`, or nobody */
 	struct process guard;
 	struct process vm;
+	struct process hold;  /* keeps its scope alive until the VM is in it; or none */
 	struct cpuset guest;
 	struct cpuset emulator;
 	struct cpuset taken;  /* guest CPUs, and emulator CPUs the host may not use */

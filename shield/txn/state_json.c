@@ -1,5 +1,7 @@
 #include "shield/txn/state_json.h"
 
+#include "shield/cgroup/place.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -21,7 +23,7 @@ static json_t *process(const struct process *p)
 
 static json_t *shield_to_json(const struct shield *s)
 {
-	json_t *vcpus = json_array();
+	json_t *vcpus = json_array(), *json;
 
 	for (size_t i = 0; i < s->n_vcpus; i++)
 		json_array_append_new(vcpus, json_pack("{s:I, s:I, s:I, s:I}", "index",
@@ -29,11 +31,14 @@ static json_t *shield_to_json(const struct shield *s)
 						       (json_int_t)s->vcpus[i].thread.pid, "start",
 						       (json_int_t)s->vcpus[i].thread.start, "cpu",
 						       (json_int_t)s->vcpus[i].cpu));
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:o}", "phase",
+	json = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:o}", "phase",
 			 phases[s->phase], "owner", process(&s->owner), "guard",
 			 process(&s->guard), "vm", process(&s->vm), "guest", list(&s->guest),
 			 "emulator", list(&s->emulator), "taken", list(&s->taken), "cgroup",
 			 s->cgroup, "home", s->home, "partition", s->partition, "vcpus", vcpus);
+	if (s->hold.pid)
+		json_object_set_new(json, "hold", process(&s->hold));
+	return json;
 }
 
 static json_t *object_to_json(const struct object *o)
@@ -116,15 +121,6 @@ static bool cgroup_ok(const char *path)
 	return true;
 }
 
-/* The cgroups that Shield makes: "/shield-NAME" and "/shield-NAME/vcpus". */
-static bool own_cgroup(const char *path, const char *name)
-{
-	size_t n = strlen(name);
-
-	return strncmp(path, "/shield-", 8) == 0 && strncmp(path + 8, name, n) == 0 &&
-	       (path[8 + n] == '\0' || strcmp(path + 8 + n, "/vcpus") == 0);
-}
-
 static bool name_ok(const char *name)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -171,23 +167,24 @@ static int read_vcpus(json_t *array, struct shield *s)
 static int read_shield(const char *name, json_t *json, struct state *state, struct err *err)
 {
 	const char *phase, *guest, *emulator, *taken, *cgroup, *home, *partition;
-	json_t *owner, *guard, *vm, *vcpus;
+	json_t *owner, *guard, *vm, *vcpus, *hold = NULL;
 	struct shield *s;
 	size_t p = 0;
 
 	if (!name_ok(name) ||
 	    json_unpack_ex(json, NULL, JSON_STRICT,
-			   "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "phase",
+			   "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s?o}", "phase",
 			   &phase, "owner", &owner, "guard", &guard, "vm", &vm, "guest", &guest,
 			   "emulator", &emulator, "taken", &taken, "cgroup", &cgroup, "home", &home,
-			   "partition", &partition, "vcpus", &vcpus) < 0)
+			   "partition", &partition, "vcpus", &vcpus, "hold", &hold) < 0)
 		return bad(err, "shields", "not as Shield writes them");
 	s = state_add_shield(state, name);
 	while (p < ARRAY_SIZE(phases) && strcmp(phase, phases[p]) != 0)
 		p++;
 	if (p == ARRAY_SIZE(phases) || read_process(owner, &s->owner) < 0 ||
 	    read_process(guard, &s->guard) < 0 || read_process(vm, &s->vm) < 0 ||
-	    read_vcpus(vcpus, s) < 0 || !own_cgroup(cgroup, name) || !cgroup_ok(home) ||
+	    (hold && read_process(hold, &s->hold) < 0) || read_vcpus(vcpus, s) < 0 ||
+	    !place_is_own(cgroup, name) || !cgroup_ok(home) ||
 	    (strcmp(partition, "isolated") && strcmp(partition, "root")))
 		return bad(err, name, "a value that Shield never writes");
 	s->phase = (enum phase)p;
@@ -201,16 +198,27 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 	return 0;
 }
 
-/* Is the path below the mount, in a cgroup that one of the shields made? */
-static bool in_own_cgroup(const struct state *state, const char *mount, const char *path)
+/* Is this directory below the mount a cgroup that one of the shields made? Of
+ * the slice that they share one file is theirs. */
+static bool in_own_cgroup(const struct state *state, const char *mount, const char *dir,
+			  const char *file)
 {
+	static const char slice[] = "/" PLACE_SLICE;
 	size_t n = mount ? strlen(mount) : 0;
 
-	if (!n || strncmp(path, mount, n) != 0)
+	if (!n || strncmp(dir, mount, n) != 0)
 		return false;
-	for (size_t i = 0; i < state->n_shields; i++)
-		if (own_cgroup(path + n, state->shields[i].name))
+	dir += n;
+	for (size_t i = 0; i < state->n_shields; i++) {
+		const char *cgroup = state->shields[i].cgroup;
+		_cleanup_free_ char *outer = place_process(cgroup);
+
+		if (strcmp(dir, cgroup) == 0 || strcmp(dir, outer) == 0)
 			return true;
+		if (strcmp(dir, slice) == 0 && strncmp(cgroup, slice, sizeof(slice) - 1) == 0 &&
+		    cgroup[sizeof(slice) - 1] == '/')
+			return !file || strcmp(file, "cpuset.cpus.exclusive") == 0;
+	}
 	return false;
 }
 
@@ -248,10 +256,10 @@ static int check_object(const struct state *state, const struct object *o, const
 		*slash = '\0';
 		/* Of foreign cgroups only the root's controllers are ours. */
 		if (n && strncmp(o->path, mount, n) == 0 && strcmp(dir, mount) != 0 &&
-		    !in_own_cgroup(state, mount, dir))
+		    !in_own_cgroup(state, mount, dir, slash + 1))
 			return bad(err, where, "a cgroup that Shield did not make");
 	}
-	if (o->kind == STEP_DIR && !in_own_cgroup(state, mount, o->path))
+	if (o->kind == STEP_DIR && !in_own_cgroup(state, mount, o->path, NULL))
 		return bad(err, where, "a cgroup that Shield did not make");
 	if (!value_ok(o, row, o->original) || !value_ok(o, row, o->ours) ||
 	    (o->next && !value_ok(o, row, o->next)))

@@ -5,7 +5,8 @@
  * active shields: f(object) is
  *
  *	the value that a shield set,	if one did (never two: guest CPUs and
- *					cgroups of shields do not overlap);
+ *					cgroups of shields do not overlap; what
+ *					they share, kfile.h, holds all their CPUs);
  *	the original without the CPUs taken by the shields that want the object
  *	to stay off them (all housekeeping CPUs if nothing is left),	if any;
  *	the original,			else.

@@ -1,0 +1,320 @@
+#include "shield/sys/systemd_adapter.h"
+
+#include <errno.h>
+#include <string.h>
+#include <systemd/sd-bus.h>
+#include <time.h>
+
+#define MANAGER "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
+#define JOB_SECONDS 30
+/* For a unit of the same name that is just being forgotten. */
+#define EXIST_TRIES 100
+#define EXIST_MS 100
+
+struct job {
+	sd_bus *bus;
+	sd_bus_slot *slot;
+	char *path;
+	char *ended; /* the path of the job that ended last, when ours is unknown */
+	int result;
+	bool done;
+};
+
+static int removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+	struct job *job = userdata;
+	const char *path, *unit, *result;
+	uint32_t id;
+
+	(void)error;
+	if (sd_bus_message_read(m, "uoss", &id, &path, &unit, &result) < 0 || !job->path ||
+	    strcmp(path, job->path) != 0)
+		return 0;
+	job->result = strcmp(result, "done") == 0 || strcmp(result, "skipped") == 0 ? 0 : -EIO;
+	job->done = true;
+	return 0;
+}
+
+static void job_close(struct job *job)
+{
+	free(job->path);
+	sd_bus_slot_unref(job->slot);
+	sd_bus_flush_close_unref(job->bus);
+}
+#define _cleanup_job_ _cleanup_(job_close)
+
+/* The signal is asked for before the call, so that it cannot be missed. */
+static int job_open(struct job *job)
+{
+	int rc = sd_bus_open_system(&job->bus);
+
+	if (rc >= 0)
+		rc = sd_bus_match_signal(job->bus, &job->slot, MANAGER, "JobRemoved", removed, job);
+	/* Without a subscriber no signals are sent. */
+	if (rc >= 0)
+		rc = sd_bus_call_method(job->bus, MANAGER, "Subscribe", NULL, NULL, NULL);
+	return rc < 0 ? rc : 0;
+}
+
+static int translate(int rc, const sd_bus_error *error)
+{
+	if (sd_bus_error_has_name(error, "org.freedesktop.systemd1.UnitExists"))
+		return -EEXIST;
+	if (sd_bus_error_has_name(error, "org.freedesktop.systemd1.NoSuchUnit"))
+		return -ENOENT;
+	return rc;
+}
+
+static long long now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+static int job_wait(struct job *job)
+{
+	long long deadline = now_ms() + JOB_SECONDS * 1000LL;
+
+	while (!job->done) {
+		int rc = sd_bus_process(job->bus, NULL);
+
+		if (rc < 0)
+			return rc;
+		if (rc > 0)
+			continue;
+		if (now_ms() >= deadline)
+			return -ETIMEDOUT;
+		rc = sd_bus_wait(job->bus, (uint64_t)(deadline - now_ms()) * 1000);
+		if (rc < 0 && rc != -EINTR)
+			return rc;
+	}
+	return job->result;
+}
+
+/* Send a call that answers with a job, and wait for that job. */
+static int job_run(struct job *job, sd_bus_message *call)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	sd_bus_message *reply = NULL;
+	const char *path;
+	int rc = sd_bus_call(job->bus, call, JOB_SECONDS * 1000000ULL, &error, &reply);
+
+	rc = rc < 0 ? translate(rc, &error) : sd_bus_message_read(reply, "o", &path);
+	if (rc >= 0)
+		job->path = xstrdup(path);
+	sd_bus_message_unref(reply);
+	sd_bus_error_free(&error);
+	return rc < 0 ? rc : job_wait(job);
+}
+
+static int simple(const char *method, const char *unit)
+{
+	_cleanup_job_ struct job job = { 0 };
+	sd_bus_message *call = NULL;
+	int rc = job_open(&job);
+
+	if (rc >= 0)
+		rc = sd_bus_message_new_method_call(job.bus, &call, MANAGER, method);
+	if (rc >= 0)
+		rc = sd_bus_message_append(call, "ss", unit, "replace");
+	if (rc >= 0)
+		rc = job_run(&job, call);
+	sd_bus_message_unref(call);
+	return rc < 0 ? rc : 0;
+}
+
+int systemd_adapter_start(const char *unit)
+{
+	return simple("StartUnit", unit);
+}
+
+int systemd_adapter_stop(const char *unit)
+{
+	int rc = simple("StopUnit", unit);
+
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/* A set of CPUs as systemd takes it: a bitmap, the lowest byte first. */
+static int append_cpus(sd_bus_message *m, const char *name, const struct cpuset *cpus)
+{
+	size_t size = (size_t)cpuset_last(cpus) / 8 + 1;
+	_cleanup_free_ unsigned char *bytes = xcalloc(1, size);
+	int rc = sd_bus_message_open_container(m, 'r', "sv");
+
+	for (int c = cpuset_next(cpus, -1); c >= 0; c = cpuset_next(cpus, c))
+		bytes[c / 8] = (unsigned char)(bytes[c / 8] | 1U << (c % 8));
+	if (rc >= 0)
+		rc = sd_bus_message_append(m, "s", name);
+	if (rc >= 0)
+		rc = sd_bus_message_open_container(m, 'v', "ay");
+	if (rc >= 0)
+		rc = sd_bus_message_append_array(m, 'y', bytes, size);
+	if (rc >= 0)
+		rc = sd_bus_message_close_container(m);
+	return rc < 0 ? rc : sd_bus_message_close_container(m);
+}
+
+/* StartTransientUnit(name, mode, properties, auxiliary units) up to the
+ * properties that all of ours have. */
+static int transient_begin(struct job *job, const char *unit, const char *description,
+			   sd_bus_message **call)
+{
+	int rc = sd_bus_message_new_method_call(job->bus, call, MANAGER, "StartTransientUnit");
+
+	if (rc >= 0)
+		rc = sd_bus_message_append(*call, "ss", unit, "fail");
+	if (rc >= 0)
+		rc = sd_bus_message_open_container(*call, 'a', "(sv)");
+	if (rc >= 0)
+		rc = sd_bus_message_append(*call, "(sv)(sv)", "Description", "s", description,
+					   "CollectMode", "s", "inactive-or-failed");
+	return rc;
+}
+
+static int transient_end(struct job *job, sd_bus_message *call)
+{
+	int rc = sd_bus_message_close_container(call);
+
+	if (rc >= 0)
+		rc = sd_bus_message_append(call, "a(sa(sv))", 0);
+	return rc < 0 ? rc : job_run(job, call);
+}
+
+static int scope_once(const char *unit, const char *slice, pid_t pid, const struct cpuset *cpus)
+{
+	_cleanup_job_ struct job job = { 0 };
+	sd_bus_message *call = NULL;
+	int rc = job_open(&job);
+
+	if (rc >= 0)
+		rc = transient_begin(&job, unit, "CPUs of a virtual machine", &call);
+	/* Delegate= itself would mean all controllers, for the whole host. */
+	if (rc >= 0)
+		rc = sd_bus_message_append(call, "(sv)(sv)(sv)", "Slice", "s", slice, "PIDs", "au", 1,
+					   (uint32_t)pid, "DelegateControllers", "as", 1, "cpuset");
+	if (rc >= 0 && !cpuset_empty(cpus))
+		rc = append_cpus(call, "AllowedCPUs", cpus);
+	if (rc >= 0)
+		rc = transient_end(&job, call);
+	sd_bus_message_unref(call);
+	return rc < 0 ? rc : 0;
+}
+
+static int pause_ms(int ms)
+{
+	return nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
+}
+
+int systemd_adapter_scope(const char *unit, const char *slice, pid_t pid,
+			  const struct cpuset *cpus)
+{
+	int rc = -EEXIST;
+
+	for (int i = 0; i < EXIST_TRIES && rc == -EEXIST; i++) {
+		if (i)
+			pause_ms(EXIST_MS);
+		rc = scope_once(unit, slice, pid, cpus);
+	}
+	return rc;
+}
+
+static int append_words(sd_bus_message *m, const char *name, const char *words)
+{
+	_cleanup_free_ char *copy = xstrdup(words);
+	char *save = NULL;
+	int rc = sd_bus_message_open_container(m, 'r', "sv");
+
+	if (rc >= 0)
+		rc = sd_bus_message_append(m, "s", name);
+	if (rc >= 0)
+		rc = sd_bus_message_open_container(m, 'v', "as");
+	if (rc >= 0)
+		rc = sd_bus_message_open_container(m, 'a', "s");
+	for (char *w = strtok_r(copy, " ", &save); w && rc >= 0; w = strtok_r(NULL, " ", &save))
+		rc = sd_bus_message_append(m, "s", w);
+	for (int i = 0; i < 3 && rc >= 0; i++)
+		rc = sd_bus_message_close_container(m);
+	return rc;
+}
+
+static int append_property(sd_bus_message *m, const struct systemd_property *p)
+{
+	switch (p->type) {
+	case SYSTEMD_STRING:
+		return sd_bus_message_append(m, "(sv)", p->name, "s", p->text);
+	case SYSTEMD_BOOL:
+		return sd_bus_message_append(m, "(sv)", p->name, "b", (int)p->number);
+	case SYSTEMD_U64:
+		return sd_bus_message_append(m, "(sv)", p->name, "t", (uint64_t)p->number);
+	case SYSTEMD_WORDS:
+		return append_words(m, p->name, p->text);
+	}
+	return -EINVAL;
+}
+
+/* ExecStart= and its like: an array of (program, arguments, may it fail). */
+static int append_command(sd_bus_message *m, const char *name, char *const argv[], bool may_fail)
+{
+	int rc = sd_bus_message_open_container(m, 'r', "sv");
+
+	if (rc >= 0)
+		rc = sd_bus_message_append(m, "s", name);
+	if (rc >= 0)
+		rc = sd_bus_message_open_container(m, 'v', "a(sasb)");
+	if (rc >= 0)
+		rc = sd_bus_message_open_container(m, 'a', "(sasb)");
+	if (rc >= 0)
+		rc = sd_bus_message_open_container(m, 'r', "sasb");
+	if (rc >= 0)
+		rc = sd_bus_message_append(m, "s", argv[0]);
+	if (rc >= 0)
+		rc = sd_bus_message_append_strv(m, (char **)argv);
+	if (rc >= 0)
+		rc = sd_bus_message_append(m, "b", (int)may_fail);
+	for (int i = 0; i < 4 && rc >= 0; i++)
+		rc = sd_bus_message_close_container(m);
+	return rc;
+}
+
+static int service_once(const char *unit, const char *description, char *const argv[],
+			char *const post[], int fine, const struct systemd_property *properties,
+			size_t n)
+{
+	_cleanup_job_ struct job job = { 0 };
+	sd_bus_message *call = NULL;
+	int rc = job_open(&job);
+
+	if (rc >= 0)
+		rc = transient_begin(&job, unit, description, &call);
+	if (rc >= 0)
+		rc = sd_bus_message_append(call, "(sv)(sv)(sv)(sv)", "Type", "s", "notify", "Restart",
+					   "s", "on-failure", "RestartUSec", "t", (uint64_t)500000,
+					   "SuccessExitStatus", "(aiai)", 1, fine, 0);
+	if (rc >= 0)
+		rc = append_command(call, "ExecStart", argv, false);
+	if (rc >= 0)
+		rc = append_command(call, "ExecStopPost", post, true);
+	for (size_t i = 0; i < n && rc >= 0; i++)
+		rc = append_property(call, &properties[i]);
+	if (rc >= 0)
+		rc = transient_end(&job, call);
+	sd_bus_message_unref(call);
+	return rc < 0 ? rc : 0;
+}
+
+int systemd_adapter_service(const char *unit, const char *description, char *const argv[],
+			    char *const post[], int fine,
+			    const struct systemd_property *properties, size_t n)
+{
+	int rc = -EEXIST;
+
+	for (int i = 0; i < EXIST_TRIES && rc == -EEXIST; i++) {
+		if (i)
+			pause_ms(EXIST_MS);
+		rc = service_once(unit, description, argv, post, fine, properties, n);
+	}
+	return rc;
+}

@@ -1,0 +1,46 @@
+/*
+ * systemd_adapter: process 1 by D-Bus (libsystemd), in one file.
+ *
+ * On a host that systemd runs, it owns the cgroup tree: a cgroup that stays has
+ * to be that of a unit. Starting and stopping one is a change of the host like
+ * a write to the kernel, so these are reached through struct sys, too. Each
+ * call waits until the job is done.
+ *
+ * All return 0 or a negated errno; -EEXIST: a unit of that name is loaded;
+ * -ETIMEDOUT: no answer; -EIO: the job failed, and the journal says why.
+ * (org.freedesktop.systemd1(5))
+ */
+#ifndef SHIELD_SYS_SYSTEMD_ADAPTER_H
+#define SHIELD_SYS_SYSTEMD_ADAPTER_H
+
+#include "shield/base/cpuset.h"
+
+#include <sys/types.h>
+
+/* A transient scope around a process, with the cpuset controller, and no other,
+ * delegated to us. cpus: AllowedCPUs=, unless empty. */
+int systemd_adapter_scope(const char *unit, const char *slice, pid_t pid,
+			  const struct cpuset *cpus);
+/* Start a unit that needs no file: a slice. */
+int systemd_adapter_start(const char *unit);
+/* Stop a unit; its processes are ended. 0 also when it is not there. */
+int systemd_adapter_stop(const char *unit);
+
+/* A property of a transient service: name, and a string, a boolean, a number,
+ * or a list of words. */
+struct systemd_property {
+	const char *name;
+	enum { SYSTEMD_STRING, SYSTEMD_BOOL, SYSTEMD_U64, SYSTEMD_WORDS } type;
+	const char *text; /* words are separated by spaces */
+	unsigned long long number;
+};
+
+/*
+ * A transient service that says by sd_notify(3) when it is ready. It is started
+ * again when it fails, except with status `fine`; after each end `post` is run.
+ */
+int systemd_adapter_service(const char *unit, const char *description, char *const argv[],
+			    char *const post[], int fine,
+			    const struct systemd_property *properties, size_t n);
+
+#endif

@@ -1,0 +1,179 @@
+#include "shield/txn/cgroup.h"
+
+#include "shield/cgroup/place.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+/* How often a cgroup is emptied before it counts as stuck: a process that
+ * forks while it is moved leaves its child behind. */
+#define EVACUATE_TRIES 100
+/* A unit's cgroup goes a moment after its job has ended. */
+#define GONE_TRIES 400
+#define PAUSE_NS 5000000
+
+/* The caller has checked that the path is below the mount (state_json.c). */
+static const char *below_mount(const struct txn *txn, const char *path)
+{
+	return path + strlen(txn->mount);
+}
+
+static int rest(void)
+{
+	return nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
+}
+
+/* Move every process that the file names to home. A thread stands for its
+ * process: cgroup.procs takes any of them. */
+static int empty_once(struct txn *txn, const char *dir, const char *file, const char *home,
+		      pid_t keep)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, file);
+	_cleanup_free_ char *text = NULL;
+	char *save = NULL;
+	int moved = 0, rc = sys_read(txn->sys, path, 0, &text);
+
+	if (rc < 0)
+		return rc == -EOPNOTSUPP ? 0 : rc;
+	for (char *id = strtok_r(text, "\n", &save); id; id = strtok_r(NULL, "\n", &save)) {
+		pid_t pid = (pid_t)strtol(id, NULL, 10);
+
+		if (pid <= 0 || pid == keep)
+			continue;
+		rc = txn->sys->ops->cgroup_attach(txn->sys->ctx, home + 1, pid);
+		if (rc < 0 && rc != -ESRCH)
+			return rc;
+		moved++;
+	}
+	return moved;
+}
+
+/* A threaded cgroup lists only threads (cgroup.procs: EOPNOTSUPP). */
+static int evacuate(struct txn *txn, const char *dir, const char *home, pid_t keep)
+{
+	int rc = empty_once(txn, dir, "cgroup.procs", home, keep);
+
+	return rc != 0 ? rc : empty_once(txn, dir, "cgroup.threads", home, keep);
+}
+
+/* The shield whose process is, or will be, in this cgroup. */
+static const struct shield *owner(const struct txn *txn, const char *cgroup)
+{
+	for (size_t i = 0; i < txn->state.n_shields; i++) {
+		const struct shield *s = &txn->state.shields[i];
+		_cleanup_free_ char *outer = place_process(s->cgroup);
+
+		if (strcmp(outer, cgroup) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+/* What the transaction is going to write to cpuset.cpus: systemd has to know,
+ * or it would clear it the next time that it looks at the unit. */
+static void allowed_cpus(const struct txn *txn, const char *dir, struct cpuset *cpus)
+{
+	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus", dir);
+	const struct step key = { .kind = STEP_WRITE, .path = path };
+	const struct object *o = state_object(&txn->state, &key);
+
+	if (o && o->target)
+		cpulist_parse(o->target, cpus, NULL);
+}
+
+static int unit_start(struct txn *txn, const struct object *object, const char *unit,
+		      const char *slice)
+{
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+	const struct shield *s = owner(txn, below_mount(txn, object->path));
+
+	if (!txn->sys->ops->unit_start)
+		return -EOPNOTSUPP;
+	if (slice && (!s || !s->hold.pid))
+		return -ESRCH;
+	if (slice)
+		allowed_cpus(txn, object->path, &cpus);
+	return txn->sys->ops->unit_start(txn->sys->ctx, unit, slice, slice ? s->hold.pid : 0, &cpus);
+}
+
+int cgroup_make(struct txn *txn, const struct object *object)
+{
+	const char *cgroup = below_mount(txn, object->path);
+	_cleanup_free_ char *unit = NULL, *slice = NULL;
+
+	if (place_is_unit(cgroup, &unit, &slice))
+		return unit_start(txn, object, unit, slice);
+	return txn->sys->ops->cgroup_create(txn->sys->ctx, cgroup + 1);
+}
+
+static int remove_dir(struct txn *txn, const char *dir, const char *home)
+{
+	int rc = -EBUSY;
+
+	for (int i = 0; i < EVACUATE_TRIES && rc == -EBUSY; i++) {
+		int moved = evacuate(txn, dir, home, 0);
+
+		if (moved == -ENOENT || moved == -ENODEV)
+			return 0;
+		if (moved < 0)
+			return moved;
+		rc = txn->sys->ops->cgroup_delete(txn->sys->ctx, below_mount(txn, dir) + 1);
+		/* What was moved may be forking, or on its way out. */
+		if (rc == -EBUSY && i > 1)
+			rest();
+	}
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/* Somebody else may have put units into our slice. */
+static bool has_children(struct txn *txn, const char *dir)
+{
+	_cleanup_strv_ struct strv names = { 0 };
+
+	if (txn->sys->ops->list(txn->sys->ctx, dir, &names) < 0)
+		return false;
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *file = xasprintf("%s/%s/cgroup.procs", dir, names.items[i]);
+
+		if (sys_exists(txn->sys, file))
+			return true;
+	}
+	return false;
+}
+
+/* A unit that is stopped has its processes killed: first all of them leave, and
+ * what they forked meanwhile, until twice in a row nothing is found. */
+static int unit_stop(struct txn *txn, const char *dir, const char *unit, bool scope,
+		     const char *home)
+{
+	const struct shield *s = owner(txn, below_mount(txn, dir));
+	int rc, empty = 0;
+
+	if (!scope && has_children(txn, dir))
+		return -EBUSY;
+	for (int i = 0; scope && i < EVACUATE_TRIES && empty < 2; i++) {
+		int moved = evacuate(txn, dir, home, s ? s->hold.pid : 0);
+
+		if (moved == -ENOENT || moved == -ENODEV)
+			break;
+		if (moved < 0)
+			return moved;
+		empty = moved ? 0 : empty + 1;
+	}
+	if (!txn->sys->ops->unit_stop)
+		return -EOPNOTSUPP;
+	rc = txn->sys->ops->unit_stop(txn->sys->ctx, unit);
+	for (int i = 0; rc == 0 && i < GONE_TRIES && sys_exists(txn->sys, dir); i++)
+		rest();
+	return rc;
+}
+
+int cgroup_remove(struct txn *txn, const struct object *object, const char *home)
+{
+	_cleanup_free_ char *unit = NULL, *slice = NULL;
+
+	if (place_is_unit(below_mount(txn, object->path), &unit, &slice))
+		return unit_stop(txn, object->path, unit, slice != NULL, home);
+	return remove_dir(txn, object->path, home);
+}

@@ -1,0 +1,20 @@
+/*
+ * cgroup: making and removing the cgroups of a plan (STEP_DIR).
+ *
+ * Most are plain directories, made by libcgroup. Where systemd owns the tree
+ * the outer ones belong to units (place.h): process 1 makes them when a unit
+ * is started, and removes them when it is stopped or has no process left.
+ */
+#ifndef SHIELD_TXN_CGROUP_H
+#define SHIELD_TXN_CGROUP_H
+
+#include "shield/txn/txn.h"
+
+/* Both return 0 or a negated errno. */
+int cgroup_make(struct txn *txn, const struct object *object);
+
+/* Processes that it still holds go to the cgroup home, except the one that only
+ * keeps a scope alive: it ends with it. 0 also when it is gone already. */
+int cgroup_remove(struct txn *txn, const struct object *object, const char *home);
+
+#endif
