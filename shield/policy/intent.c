@@ -175,6 +175,7 @@ int policy_intend(const struct scene *scene, const struct profile *profile, cons
 	if (check_cpus(scene, profile, active, err) < 0)
 		return -1;
 	intent->name = profile->name;
+	intent->profile = profile;
 	intent->partition = partition;
 	cpuset_copy(&intent->guest, &profile->guest);
 	cpuset_copy(&intent->taken, &profile->guest);

@@ -1,6 +1,7 @@
 #include "shield/policy/policy.h"
 
 #include "shield/cgroup/place.h"
+#include "shield/policy/irqs.h"
 
 #include <string.h>
 
@@ -20,18 +21,6 @@ static void avoid(struct step *step, const char *original)
 {
 	step->avoid = true;
 	step->original = original ? xstrdup(original) : NULL;
-}
-
-static void plan_irq(const struct irq *irq, const struct cpuset *taken, const struct cpuset *rest,
-		     const char *original, struct plan *plan)
-{
-	_cleanup_free_ char *path = irq_path(irq->number);
-	_cleanup_free_ char *from = cpulist_format(&irq->mask);
-	_cleanup_free_ char *to = without(&irq->mask, taken, rest);
-	struct step *step = plan_write(plan, path, from, to);
-
-	step->identity = irq_identity(irq);
-	avoid(step, original);
 }
 
 static void plan_affinity(const struct task *task, const struct cpuset *taken,
@@ -86,6 +75,12 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 	};
 	_cleanup_cpuset_ struct cpuset rest = { 0 }, before = { 0 };
 	_cleanup_free_ char *everything = cpulist_format(&host->present);
+	/* No VM yet: its devices are those that the profile names. */
+	const struct irq_wish wish = {
+		.name = intent->name, .guest = &intent->guest, .vfio = intent->profile->vfio,
+		.rules = intent->profile->rules, .n_rules = intent->profile->n_rules,
+		.devices = intent->profile->devices,
+	};
 
 	/* What the host had before, and what it has afterwards. */
 	cpuset_copy(&before, &host->online);
@@ -99,12 +94,8 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 	if (!host->workqueues)
 		plan_mask("/sys/devices/virtual/workqueue/cpumask", scene->workqueues,
 			  &intent->taken, &rest, plan);
-	for (size_t i = 0; i < scene->irqs.n; i++) {
-		const struct irq *irq = &scene->irqs.items[i];
-
-		if (irq_movable(irq) && cpuset_intersects(&irq->mask, &intent->taken))
-			plan_irq(irq, &intent->taken, &rest, NULL, plan);
-	}
+	policy_irqs(&scene->irqs, &wish, 1, &intent->taken, &rest, NULL, NULL, plan);
+	policy_unused_rules(&scene->irqs, intent->profile, &plan->warnings);
 	for (size_t i = 0; i < scene->tasks.n; i++) {
 		const struct task *t = &scene->tasks.items[i];
 		/* Born under a shield, with all that this left: without it it
@@ -126,28 +117,15 @@ static bool inside_any(struct sys *sys, const struct task *task, const struct st
 }
 
 int policy_newcomers(struct sys *sys, const struct host *host, const struct cpuset *taken,
-		     const struct strv *inside, const char *default_irq,
-		     const char *default_original, struct plan *plan, struct err *err)
+		     const struct strv *inside, struct plan *plan, struct err *err)
 {
 	_cleanup_cpuset_ struct cpuset rest = { 0 };
 	_cleanup_tasks_ struct tasks tasks = { 0 };
-	_cleanup_irqs_ struct irqs irqs = { 0 };
 
 	cpuset_copy(&rest, &host->online);
 	cpuset_andnot(&rest, taken);
-	if (irqs_snapshot(sys, &irqs, err) < 0 || tasks_snapshot(sys, taken, &tasks, err) < 0)
+	if (tasks_snapshot(sys, taken, &tasks, err) < 0)
 		return -1;
-	for (size_t i = 0; i < irqs.n; i++) {
-		const struct irq *irq = &irqs.items[i];
-		_cleanup_free_ char *mask = cpulist_format(&irq->mask);
-		/* Born with our default mask: without it, with the original one. */
-		bool ours = default_irq && default_original && strcmp(mask, default_irq) == 0 &&
-			    strcmp(mask, default_original) != 0;
-
-		if (irq_movable(irq) &&
-		    (ours || cpuset_intersects(&irq->mask, taken)))
-			plan_irq(irq, taken, &rest, ours ? default_original : NULL, plan);
-	}
 	for (size_t i = 0; i < tasks.n; i++)
 		if (recorded(host, &tasks.items[i]) && !inside_any(sys, &tasks.items[i], inside))
 			plan_affinity(&tasks.items[i], taken, &rest, NULL, plan);

@@ -14,6 +14,7 @@
 /* What a shield is going to be. */
 struct intent {
 	const char *name;
+	const struct profile *profile; /* borrowed */
 	struct cpuset guest;
 	struct cpuset emulator;     /* resolved: where QEMU's other threads run */
 	bool own_emulator;          /* the profile names emulator CPUs */
@@ -56,12 +57,11 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 	       struct plan *plan);
 
 /*
- * The steps for what appeared since: threads and interrupts that may use CPUs
- * of `taken` and can be moved. inside: the cgroups that may ("/shield-x/vcpus").
+ * The steps for threads that appeared since, may use CPUs of `taken` and can be
+ * moved (interrupts: irqs.h). inside: the cgroups that may ("/shield-x/vcpus").
  */
 int policy_newcomers(struct sys *sys, const struct host *host, const struct cpuset *taken,
-		     const struct strv *inside, const char *default_irq,
-		     const char *default_original, struct plan *plan, struct err *err);
+		     const struct strv *inside, struct plan *plan, struct err *err);
 
 /* On hosts whose kernel destroys affinities at cpuset changes: the threads that
  * hold one that must survive the end of a shield. taken: by all shields. */

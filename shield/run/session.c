@@ -64,6 +64,7 @@ static void enter(struct txn *txn, const struct scene *scene, const struct inten
 	s->cgroup = place_partition(place_kind(&scene->host), intent->name);
 	s->home = xstrdup(scene->host.home);
 	s->partition = xstrdup(intent->partition);
+	state_irq_take(&s->irq, intent->profile);
 }
 
 /* A partition may be valid and yet not have the CPUs: since 7.0 the kernel
@@ -108,6 +109,8 @@ int session_on(struct txn *txn, const char *which, const char *partition, struct
 	if (check_place(txn->sys, &scene.host, profile.name, err) < 0)
 		return -1;
 	policy_on(&scene, &intent, &active, &plan);
+	for (size_t i = 0; i < plan.warnings.n; i++)
+		strv_add(warnings, plan.warnings.items[i]);
 	enter(txn, &scene, &intent, owner);
 	if (txn_on(txn, profile.name, &plan, err) < 0 || verify(txn, profile.name, err) < 0)
 		return err_wrap(err, "shield %s", profile.name);
@@ -124,6 +127,7 @@ int session_off(struct txn *txn, const char *name, struct err *err)
 	if (!state_shield(&txn->state, name))
 		return 0;
 	state_taken(&txn->state, &taken);
+	session_irqs_reclaim(txn);
 	if (host_probe(txn->sys, &host, err) < 0 ||
 	    policy_survivors(txn->sys, &host, &taken, &keep, err) < 0)
 		return -1;
@@ -312,58 +316,4 @@ int session_convert(struct txn *txn, const char *name, const char *partition, st
 	free(shield->partition);
 	shield->partition = take_ptr(before);
 	return err_wrap(err, "shield %s", name);
-}
-
-/* What default_smp_affinity is and was before any shield; borrowed. */
-static void default_irq(const struct txn *txn, const char **ours, const char **original)
-{
-	const struct step key = { .kind = STEP_WRITE, .path = (char *)"/proc/irq/default_smp_affinity" };
-	const struct object *o = state_object(&txn->state, &key);
-
-	*ours = o ? o->ours : NULL;
-	*original = o ? o->original : NULL;
-}
-
-/* What is recorded already and has moved was moved by someone: `status` tells. */
-static void forget_known(const struct txn *txn, struct plan *plan)
-{
-	_cleanup_plan_ struct plan known = { 0 };
-	size_t n = 0;
-
-	for (size_t i = 0; i < plan->n; i++) {
-		if (!state_object(&txn->state, &plan->steps[i])) {
-			plan->steps[n++] = plan->steps[i];
-		} else {
-			GROW(known.steps, known.n, known.cap);
-			known.steps[known.n++] = plan->steps[i];
-		}
-	}
-	plan->n = n;
-}
-
-int session_adopt(struct txn *txn, size_t *found, struct err *err)
-{
-	_cleanup_cpuset_ struct cpuset taken = { 0 };
-	_cleanup_host_ struct host host = { 0 };
-	_cleanup_strv_ struct strv inside = { 0 };
-	_cleanup_plan_ struct plan plan = { 0 };
-	const char *ours, *original;
-
-	*found = 0;
-	if (!txn->state.n_shields)
-		return 0;
-	state_taken(&txn->state, &taken);
-	for (size_t i = 0; i < txn->state.n_shields; i++) {
-		strv_take(&inside, place_process(txn->state.shields[i].cgroup));
-		strv_add(&inside, txn->state.shields[i].cgroup);
-	}
-	default_irq(txn, &ours, &original);
-	if (host_probe(txn->sys, &host, err) < 0 ||
-	    policy_newcomers(txn->sys, &host, &taken, &inside, ours, original, &plan, err) < 0)
-		return -1;
-	forget_known(txn, &plan);
-	*found = plan.n;
-	if (!plan.n)
-		return 0;
-	return txn_extend(txn, txn->state.shields[0].name, &plan, err);
 }

@@ -47,6 +47,12 @@ void session_abandoned(struct txn *txn, struct strv *names);
 /* Make it another kind of partition, "isolated" or "root". */
 int session_convert(struct txn *txn, const char *name, const char *partition, struct err *err);
 
+/* Interrupts: put those that appeared, and those whose masks a program has
+ * changed since, where they belong (session_adopt.c). */
+int session_irqs(struct txn *txn, size_t *found, struct err *err);
+/* What programs have changed of our masks is ours to restore: before the end. */
+void session_irqs_reclaim(struct txn *txn);
+
 /* Move kernel threads and interrupts that appeared since off guest CPUs. *found
  * counts them. */
 int session_adopt(struct txn *txn, size_t *found, struct err *err);

@@ -14,6 +14,7 @@ static void shield_clear(struct shield *shield)
 	free(shield->home);
 	free(shield->partition);
 	free(shield->vcpus);
+	state_irq_clear(&shield->irq);
 }
 
 static void claim_clear(struct claim *claim)
@@ -136,6 +137,18 @@ struct object *state_add_object(struct state *state, const struct step *step)
 	if (!tsearch(o, &state->index, compare))
 		mem_exhausted();
 	return o;
+}
+
+void state_forget(struct state *state, struct object *object)
+{
+	size_t i = 0;
+
+	while (state->objects[i] != object)
+		i++;
+	memmove(&state->objects[i], &state->objects[i + 1],
+		(--state->n_objects - i) * sizeof(*state->objects));
+	tdelete(object, &state->index, compare);
+	object_free(object);
 }
 
 void state_keep(struct state *state, bool (*keep)(const struct object *object))

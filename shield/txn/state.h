@@ -16,6 +16,7 @@
 
 #include "shield/plan/plan.h"
 #include "shield/sys/kfile.h"
+#include "shield/txn/state_irq.h"
 
 #define STATE_DIR "/run/shield"
 #define STATE_FILE STATE_DIR "/state.json"
@@ -49,6 +50,7 @@ struct shield {
 	char *partition;      /* "isolated" or "root" */
 	struct vcpu *vcpus;
 	size_t n_vcpus;
+	struct state_irq irq;
 };
 
 /* A shield's wish for an object: a value, or (NULL) to stay off its CPUs. */
@@ -109,6 +111,8 @@ struct object *state_add_object(struct state *state, const struct step *step);
 /* Forget the objects that keep() does not want. */
 void state_keep(struct state *state, bool (*keep)(const struct object *object));
 
+/* Forget one object, whose number has gone to another one. */
+void state_forget(struct state *state, struct object *object);
 struct claim *object_claim(const struct object *object, const char *shield);
 void object_add_claim(struct object *object, const char *shield, const char *set);
 void object_drop_claim(struct object *object, const char *shield);

@@ -36,6 +36,7 @@ static json_t *shield_to_json(const struct shield *s)
 			 process(&s->guard), "vm", process(&s->vm), "guest", list(&s->guest),
 			 "emulator", list(&s->emulator), "taken", list(&s->taken), "cgroup",
 			 s->cgroup, "home", s->home, "partition", s->partition, "vcpus", vcpus);
+	json_object_set_new(json, "irq", state_irq_to_json(&s->irq));
 	if (s->hold.pid)
 		json_object_set_new(json, "hold", process(&s->hold));
 	return json;
@@ -167,16 +168,17 @@ static int read_vcpus(json_t *array, struct shield *s)
 static int read_shield(const char *name, json_t *json, struct state *state, struct err *err)
 {
 	const char *phase, *guest, *emulator, *taken, *cgroup, *home, *partition;
-	json_t *owner, *guard, *vm, *vcpus, *hold = NULL;
+	json_t *owner, *guard, *vm, *vcpus, *hold = NULL, *irq = NULL;
 	struct shield *s;
 	size_t p = 0;
 
 	if (!name_ok(name) ||
 	    json_unpack_ex(json, NULL, JSON_STRICT,
-			   "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s?o}", "phase",
+			   "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s?o, s?o}", "phase",
 			   &phase, "owner", &owner, "guard", &guard, "vm", &vm, "guest", &guest,
 			   "emulator", &emulator, "taken", &taken, "cgroup", &cgroup, "home", &home,
-			   "partition", &partition, "vcpus", &vcpus, "hold", &hold) < 0)
+			   "partition", &partition, "vcpus", &vcpus, "hold", &hold, "irq",
+			   &irq) < 0)
 		return bad(err, "shields", "not as Shield writes them");
 	s = state_add_shield(state, name);
 	while (p < ARRAY_SIZE(phases) && strcmp(phase, phases[p]) != 0)
@@ -184,7 +186,7 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 	if (p == ARRAY_SIZE(phases) || read_process(owner, &s->owner) < 0 ||
 	    read_process(guard, &s->guard) < 0 || read_process(vm, &s->vm) < 0 ||
 	    (hold && read_process(hold, &s->hold) < 0) || read_vcpus(vcpus, s) < 0 ||
-	    !place_is_own(cgroup, name) || !cgroup_ok(home) ||
+	    state_irq_from_json(irq, &s->irq) < 0 || !place_is_own(cgroup, name) || !cgroup_ok(home) ||
 	    (strcmp(partition, "isolated") && strcmp(partition, "root")))
 		return bad(err, name, "a value that Shield never writes");
 	s->phase = (enum phase)p;

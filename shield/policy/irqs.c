@@ -1,0 +1,189 @@
+#include "shield/policy/irqs.h"
+
+#include "irq/vfio.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+void irq_wish_clear(struct irq_wish *wish)
+{
+	free(wish->cpus);
+	strv_clear(&wish->devices);
+	*wish = (struct irq_wish){ 0 };
+}
+
+static bool any_action(const char *actions, const char *glob)
+{
+	_cleanup_free_ char *copy = xstrdup(actions);
+	char *rest = copy, *action;
+
+	while ((action = strsep(&rest, ",")))
+		if (fnmatch(glob, action, 0) == 0)
+			return true;
+	return false;
+}
+
+bool irq_matches(const struct irq *irq, const char *match)
+{
+	const char *glob = strchr(match, ':');
+	size_t n = glob ? (size_t)(glob - match) : 0;
+	const struct {
+		const char *key, *value;
+	} keys[] = { { "chip", irq->chip }, { "driver", irq->driver }, { "pci", irq->device } };
+
+	if (!glob)
+		return false;
+	glob++;
+	if (n == 6 && strncmp(match, "action", n) == 0)
+		return any_action(irq->actions, glob);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (strlen(keys[i].key) == n && strncmp(match, keys[i].key, n) == 0)
+			return fnmatch(glob, keys[i].value, 0) == 0;
+	return false;
+}
+
+static void without_others(struct cpuset *cpus, const struct irq_wish *wishes, size_t n, size_t own)
+{
+	for (size_t i = 0; i < n; i++)
+		if (i != own)
+			cpuset_andnot(cpus, wishes[i].guest);
+}
+
+static bool by_rule(const struct irq *irq, const struct irq_wish *wishes, size_t n, size_t *wish,
+		    struct cpuset *cpus)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t r = 0; r < wishes[i].n_rules; r++) {
+			if (!irq_matches(irq, wishes[i].rules[r].match))
+				continue;
+			cpuset_copy(cpus, &wishes[i].rules[r].cpus);
+			without_others(cpus, wishes, n, i);
+			*wish = i;
+			return !cpuset_empty(cpus);
+		}
+	return false;
+}
+
+static int spread(const struct irq_wish *wish, unsigned k)
+{
+	int cpu = -1;
+
+	if (wish->n_cpus)
+		return (int)wish->cpus[k % wish->n_cpus];
+	k %= cpuset_count(wish->guest);
+	do
+		cpu = cpuset_next(wish->guest, cpu);
+	while (k--);
+	return cpu;
+}
+
+static enum irq_place by_vm(const struct irq *irq, const struct irq_wish *wishes, size_t n,
+			    size_t *wish, struct cpuset *cpus)
+{
+	unsigned vector;
+	_cleanup_free_ char *device = vfio_action_device(irq->actions, &vector);
+
+	for (size_t i = 0; device && i < n; i++)
+		for (size_t d = 0; d < wishes[i].devices.n; d++) {
+			if (strcmp(wishes[i].devices.items[d], device) != 0)
+				continue;
+			*wish = i;
+			switch (wishes[i].vfio) {
+			case VFIO_LEAVE:
+				return IRQ_LEAVE;
+			case VFIO_HOUSEKEEPING:
+				return IRQ_AVOID;
+			case VFIO_GUEST:
+				cpuset_copy(cpus, wishes[i].guest);
+				return IRQ_SET;
+			case VFIO_SPREAD:
+				cpuset_add(cpus,
+					   (unsigned)spread(&wishes[i], vector + (unsigned)d));
+				return IRQ_SET;
+			}
+		}
+	return IRQ_AVOID;
+}
+
+enum irq_place irq_place(const struct irq *irq, const struct irq_wish *wishes, size_t n,
+			 size_t *wish, struct cpuset *cpus)
+{
+	if (!irq_movable(irq))
+		return IRQ_LEAVE;
+	if (by_rule(irq, wishes, n, wish, cpus))
+		return IRQ_SET;
+	cpuset_clear(cpus);
+	return irq->class == IRQ_VFIO ? by_vm(irq, wishes, n, wish, cpus) : IRQ_AVOID;
+}
+
+/* The mask without taken CPUs, or what is left to the host. */
+static char *avoided(const struct cpuset *mask, const struct cpuset *taken,
+		     const struct cpuset *rest)
+{
+	_cleanup_cpuset_ struct cpuset left = { 0 };
+
+	cpuset_copy(&left, mask);
+	cpuset_andnot(&left, taken);
+	return cpulist_format(cpuset_intersects(&left, rest) ? &left : rest);
+}
+
+static void add_step(const struct irq *irq, const char *from, const char *to, bool avoid,
+		     const char *original, struct plan *plan)
+{
+	_cleanup_free_ char *path = irq_path(irq->number);
+	struct step *step = plan_write(plan, path, from, to);
+
+	step->identity = irq_identity(irq);
+	step->avoid = avoid;
+	step->original = original ? xstrdup(original) : NULL;
+}
+
+void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t n,
+		 const struct cpuset *taken, const struct cpuset *rest, const char *default_irq,
+		 const char *default_original, struct plan *plans)
+{
+	for (size_t i = 0; i < irqs->n; i++) {
+		const struct irq *irq = &irqs->items[i];
+		_cleanup_cpuset_ struct cpuset cpus = { 0 };
+		_cleanup_free_ char *mask = cpulist_format(&irq->mask), *to = NULL;
+		/* Born with our default mask: without it, with the original one. */
+		bool ours = default_irq && default_original && strcmp(mask, default_irq) == 0 &&
+			    strcmp(mask, default_original) != 0;
+		const char *original = ours ? default_original : NULL;
+		size_t wish = 0;
+
+		switch (irq_place(irq, wishes, n, &wish, &cpus)) {
+		case IRQ_LEAVE:
+			break;
+		case IRQ_SET:
+			to = cpulist_format(&cpus);
+			if (strcmp(to, mask) != 0)
+				add_step(irq, mask, to, false, original, &plans[wish]);
+			break;
+		case IRQ_AVOID:
+			/* One that nobody has requested yet may be about to be. */
+			if (!cpuset_intersects(&irq->mask, taken) &&
+			    (!ours || irq->class == IRQ_NO_ACTION))
+				break;
+			to = avoided(&irq->mask, taken, rest);
+			add_step(irq, mask, to, true, original, &plans[0]);
+			break;
+		}
+	}
+}
+
+void policy_unused_rules(const struct irqs *irqs, const struct profile *profile,
+			 struct strv *warnings)
+{
+	for (size_t r = 0; r < profile->n_rules; r++) {
+		bool used = false;
+
+		for (size_t i = 0; i < irqs->n && !used; i++)
+			used = irq_matches(&irqs->items[i], profile->rules[r].match);
+		if (!used)
+			strv_addf(warnings,
+				  "profile %s: the rule \"%s\" matches no interrupt that exists now; "
+				  "'shield irq' lists them",
+				  profile->name, profile->rules[r].match);
+	}
+}

@@ -1,0 +1,63 @@
+/*
+ * irqs: where each interrupt belongs while shields are active. The first that
+ * says something wins:
+ *
+ *	managed, per-CPU	nobody can move it: left
+ *	a rule of a profile	the CPUs of the rule, without guest CPUs of others
+ *	vfio, of a shield's VM	its guest CPUs, as its profile says (irq.vfio):
+ *		"spread"	one vector to each vCPU's CPU in turn, and each
+ *				device begins with the next one
+ *		"guest"		all of them
+ *		"housekeeping"	as all the others
+ *		"leave"		left
+ *	all the others, also	their own mask without the CPUs taken by any shield;
+ *	vfio of other VMs	the host's CPUs if nothing is left
+ *
+ * Vector k of a device goes to vCPU (k + device) modulo the vCPUs: a device with
+ * a queue a vCPU has one queue on each. Which queue a vector serves is known to
+ * the guest's driver only.
+ */
+#ifndef SHIELD_POLICY_IRQS_H
+#define SHIELD_POLICY_IRQS_H
+
+#include "irq/irq.h"
+#include "profiles/profile.h"
+#include "shield/plan/plan.h"
+
+/* What a shield wants of interrupts. The pointers are borrowed. */
+struct irq_wish {
+	const char *name;              /* of the shield */
+	const struct cpuset *guest;
+	unsigned *cpus;                /* of its vCPUs in their order, owned */
+	size_t n_cpus;                 /* 0: not known yet, the guest CPUs */
+	enum profile_vfio vfio;
+	const struct profile_rule *rules;
+	size_t n_rules;
+	struct strv devices;           /* PCI addresses of its VM, owned */
+};
+void irq_wish_clear(struct irq_wish *wish);
+
+enum irq_place { IRQ_LEAVE, IRQ_AVOID, IRQ_SET };
+
+/* *wish and *cpus are set for IRQ_SET: whose wish it is, and the CPUs. */
+enum irq_place irq_place(const struct irq *irq, const struct irq_wish *wishes, size_t n,
+			 size_t *wish, struct cpuset *cpus);
+
+/* Does "action:…", "chip:…", "driver:…" or "pci:…" mean this interrupt? The
+ * rest is a glob; of several actions one is enough. */
+bool irq_matches(const struct irq *irq, const char *match);
+
+/*
+ * The steps for interrupts that are not where they belong, each in the plan of
+ * the shield that wants it (plans[i] for wishes[i]; avoiding is in plans[0]).
+ * Born with our default mask, an interrupt is given the original one to restore.
+ */
+void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t n,
+		 const struct cpuset *taken, const struct cpuset *rest, const char *default_irq,
+		 const char *default_original, struct plan *plans);
+
+/* A warning for each rule that no interrupt of now matches. */
+void policy_unused_rules(const struct irqs *irqs, const struct profile *profile,
+			 struct strv *warnings);
+
+#endif

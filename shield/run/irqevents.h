@@ -1,0 +1,42 @@
+/*
+ * irqevents: hear from the kernel that an interrupt was given a vector.
+ *
+ * The tracepoint irq_vectors:vector_config fires whenever an x86 interrupt is
+ * aimed at a CPU: when it is requested, and when its mask moves it. Nothing
+ * else announces that (no uevent, no inotify on /proc/irq). It is read through
+ * perf_event_open(2), since that ends with the process: a tracefs instance of
+ * our own would outlive a guard that is killed.
+ *
+ * What it costs: an event and two pages of memory a CPU; a CPU on which a vector
+ * is set up (a module loads, a guest starts its driver) writes 40 bytes and wakes
+ * us. Where no vector changes, nothing runs. irqbalance causes one wake-up a
+ * scan at most, as do our own writes.
+ *
+ * Needs root, CONFIG_PERF_EVENTS and tracefs mounted in one of its two places;
+ * elsewhere and on other architectures (ERR_UNSUPPORTED) the caller looks at
+ * intervals. (arch/x86/include/asm/trace/irq_vectors.h, perf_event_open(2))
+ */
+#ifndef SHIELD_RUN_IRQEVENTS_H
+#define SHIELD_RUN_IRQEVENTS_H
+
+#include "shield/sys/sys.h"
+
+struct irqevents {
+	int fd; /* for poll(2), POLLIN; -1: closed */
+	struct irqevents_ring {
+		int fd;
+		void *pages;
+	} *rings;
+	size_t n;
+};
+
+/* Listen on these CPUs. On failure e->fd is -1. */
+int irqevents_open(struct irqevents *e, struct sys *sys, const struct cpuset *online,
+		   struct err *err);
+/* May be called on a zeroed struct whose fd is -1. */
+void irqevents_close(struct irqevents *e);
+
+/* Forget what was announced so far: the caller is about to look for itself. */
+void irqevents_drain(struct irqevents *e);
+
+#endif

@@ -1,0 +1,249 @@
+/*
+ * What appeared since a shield began: threads, and interrupts.
+ *
+ * Interrupts: those that appeared, and those whose masks were
+ * changed since we wrote them.
+ *
+ * A mask of ours that changed is set again if a program did it, and left alone
+ * if a person did, since a person means it ('shield status' then calls it
+ * broken, 'shield off' leaves it). Programs are told by what they write:
+ *
+ *	drivers, the kernel	the mask that the interrupt had before, the
+ *				driver's hint, all CPUs, or the default mask: at
+ *				ifup, a change of rings, CPU hotplug
+ *	irqbalance		anything, while it runs: whoever pins interrupts by
+ *				hand has to stop it first, shield or no shield
+ */
+#include "irq/irqbalance.h"
+#include "irq/vfio.h"
+#include "shield/cgroup/place.h"
+#include "shield/policy/irqs.h"
+#include "shield/run/session.h"
+#include "shield/task/task.h"
+#include "shield/txn/apply.h"
+
+#include <string.h>
+
+/* What makes a mask look written by a program. */
+struct habits {
+	const char *default_irq, *default_original; /* borrowed, or NULL */
+	char *online;
+	struct cpuset present;
+	bool balanced; /* irqbalance runs */
+};
+
+static void habits_clear(struct habits *h)
+{
+	free(h->online);
+	cpuset_clear(&h->present);
+}
+
+static void habits_read(struct txn *txn, struct habits *h)
+{
+	const struct step key = { .kind = STEP_WRITE, .path = (char *)"/proc/irq/default_smp_affinity" };
+	const struct object *o = state_object(&txn->state, &key);
+	_cleanup_free_ char *socket = NULL, *present = NULL;
+	pid_t pid;
+
+	h->default_irq = o ? o->ours : NULL;
+	h->default_original = o ? o->original : NULL;
+	h->online = cpulist_format(&txn->online);
+	if (sys_read_line(txn->sys, "/sys/devices/system/cpu/present", &present) == 0)
+		cpulist_parse(present, &h->present, NULL);
+	h->balanced = irqbalance_find(txn->sys, &pid, &socket) == 0;
+}
+
+static bool is_hint(struct txn *txn, const char *path, const char *mask)
+{
+	_cleanup_cpuset_ struct cpuset hint = { 0 }, have = { 0 };
+	_cleanup_free_ char *file = NULL, *text = NULL;
+	unsigned number;
+
+	if (!irq_path_number(path, &number))
+		return false;
+	file = xasprintf("/proc/irq/%u/affinity_hint", number);
+	return sys_read_line(txn->sys, file, &text) == 0 && cpumask_parse(text, &hint, NULL) == 0 &&
+	       cpulist_parse(mask, &have, NULL) == 0 && cpuset_equal(&hint, &have);
+}
+
+static bool by_program(struct txn *txn, const struct habits *h, const struct object *o,
+		       const char *mask)
+{
+	_cleanup_cpuset_ struct cpuset have = { 0 };
+
+	if (h->balanced || strcmp(mask, o->original) == 0 || strcmp(mask, h->online) == 0 ||
+	    (h->default_irq && strcmp(mask, h->default_irq) == 0) ||
+	    (h->default_original && strcmp(mask, h->default_original) == 0))
+		return true;
+	/* "All CPUs" may mean those that can ever be. */
+	if (cpulist_parse(mask, &have, NULL) == 0 && cpuset_within(&h->present, &have))
+		return true;
+	return is_hint(txn, o->path, mask);
+}
+
+static void ours(struct object *o, const char *mask)
+{
+	free(o->ours);
+	o->ours = xstrdup(mask);
+}
+
+/* Is this step to be taken? What is recorded already may be another interrupt
+ * now, where it belongs, or have been changed. */
+static bool due(struct txn *txn, const struct habits *h, const struct step *step)
+{
+	struct object *o = state_object(&txn->state, step);
+	_cleanup_free_ char *goal = NULL;
+
+	if (o && strcmp(o->identity ? o->identity : "", step->identity) != 0) {
+		state_forget(&txn->state, o);
+		o = NULL;
+	}
+	if (!o)
+		return true;
+	if (o->refused)
+		return false;
+	/* Set once, for a VM that is no more: as all the others now. */
+	for (size_t i = 0; step->avoid && i < o->n_claims; i++)
+		object_add_claim(o, o->claims[i].shield, NULL);
+	goal = step->avoid ? txn_goal(txn, o) : xstrdup(step->to);
+	if (strcmp(step->from, goal) == 0)
+		return false;
+	if (strcmp(step->from, o->ours) == 0)
+		return true;
+	if (!by_program(txn, h, o, step->from))
+		return false;
+	ours(o, step->from);
+	return true;
+}
+
+static void only_due(struct txn *txn, const struct habits *h, struct plan *plan)
+{
+	_cleanup_plan_ struct plan others = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->n; i++) {
+		if (due(txn, h, &plan->steps[i])) {
+			plan->steps[n++] = plan->steps[i];
+		} else {
+			GROW(others.steps, others.n, others.cap);
+			others.steps[others.n++] = plan->steps[i];
+		}
+	}
+	plan->n = n;
+}
+
+static void wish_of(struct txn *txn, const struct shield *s, struct irq_wish *w)
+{
+	*w = (struct irq_wish){ .name = s->name, .guest = &s->guest, .vfio = s->irq.vfio,
+				.rules = s->irq.rules, .n_rules = s->irq.n_rules };
+	w->cpus = xcalloc(s->n_vcpus, sizeof(*w->cpus));
+	for (size_t i = 0; i < s->n_vcpus; i++)
+		w->cpus[w->n_cpus++] = s->vcpus[i].cpu;
+	for (size_t i = 0; i < s->irq.devices.n; i++)
+		strv_add(&w->devices, s->irq.devices.items[i]);
+	if (s->vm.pid && task_alive(txn->sys, s->vm.pid, s->vm.start))
+		vfio_devices(txn->sys, s->vm.pid, &w->devices);
+}
+
+int session_irqs(struct txn *txn, size_t *found, struct err *err)
+{
+	size_t n = txn->state.n_shields;
+	_cleanup_cpuset_ struct cpuset taken = { 0 }, rest = { 0 };
+	_cleanup_(habits_clear) struct habits habits = { 0 };
+	_cleanup_irqs_ struct irqs irqs = { 0 };
+	struct irq_wish *wishes;
+	struct plan *plans;
+	int rc = 0;
+
+	*found = 0;
+	if (!n)
+		return 0;
+	if (irqs_snapshot(txn->sys, &irqs, err) < 0)
+		return -1;
+	state_taken(&txn->state, &taken);
+	cpuset_copy(&rest, &txn->online);
+	cpuset_andnot(&rest, &taken);
+	habits_read(txn, &habits);
+	wishes = xcalloc(n, sizeof(*wishes));
+	plans = xcalloc(n, sizeof(*plans));
+	for (size_t i = 0; i < n; i++)
+		wish_of(txn, &txn->state.shields[i], &wishes[i]);
+	policy_irqs(&irqs, wishes, n, &taken, &rest, habits.default_irq, habits.default_original,
+		    plans);
+	for (size_t i = 0; i < n; i++) {
+		only_due(txn, &habits, &plans[i]);
+		*found += plans[i].n;
+	}
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (plans[i].n)
+			rc = txn_extend(txn, txn->state.shields[i].name, &plans[i], err);
+	for (size_t i = 0; i < n; i++) {
+		plan_clear(&plans[i]);
+		irq_wish_clear(&wishes[i]);
+	}
+	free(plans);
+	free(wishes);
+	return rc;
+}
+
+void session_irqs_reclaim(struct txn *txn)
+{
+	_cleanup_(habits_clear) struct habits habits = { 0 };
+	unsigned number;
+
+	habits_read(txn, &habits);
+	for (size_t i = 0; i < txn->state.n_objects; i++) {
+		struct object *o = txn->state.objects[i];
+		_cleanup_free_ char *mask = NULL;
+
+		if (o->kind == STEP_WRITE && irq_path_number(o->path, &number) && !o->refused &&
+		    object_read(txn, o, &mask) == 0 && strcmp(mask, o->ours) != 0 &&
+		    by_program(txn, &habits, o, mask))
+			ours(o, mask);
+	}
+}
+
+/* What is recorded already and has moved was moved by someone: `status` tells. */
+static void forget_known(const struct txn *txn, struct plan *plan)
+{
+	_cleanup_plan_ struct plan known = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->n; i++) {
+		if (!state_object(&txn->state, &plan->steps[i])) {
+			plan->steps[n++] = plan->steps[i];
+		} else {
+			GROW(known.steps, known.n, known.cap);
+			known.steps[known.n++] = plan->steps[i];
+		}
+	}
+	plan->n = n;
+}
+
+int session_adopt(struct txn *txn, size_t *found, struct err *err)
+{
+	_cleanup_cpuset_ struct cpuset taken = { 0 };
+	_cleanup_host_ struct host host = { 0 };
+	_cleanup_strv_ struct strv inside = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+	size_t irqs;
+
+	*found = 0;
+	if (!txn->state.n_shields)
+		return 0;
+	state_taken(&txn->state, &taken);
+	for (size_t i = 0; i < txn->state.n_shields; i++) {
+		strv_take(&inside, place_process(txn->state.shields[i].cgroup));
+		strv_add(&inside, txn->state.shields[i].cgroup);
+	}
+	if (host_probe(txn->sys, &host, err) < 0 ||
+	    policy_newcomers(txn->sys, &host, &taken, &inside, &plan, err) < 0)
+		return -1;
+	forget_known(txn, &plan);
+	if (plan.n && txn_extend(txn, txn->state.shields[0].name, &plan, err) < 0)
+		return -1;
+	if (session_irqs(txn, &irqs, err) < 0)
+		return -1;
+	*found = plan.n + irqs;
+	return 0;
+}

@@ -1,0 +1,28 @@
+/*
+ * state_irq: what an active shield wants of interrupts, as its profile said it.
+ * The guard has no profile: it finds this in the state file.
+ *
+ *	"irq": { "vfio": "spread", "devices": ["0000:01:00.0"],
+ *		 "rules": [ { "match": "driver:nvme", "cpus": "0-1" } ] }
+ */
+#ifndef SHIELD_TXN_STATE_IRQ_H
+#define SHIELD_TXN_STATE_IRQ_H
+
+#include "profiles/profile.h"
+
+struct state_irq {
+	enum profile_vfio vfio;
+	struct profile_rule *rules;
+	size_t n_rules;
+	struct strv devices; /* beside those that the VM has open */
+};
+
+void state_irq_clear(struct state_irq *irq);
+/* Copy it from a profile into a zeroed struct. */
+void state_irq_take(struct state_irq *irq, const struct profile *profile);
+
+json_t *state_irq_to_json(const struct state_irq *irq);
+/* -1 if Shield cannot have written it; a missing one (NULL) is all defaults. */
+int state_irq_from_json(const json_t *json, struct state_irq *irq);
+
+#endif
