@@ -4,6 +4,7 @@
 #include "shield/base/text.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
 
 char *irq_path(unsigned number)
@@ -54,15 +55,17 @@ void irqs_clear(struct irqs *irqs)
 	*irqs = (struct irqs){ 0 };
 }
 
-/* A file of the interrupt as text, "" where there is none. */
-static char *attribute(struct sys *sys, const char *dir, const char *number, const char *name)
+/* A file of the interrupt as text, "" where there is none. *rc is what could
+ * not be read, and stays. */
+static char *attribute(struct sys *sys, const char *number, const char *name, int *rc)
 {
-	_cleanup_free_ char *path = xasprintf("%s/%s/%s", dir, number, name);
+	_cleanup_free_ char *path = xasprintf("/sys/kernel/irq/%s/%s", number, name);
 	_cleanup_free_ char *text = NULL;
+	int now = sys_read_line(sys, path, &text);
 
-	if (sys_read_line(sys, path, &text) < 0)
-		return xstrdup("");
-	return text_escape(text);
+	if (now < 0 && now != -ENOENT)
+		*rc = now;
+	return text_escape(now < 0 ? "" : text);
 }
 
 static int mask(struct sys *sys, const char *number, const char *name, struct cpuset *set)
@@ -121,17 +124,21 @@ int irqs_snapshot(struct sys *sys, struct irqs *irqs, struct err *err)
 			continue;
 		GROW(irqs->items, irqs->n, irqs->cap);
 		irq = &irqs->items[irqs->n];
-		if (mask(sys, name, "smp_affinity_list", &irq->mask) < 0)
+		rc = mask(sys, name, "smp_affinity_list", &irq->mask);
+		if (rc == -ENOENT || rc == -ENODEV)
 			continue; /* freed since */
 		irq->number = (unsigned)strtoul(name, NULL, 10);
 		mask(sys, name, "effective_affinity_list", &irq->effective);
-		irq->actions = attribute(sys, "/sys/kernel/irq", name, "actions");
-		irq->chip = attribute(sys, "/sys/kernel/irq", name, "chip_name");
+		irq->actions = attribute(sys, name, "actions", &rc);
+		irq->chip = attribute(sys, name, "chip_name", &rc);
 		device = pci_of_irq(&pci, irq->number);
 		irq->device = xstrdup(device ? device->address : "");
 		irq->driver = xstrdup(device ? device->driver : "");
 		irq->class = classify(sys, irq);
 		irqs->n++;
+		if (rc < 0)
+			return err_set(err, ERR_FAILED, "/proc/irq/%s: cannot be read: %s", name,
+				       err_errno(rc));
 	}
 	return 0;
 }

@@ -3,6 +3,8 @@
 
 #include "shield/sys/kfile.h"
 
+#include <errno.h>
+
 void scene_clear(struct scene *scene)
 {
 	host_clear(&scene->host);
@@ -22,20 +24,21 @@ int scene_read_host(struct sys *sys, const char *root, struct scene *scene, stru
 }
 
 /* A mask file of the table, as a cpulist; NULL where there is none. */
-static char *read_mask(struct sys *sys, const char *path)
+static int read_mask(struct sys *sys, const char *path, char **ret, struct err *err)
 {
-	char *value;
+	int rc = kfile_read(sys, kfile_find(path, NULL), path, ret);
 
-	return kfile_read(sys, kfile_find(path, NULL), path, &value) < 0 ? NULL : value;
+	if (rc < 0 && rc != -ENOENT)
+		return err_set(err, ERR_FAILED, "%s: cannot be read: %s", path, err_errno(rc));
+	return 0;
 }
 
 int scene_read(struct sys *sys, const char *root, struct scene *scene, struct err *err)
 {
 	if (scene_read_host(sys, root, scene, err) < 0 ||
 	    irqs_snapshot(sys, &scene->irqs, err) < 0 ||
-	    tasks_snapshot(sys, NULL, &scene->tasks, err) < 0)
+	    tasks_snapshot(sys, NULL, &scene->tasks, err) < 0 ||
+	    read_mask(sys, "/proc/irq/default_smp_affinity", &scene->default_irq, err) < 0)
 		return -1;
-	scene->default_irq = read_mask(sys, "/proc/irq/default_smp_affinity");
-	scene->workqueues = read_mask(sys, "/sys/devices/virtual/workqueue/cpumask");
-	return 0;
+	return read_mask(sys, "/sys/devices/virtual/workqueue/cpumask", &scene->workqueues, err);
 }

@@ -138,6 +138,58 @@ static int pid_of(const char *name)
 	return atoi(name);
 }
 
+/* One thread into task; 1 if it does not touch. A negated errno, -ESRCH when it
+ * has ended. */
+static int read_thread(struct sys *sys, pid_t tgid, pid_t tid, const struct cpuset *touching,
+		       bool exact, struct task *task)
+{
+	_cleanup_cpuset_ struct cpuset allowed = { 0 };
+	int rc = sys->ops->getaffinity(sys->ctx, tid, &allowed);
+
+	if (rc < 0)
+		return rc;
+	if (touching && !cpuset_intersects(&allowed, touching))
+		return 1;
+	rc = task_read(sys, tgid, tid, task);
+	if (rc == 0 && exact)
+		rc = task_allowed(sys, tid, &allowed);
+	cpuset_copy(&task->allowed, &allowed);
+	return rc;
+}
+
+/* Whoever has ended is left out. Anything else that cannot be read is an error:
+ * what is not recorded could not be restored. */
+static bool ended(int rc)
+{
+	return rc == -ENOENT || rc == -ESRCH;
+}
+
+static int read_process(struct sys *sys, pid_t tgid, const struct cpuset *touching, bool exact,
+			struct tasks *tasks, struct err *err)
+{
+	_cleanup_free_ char *dir = xasprintf("/proc/%d/task", (int)tgid);
+	_cleanup_strv_ struct strv tids = { 0 };
+	int rc = sys->ops->list(sys->ctx, dir, &tids);
+
+	if (rc < 0 && !ended(rc))
+		return err_set(err, ERR_FAILED, "%s: cannot be listed: %s", dir, err_errno(rc));
+	for (size_t t = 0; t < tids.n; t++) {
+		_cleanup_task_ struct task task = { 0 };
+		pid_t tid = pid_of(tids.items[t]);
+
+		rc = read_thread(sys, tgid, tid, touching, exact, &task);
+		if (rc < 0 && !ended(rc))
+			return err_set(err, ERR_FAILED, "%s/%d: cannot be read: %s", dir, (int)tid,
+				       err_errno(rc));
+		if (rc != 0)
+			continue;
+		GROW(tasks->items, tasks->n, tasks->cap);
+		tasks->items[tasks->n++] = task;
+		task = (struct task){ 0 };
+	}
+	return 0;
+}
+
 int tasks_snapshot(struct sys *sys, const struct cpuset *touching, struct tasks *tasks,
 		   struct err *err)
 {
@@ -149,30 +201,10 @@ int tasks_snapshot(struct sys *sys, const struct cpuset *touching, struct tasks 
 		return err_set(err, ERR_FAILED, "/proc: cannot be listed: %s", err_errno(rc));
 	strv_sort(&pids); /* as the kernel lists them; a recorded machine may not */
 	for (size_t p = 0; p < pids.n; p++) {
-		_cleanup_strv_ struct strv tids = { 0 };
-		_cleanup_free_ char *dir = NULL;
 		pid_t tgid = pid_of(pids.items[p]);
 
-		if (tgid <= 0)
-			continue;
-		dir = xasprintf("/proc/%d/task", (int)tgid);
-		if (sys->ops->list(sys->ctx, dir, &tids) < 0)
-			continue; /* it has ended */
-		for (size_t t = 0; t < tids.n; t++) {
-			_cleanup_task_ struct task task = { 0 };
-			_cleanup_cpuset_ struct cpuset allowed = { 0 };
-			pid_t tid = pid_of(tids.items[t]);
-
-			if (sys->ops->getaffinity(sys->ctx, tid, &allowed) < 0 ||
-			    (touching && !cpuset_intersects(&allowed, touching)) ||
-			    task_read(sys, tgid, tid, &task) < 0 ||
-			    (exact && task_allowed(sys, tid, &allowed) < 0))
-				continue;
-			cpuset_copy(&task.allowed, &allowed);
-			GROW(tasks->items, tasks->n, tasks->cap);
-			tasks->items[tasks->n++] = task;
-			task = (struct task){ 0 };
-		}
+		if (tgid > 0 && read_process(sys, tgid, touching, exact, tasks, err) < 0)
+			return -1;
 	}
 	return 0;
 }

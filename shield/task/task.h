@@ -33,7 +33,7 @@ struct tasks {
 /*
  * Read every thread, or only those that may run on a CPU of `touching` (the
  * others cost one system call each; NULL: all). Threads that end meanwhile are
- * left out. -1 if /proc cannot be listed.
+ * left out. -1 if anything else cannot be read: it could not be restored.
  */
 int tasks_snapshot(struct sys *sys, const struct cpuset *touching, struct tasks *tasks,
 		   struct err *err);
