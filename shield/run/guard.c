@@ -2,8 +2,11 @@
 
 #include "shield/cgroup/place.h"
 #include "shield/run/audit.h"
+#include "shield/run/deadline.h"
+#include "shield/run/irqevents.h"
 #include "shield/run/procevents.h"
 #include "shield/run/session.h"
+#include "shield/run/uevents.h"
 #include "shield/run/vm.h"
 
 #include <errno.h>
@@ -17,27 +20,46 @@
 
 /* What no event announces is looked for this often. */
 #define SLOW_MS 10000
+/* Interrupts that nothing announces (irqevents.h) are looked for this often. */
+#define UNHEARD_MS 1000
+/* An interrupt is aimed before its driver has named it, and comes with others;
+ * it is placed within a second. */
+#define IRQ_MS 100
 /* A newborn kernel thread sets its own affinity first; give it that time. */
 #define SETTLE_MS 30
 #define SETTLED_MS 300
-/* A broken partition is repaired so many times in a row, at SLOW_MS; then only
- * when something happens to it again. */
-#define REPAIRS_MAX 3
+/* After a repair that did not help: twice as long each time. */
+#define REPAIR_MS     500
+#define REPAIR_MAX_MS 300000
+/* CPUs that come and go come and go together. */
+#define HOTPLUG_MS 200
 #define NEWBORN_MAX 256
 
 struct guard {
 	struct sys *sys;
 	const char *name;
 	struct process vm, owner;
-	int vm_fd, owner_fd, inotify_fd;
+	int vm_fd, owner_fd, inotify_fd, uevent_fd;
 	struct procevents births;
+	struct irqevents irqs;
+	struct cpuset heard; /* CPUs that irqs listens on */
 	pid_t newborn[NEWBORN_MAX];
 	size_t n_newborn;
 	unsigned looks;   /* at these newborns */
-	unsigned repairs; /* in a row that did not help */
+	unsigned failures; /* repairs in a row that did not help */
+	long long repair_at, look_at, newborn_at;
+	bool hotplug; /* CPUs came or went */
 	bool rescan; /* look at everything */
 	struct cpuset taken;
 };
+
+static void look_in(struct guard *g, int ms)
+{
+	long long at = deadline_in(ms);
+
+	if (at < g->look_at)
+		g->look_at = at;
+}
 
 static int watch_process(const struct process *p)
 {
@@ -65,34 +87,57 @@ static bool follow(struct guard *g, const struct shield *s)
 	return true;
 }
 
-/* The kernel broke it: the partition became invalid or leaks, a vCPU lost its
- * CPU. Nothing can be done while guest CPUs are offline. */
-static void repair(struct guard *g, struct txn *txn)
+/*
+ * The kernel broke it: the partition became invalid or leaks, a vCPU lost its
+ * CPU, or CPUs came and went (hotplug), which rewrites masks of kernel threads
+ * and interrupts too. A repair that does not help is tried again ever later.
+ */
+static void repair(struct guard *g, struct txn *txn, bool hotplug)
 {
 	const struct shield *s = state_shield(&txn->state, g->name);
 	_cleanup_problems_ struct problems partition = { 0 }, vcpus = { 0 };
+	const struct problem *p;
 	struct err err = { 0 };
+	bool invalid;
 
-	if (!s || s->phase != PHASE_ACTIVE || !cpuset_within(&s->guest, &txn->online))
+	if (!s || s->phase != PHASE_ACTIVE || !cpuset_intersects(&s->guest, &txn->online))
 		return;
 	audit_partition(txn, s, &partition);
 	audit_vcpus(txn, s, &vcpus);
-	if (!partition.n && !vcpus.n) {
-		g->repairs = 0;
+	/* It cannot be valid while its CPUs are offline. */
+	invalid = partition.n && cpuset_within(&s->guest, &txn->online);
+	if (!invalid && !vcpus.n && !hotplug) {
+		g->failures = 0;
 		return;
 	}
-	if (g->repairs++ >= REPAIRS_MAX)
+	if (g->failures && deadline_left(g->repair_at) > 0)
 		return;
-	if (txn_repair(txn, g->name, partition.n > 0, &err) == 0)
-		syslog(LOG_NOTICE, "shield %s: repaired: %s was %s", g->name,
-		       partition.n ? partition.items[0].object : vcpus.items[0].object,
-		       partition.n ? partition.items[0].actual : vcpus.items[0].actual);
-	else
-		syslog(LOG_ERR, "shield %s: cannot be repaired: %s", g->name, err.text);
+	p = invalid ? &partition.items[0] : vcpus.n ? &vcpus.items[0] : NULL;
+	if (txn_repair(txn, g->name, invalid, &err) == 0) {
+		g->failures = 0;
+		syslog(LOG_NOTICE, "shield %s: repaired%s%s", g->name, p ? ": " : "",
+		       p ? p->object : "");
+		return;
+	}
+	if (!g->failures++)
+		syslog(LOG_ERR, "shield %s: is broken: %s", g->name, err.text);
+	g->repair_at = deadline_in(g->failures < 9 ? REPAIR_MS << g->failures : REPAIR_MAX_MS);
+}
+
+/* CPUs that came have to be listened to as well. */
+static void hear_irqs(struct guard *g, const struct cpuset *online)
+{
+	struct err ignored;
+
+	if (cpuset_equal(&g->heard, online))
+		return;
+	irqevents_close(&g->irqs);
+	irqevents_open(&g->irqs, g->sys, online, &ignored);
+	cpuset_copy(&g->heard, online);
 }
 
 /* Under the lock: what is to do is done. false: there is nothing to guard. */
-static bool look(struct guard *g, bool adopt)
+static bool look(struct guard *g)
 {
 	_cleanup_strv_ struct strv dead = { 0 };
 	struct txn txn = { .lock = -1 };
@@ -102,12 +147,16 @@ static bool look(struct guard *g, bool adopt)
 
 	if (txn_begin(&txn, g->sys, false, &err) < 0)
 		return true; /* perhaps next time */
+	hear_irqs(g, &txn.online);
 	session_abandoned(&txn, &dead);
 	if (strv_contains(&dead, g->name))
 		session_off(&txn, g->name, &err);
 	else
-		repair(g, &txn);
-	if (adopt)
+		repair(g, &txn, g->hotplug);
+	g->hotplug = g->rescan = false;
+	if (g->failures)
+		look_in(g, deadline_left(g->repair_at));
+	if (!strv_contains(&dead, g->name))
 		session_adopt(&txn, &found, &err);
 	stay = follow(g, state_shield(&txn.state, g->name));
 	cpuset_clear(&g->taken);
@@ -191,10 +240,67 @@ static void read_inotify(struct guard *g)
 		;
 }
 
+/* An ended process stays readable: watch it no more. */
+static void ended(struct guard *g, int *fd)
+{
+	close(*fd);
+	*fd = -1;
+	look_in(g, 0);
+}
+
+static void wait_for_event(struct guard *g)
+{
+	struct pollfd fds[] = {
+		{ .fd = g->vm_fd, .events = POLLIN },
+		{ .fd = g->owner_fd, .events = POLLIN },
+		{ .fd = g->inotify_fd, .events = POLLIN },
+		{ .fd = g->births.fd, .events = POLLIN },
+		{ .fd = g->uevent_fd, .events = POLLIN },
+		{ .fd = g->irqs.fd, .events = POLLIN },
+	};
+	long long until = g->n_newborn && g->newborn_at < g->look_at ? g->newborn_at : g->look_at;
+
+	if (poll(fds, ARRAY_SIZE(fds), deadline_left(until)) <= 0)
+		return;
+	if (fds[0].revents)
+		ended(g, &g->vm_fd);
+	if (fds[1].revents)
+		ended(g, &g->owner_fd);
+	if (fds[2].revents) {
+		read_inotify(g);
+		look_in(g, 0);
+	}
+	if (fds[3].revents) {
+		read_births(g);
+		g->newborn_at = deadline_in(SETTLE_MS);
+	}
+	if (fds[5].revents) {
+		irqevents_drain(&g->irqs);
+		look_in(g, IRQ_MS);
+	}
+	if (fds[4].revents && uevents_cpu(g->uevent_fd)) {
+		g->hotplug = true;
+		look_in(g, HOTPLUG_MS);
+	}
+}
+
+/* A newborn that did not come to rest on guest CPUs is looked at once more. */
+static void look_at_newborn(struct guard *g)
+{
+	if (g->n_newborn && !deadline_left(g->newborn_at)) {
+		if (misplaced(g))
+			g->rescan = true;
+		g->newborn_at = deadline_in(SETTLED_MS);
+	}
+	if (g->rescan)
+		look_in(g, 0);
+}
+
 int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 {
 	struct guard g = {
-		.sys = sys, .name = name, .vm_fd = -1, .owner_fd = -1, .inotify_fd = -1, .births = { -1 },
+		.sys = sys, .name = name, .vm_fd = -1, .owner_fd = -1, .inotify_fd = -1,
+		.births = { -1 }, .irqs = { .fd = -1 },
 	};
 	struct err ignored;
 	sigset_t none;
@@ -207,44 +313,28 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 	if (begin(&g, err) < 0)
 		return -1;
 	procevents_open(&g.births, PROCEVENTS_KTHREAD, 0, &ignored);
+	g.uevent_fd = uevents_open();
 	if (ready_fd >= 0) {
 		(void)!write(ready_fd, "", 1);
 		close(ready_fd);
 	}
-	/* What was born before we listened. */
-	stay = look(&g, true);
+	/* First of all what was born before we listened. */
 	while (stay) {
-		struct pollfd fds[] = {
-			{ .fd = g.vm_fd, .events = POLLIN },
-			{ .fd = g.owner_fd, .events = POLLIN },
-			{ .fd = g.inotify_fd, .events = POLLIN },
-			{ .fd = g.births.fd, .events = POLLIN },
-		};
-		int n = poll(fds, ARRAY_SIZE(fds), !g.n_newborn ? SLOW_MS : g.looks ? SETTLED_MS : SETTLE_MS);
-
-		if (n < 0)
-			continue;
-		if (fds[3].revents)
-			read_births(&g);
-		if (n == 0 && g.n_newborn && !g.rescan) {
-			if (misplaced(&g))
-				stay = look(&g, true);
-			continue;
+		if (!deadline_left(g.look_at)) {
+			g.look_at = deadline_in(g.irqs.fd >= 0 ? SLOW_MS : UNHEARD_MS);
+			stay = look(&g);
+		} else {
+			wait_for_event(&g);
+			look_at_newborn(&g);
 		}
-		if (fds[2].revents)
-			read_inotify(&g);
-		if (n == 0 || g.rescan || fds[0].revents || fds[1].revents || fds[2].revents)
-			stay = look(&g, n == 0 || g.rescan);
-		g.rescan = false;
-		/* An ended process stays readable. */
-		for (int i = 0; i < 2; i++)
-			if (fds[i].revents)
-				closep(i ? &g.owner_fd : &g.vm_fd), *(i ? &g.owner_fd : &g.vm_fd) = -1;
 	}
 	closep(&g.vm_fd);
 	closep(&g.owner_fd);
 	closep(&g.inotify_fd);
+	closep(&g.uevent_fd);
 	procevents_close(&g.births);
+	irqevents_close(&g.irqs);
+	cpuset_clear(&g.heard);
 	cpuset_clear(&g.taken);
 	return 0;
 }

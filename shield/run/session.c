@@ -184,6 +184,20 @@ static const struct vm_vcpu *find(const struct vm_vcpus *vcpus, pid_t tid, size_
 	return NULL;
 }
 
+/* A thread that may use all that the shields left to the host would have had
+ * every CPU without them: that is its original. */
+static void unshielded(struct txn *txn, const struct host *host, const struct cpuset *allowed,
+		       struct step *step)
+{
+	_cleanup_cpuset_ struct cpuset left = { 0 }, taken = { 0 };
+
+	state_taken(&txn->state, &taken);
+	cpuset_copy(&left, &host->online);
+	cpuset_andnot(&left, &taken);
+	if (cpuset_equal(allowed, &left))
+		step->original = cpulist_format(&host->present);
+}
+
 /* The steps for one thread of the VM. */
 static int attach_thread(struct txn *txn, const struct host *host, const struct shield *shield,
 			 const struct task *t, bool vcpu, unsigned cpu,
@@ -204,11 +218,13 @@ static int attach_thread(struct txn *txn, const struct host *host, const struct 
 		plan_task(plan, STEP_THREAD, t->tid, t->start, t->comm,
 			  strcmp(cgroup, shield->cgroup) == 0 ? cgroup : outer, shield->cgroup);
 		to = xasprintf("%u", cpu);
-		plan_task(plan, STEP_AFFINITY, t->tid, t->start, t->comm, from, to);
+		unshielded(txn, host, &allowed,
+			   plan_task(plan, STEP_AFFINITY, t->tid, t->start, t->comm, from, to));
 	} else if (!host->remote) {
 		/* Recorded like every thread there; its place is here now. */
 		to = cpulist_format(&shield->emulator);
-		plan_task(plan, STEP_AFFINITY, t->tid, t->start, t->comm, from, to);
+		unshielded(txn, host, &allowed,
+			   plan_task(plan, STEP_AFFINITY, t->tid, t->start, t->comm, from, to));
 	}
 	return 0;
 }

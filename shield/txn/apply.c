@@ -136,7 +136,7 @@ static enum applied failed(const struct txn *txn, const struct object *object, i
 	if (row && kfile_refused(row, rc))
 		return APPLIED_REFUSED;
 	/* Another cgroup has come to depend on the controller. */
-	if (rc == -EBUSY && row && row->type == KFILE_CONTROL)
+	if (rc == -EBUSY && row && strcmp(object->target, "-cpuset") == 0)
 		return APPLIED_DRIFT;
 	if (rc == -ENOENT && object->kind == STEP_WRITE)
 		hint = "; this kernel has no cpuset partitions, which need Linux 6.1 or later";

@@ -103,6 +103,7 @@ void settle_aim(struct txn *txn)
 		_cleanup_free_ char *theirs = NULL, *name = NULL, *cgroup = NULL;
 
 		replace(&o->target, txn_goal(txn, o));
+		o->drifted = false;
 		if (o->kind == STEP_PROCESS) {
 			cgroup = xasprintf("%s%s", txn->mount, o->target);
 			if (!sys_exists(txn->sys, cgroup))
@@ -115,6 +116,7 @@ void settle_aim(struct txn *txn)
 			name = name_of(o);
 			strv_addf(&txn->report, "%s: someone set it to %s; left so", name, theirs);
 			replace(&o->target, take_ptr(theirs));
+			o->drifted = true;
 		}
 	}
 }
@@ -143,6 +145,24 @@ static bool dies(const struct txn *txn, const struct object *o)
 	return !row || row->type != KFILE_PARTITION;
 }
 
+/* What is ours from now on. What someone else set is not, as long as a shield
+ * wants the object; and where a thread's mask could not be set, the kernel may
+ * have rewritten it on the way. */
+static void settled(struct txn *txn, struct object *o, bool done)
+{
+	char *current;
+
+	o->uncertain = false;
+	if (done && !(o->drifted && claimed(txn, o))) {
+		replace(&o->ours, xstrdup(o->target));
+	} else if (!done && o->kind == STEP_AFFINITY) {
+		if (object_read(txn, o, &current) == 0)
+			replace(&o->ours, current);
+		else
+			o->uncertain = true;
+	}
+}
+
 /* 0, or -1 with err when the whole transaction must fail. */
 static int apply_one(struct txn *txn, struct object *o, bool forward, struct err *err)
 {
@@ -153,7 +173,7 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 		replace(&o->ours, xstrdup(o->target));
 		return 0;
 	}
-	switch (object_apply(txn, o, o->kind != STEP_AFFINITY, home_of(txn, o), err)) {
+	switch (object_apply(txn, o, o->kind != STEP_AFFINITY && !txn->reassert, home_of(txn, o), err)) {
 	case APPLIED:
 		done = true;
 		break;
@@ -181,7 +201,7 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 		done = !forward; /* it will never be more than it is */
 		break;
 	case APPLIED_RETRY:
-		strv_add(forward ? &txn->unmoved : &txn->leftover, err->text);
+		strv_add(forward || claimed(txn, o) ? &txn->unmoved : &txn->leftover, err->text);
 		break;
 	case APPLIED_FAILED:
 		if (forward)
@@ -189,8 +209,7 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 		strv_add(&txn->leftover, err->text);
 		break;
 	}
-	if (done)
-		replace(&o->ours, xstrdup(o->target));
+	settled(txn, o, done);
 	return 0;
 }
 
@@ -228,7 +247,9 @@ void settle_conclude(struct txn *txn)
 	for (size_t i = 0; i < txn->state.n_objects; i++) {
 		struct object *o = txn->state.objects[i];
 
-		replace(&o->next, clean ? NULL : o->next ? xstrdup(o->next) : NULL);
+		/* Both values stay in the file while either may be there. */
+		if (clean && !o->uncertain)
+			replace(&o->next, NULL);
 		for (size_t c = 0; clean && c < o->n_claims;) {
 			if (counts(txn, &o->claims[c]))
 				c++;

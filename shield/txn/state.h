@@ -67,7 +67,10 @@ struct object {
 	char *original; /* before any shield */
 	char *ours;     /* written last */
 	char *next;     /* being written by a transaction under way, else NULL */
-	char *target;   /* what the transaction wants now; not in the file */
+	/* Not in the file: what the transaction wants now; someone else set it;
+	 * it could neither be set nor read. */
+	char *target;
+	bool drifted, uncertain;
 	bool scoped;    /* dies with a cgroup of ours */
 	bool refused;   /* the kernel takes no change; kept for the report only */
 	struct claim *claims;
@@ -108,11 +111,11 @@ void state_remove_shield(struct state *state, const char *name);
 struct object *state_object(const struct state *state, const struct step *step);
 /* The object of the step, new ones with the step's `from` as original. */
 struct object *state_add_object(struct state *state, const struct step *step);
+/* Forget one object, whose number has gone to another one. */
+void state_forget(struct state *state, struct object *object);
 /* Forget the objects that keep() does not want. */
 void state_keep(struct state *state, bool (*keep)(const struct object *object));
 
-/* Forget one object, whose number has gone to another one. */
-void state_forget(struct state *state, struct object *object);
 struct claim *object_claim(const struct object *object, const char *shield);
 void object_add_claim(struct object *object, const char *shield, const char *set);
 void object_drop_claim(struct object *object, const char *shield);

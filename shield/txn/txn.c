@@ -255,9 +255,12 @@ int txn_repair(struct txn *txn, const char *name, bool partition, struct err *er
 			       err_errno(rc));
 	txn->reassert = true;
 	settle_aim(txn);
-	txn->reassert = false;
 	settle_announce(txn);
-	if (state_save(txn->sys, &txn->state, err) < 0 || settle_apply(txn, true, err) < 0)
+	rc = state_save(txn->sys, &txn->state, err);
+	if (rc == 0)
+		rc = settle_apply(txn, true, err);
+	txn->reassert = false;
+	if (rc < 0)
 		return -1;
 	settle_conclude(txn);
 	return state_save(txn->sys, &txn->state, err);

@@ -53,7 +53,7 @@ struct txn {
 	char *mount; /* of cgroup v2, or NULL */
 	int lock;
 	bool force;  /* take back what others changed */
-	bool reassert; /* affinities: the kernel changed them, not somebody */
+	bool reassert; /* the kernel changed what it should not have: not drift */
 	struct state state;
 	struct cpuset online;
 	struct strv report;    /* left alone, gone, healed: one line each */
@@ -92,10 +92,11 @@ int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struc
 int txn_off(struct txn *txn, const char *name, const struct plan *keep, struct err *err);
 
 /*
- * Make an active shield true again after the kernel broke it: pinned threads
- * that lost their CPU to hotplug (6.1), and, if partition is set, a partition
- * that became invalid or leaks (kernels corrupt one whose CPUs all went offline
- * and came back). -1: it is still broken.
+ * Make an active shield true again after the kernel broke it: CPU hotplug
+ * rewrites affinities (6.1: of pinned threads too) and masks of interrupts; and,
+ * if partition is set, one that became invalid or leaks (kernels corrupt a
+ * partition whose CPUs all went offline and came back). What somebody set by
+ * hand cannot be told from that, and is taken back. -1: it is still broken.
  */
 int txn_repair(struct txn *txn, const char *name, bool partition, struct err *err);
 
