@@ -1,0 +1,269 @@
+/* The table of kernel files: which paths are ours, how values are read and
+ * written, and reading and writing through the door. */
+#include "shield/sys/kfile.h"
+#include "tests/fake/faulty.h"
+#include "tests/fake/kernel.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#define CG "/sys/fs/cgroup"
+
+/* clang-format off */
+static const struct {
+	const char *path;
+	enum kfile_type type;
+} ours[] = {
+	{ "/proc/irq/0/smp_affinity_list",			KFILE_LIST },
+	{ "/proc/irq/123456789/smp_affinity_list",		KFILE_LIST },
+	{ "/proc/irq/default_smp_affinity",			KFILE_MASK },
+	{ "/sys/devices/virtual/workqueue/cpumask",		KFILE_MASK },
+	{ CG "/cgroup.subtree_control",				KFILE_CONTROL },
+	{ CG "/a/cgroup.subtree_control",			KFILE_CONTROL },
+	{ CG "/a/b/c/cgroup.subtree_control",			KFILE_CONTROL },
+	{ CG "/a/b/cgroup.type",				KFILE_TYPE },
+	{ CG "/shield-win11/cpuset.cpus",			KFILE_LIST },
+	{ CG "/shield-win11/vcpus/cpuset.cpus.exclusive",	KFILE_LIST },
+	{ CG "/shield-win11/vcpus/cpuset.cpus.partition",	KFILE_PARTITION },
+	{ CG "/..a/cpuset.cpus",				KFILE_LIST },
+	{ CG "/.a/cpuset.cpus",					KFILE_LIST },
+	{ CG "/a b/\xff/cpuset.cpus",				KFILE_LIST },
+};
+
+/* What a state file or a profile might want us to write. */
+static const char *const foreign[] = {
+	"",
+	"/",
+	"proc/irq/1/smp_affinity_list",
+	"/proc/irq/../../etc/passwd",
+	"/proc/irq/1/../../../etc/passwd",
+	"/proc/irq/1/smp_affinity_list/",
+	"/proc/irq/1/smp_affinity_list/x",
+	"/proc/irq//1/smp_affinity_list",
+	"//proc/irq/1/smp_affinity_list",
+	"/proc/irq/./smp_affinity_list",
+	"/proc/irq/../smp_affinity_list",
+	"/proc/irq/x/smp_affinity_list",
+	"/proc/irq/-1/smp_affinity_list",
+	"/proc/irq/1x/smp_affinity_list",
+	"/proc/irq/ 1/smp_affinity_list",
+	"/proc/irq/1234567890/smp_affinity_list",
+	"/proc/irq/1/smp_affinity",
+	"/proc/irq/1/smp_affinity_list\n",
+	"/proc/irq/default_smp_affinity/../1",
+	"/proc/sysrq-trigger",
+	"/proc/sys/kernel/core_pattern",
+	"/etc/passwd",
+	"/run/shield/state.json",
+	"/sys/devices/virtual/workqueue/writeback/cpumask",
+	"/sys/devices/virtual/workqueue/cpumask_requested",
+	"/sys/devices/system/cpu/cpu1/online",
+	CG,
+	CG "/",
+	CG "/cpuset.cpus",
+	CG "/cpuset.cpus.partition",
+	CG "/cgroup.procs",
+	CG "/a/cgroup.procs",
+	CG "/a/cgroup.kill",
+	CG "/a/memory.max",
+	CG "//cpuset.cpus",
+	CG "//x/cpuset.cpus",
+	CG "/a//cpuset.cpus",
+	CG "/./cpuset.cpus",
+	CG "/../cpuset.cpus",
+	CG "/a/../b/cpuset.cpus",
+	CG "/a/../../../../etc/cpuset.cpus",
+	CG "/a/./cpuset.cpus",
+	CG "/a/cpuset.cpus/",
+	CG "/a/cpuset.cpus/x",
+	CG "x/a/cpuset.cpus",
+	CG "/a/cpuset.cpus.effective",
+	CG "/a/cpuset.mems",
+	"/sys/fs/a/cpuset.cpus",
+};
+
+static const struct {
+	enum kfile_type type;
+	bool ok;
+	const char *value;
+} values[] = {
+	{ KFILE_LIST,		true,	"" },
+	{ KFILE_LIST,		true,	"0-3,8" },
+	{ KFILE_LIST,		false,	"3-0" },
+	{ KFILE_LIST,		false,	"0-3; reboot" },
+	{ KFILE_LIST,		false,	"ff000000" },
+	{ KFILE_MASK,		true,	"0-3" },
+	{ KFILE_MASK,		false,	"x" },
+	{ KFILE_CONTROL,	true,	"+cpuset" },
+	{ KFILE_CONTROL,	true,	"-cpuset" },
+	{ KFILE_CONTROL,	false,	"-memory" },
+	{ KFILE_CONTROL,	false,	"+cpuset -memory" },
+	{ KFILE_CONTROL,	false,	"" },
+	{ KFILE_PARTITION,	true,	"member" },
+	{ KFILE_PARTITION,	true,	"root" },
+	{ KFILE_PARTITION,	true,	"isolated" },
+	{ KFILE_PARTITION,	false,	"isolated invalid" },
+	{ KFILE_PARTITION,	false,	"" },
+	{ KFILE_PARTITION,	false,	"member\n" },
+	{ KFILE_TYPE,		true,	"threaded" },
+	{ KFILE_TYPE,		true,	"domain" },
+	{ KFILE_TYPE,		true,	"domain threaded" },
+	{ KFILE_TYPE,		false,	"x" },
+	{ KFILE_TYPE,		false,	"" },
+};
+/* clang-format on */
+
+static void paths_ours(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+		const struct kfile *row = kfile_find(ours[i].path, CG);
+
+		if (!row)
+			fail_msg("%s is not found", ours[i].path);
+		assert_int_equal(row->type, ours[i].type);
+		/* Without a mount there are no cgroups. */
+		if (strncmp(ours[i].path, CG, strlen(CG)) == 0)
+			assert_null(kfile_find(ours[i].path, NULL));
+	}
+	assert_non_null(kfile_find("/mnt/c2/a/cpuset.cpus", "/mnt/c2"));
+	assert_null(kfile_find(CG "/a/cpuset.cpus", "/mnt/c2"));
+}
+
+static void paths_foreign(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++)
+		if (kfile_find(foreign[i], CG))
+			fail_msg("\"%s\" would be written", foreign[i]);
+}
+
+static const struct kfile *row_of(enum kfile_type type)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		if (ours[i].type == type)
+			return kfile_find(ours[i].path, CG);
+	return NULL;
+}
+
+static void values_ok(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+		if (kfile_value_ok(row_of(values[i].type), values[i].value) != values[i].ok)
+			fail_msg("\"%s\" is %s", values[i].value, values[i].ok ? "refused" : "taken");
+}
+
+static void refusals(void **state)
+{
+	const struct kfile *irq = kfile_find("/proc/irq/1/smp_affinity_list", CG);
+	const struct kfile *cpus = kfile_find(CG "/a/cpuset.cpus", CG);
+
+	(void)state;
+	assert_true(kfile_refused(irq, -EIO) && kfile_refused(irq, -EPERM));
+	assert_false(kfile_refused(irq, -EINVAL) || kfile_refused(irq, 0));
+	assert_false(kfile_refused(cpus, -EIO) || kfile_refused(cpus, -EPERM));
+}
+
+static void check(struct sys *sys, const char *path, const char *value, const char *text)
+{
+	const struct kfile *row = kfile_find(path, CG);
+	_cleanup_free_ char *raw = NULL, *read = NULL;
+
+	assert_non_null(row);
+	assert_int_equal(kfile_write(sys, row, path, value), 0);
+	assert_int_equal(sys_read_line(sys, path, &raw), 0);
+	assert_string_equal(raw, text);
+	assert_int_equal(kfile_read(sys, row, path, &read), 0);
+	assert_string_equal(read, value);
+}
+
+/* Written, read back raw, read back as a value. */
+static void encoding(void **state)
+{
+	struct fake *fake = fake_new(FAKE_7, 40);
+	char *value = NULL;
+	struct sys sys;
+
+	(void)state;
+	fake_sys(fake, &sys);
+	fake_irq(fake, 9, "acpi", NULL, 0);
+	check(&sys, "/proc/irq/9/smp_affinity_list", "0-3,39", "0-3,39");
+	check(&sys, "/proc/irq/default_smp_affinity", "0-3,39", "80,0000000f");
+	check(&sys, "/proc/irq/default_smp_affinity", "0", "00,00000001");
+	check(&sys, "/sys/devices/virtual/workqueue/cpumask", "4-7", "00,000000f0");
+	check(&sys, CG "/cgroup.subtree_control", "+cpuset", "cpuset memory pids");
+	check(&sys, CG "/cgroup.subtree_control", "-cpuset", "memory pids");
+	check(&sys, CG "/cgroup.subtree_control", "+cpuset", "cpuset memory pids");
+	assert_int_equal(sys.ops->mkdir(fake, CG "/a"), 0);
+	check(&sys, CG "/a/cpuset.cpus", "2-3", "2-3");
+	/* An empty value is a line end: zero bytes are no write. */
+	check(&sys, CG "/a/cpuset.cpus", "", "");
+	check(&sys, CG "/a/cgroup.type", "threaded", "threaded");
+	assert_int_equal(kfile_write(&sys, kfile_find("/proc/irq/default_smp_affinity", CG),
+				     "/proc/irq/default_smp_affinity", "x"),
+			 -EINVAL);
+	/* A text that the row cannot read is said to be so. */
+	fake_file(fake, "/proc/irq/77/smp_affinity_list", "surprise\n");
+	assert_int_equal(kfile_read(&sys, kfile_find("/proc/irq/77/smp_affinity_list", CG),
+				    "/proc/irq/77/smp_affinity_list", &value),
+			 -EBADMSG);
+	assert_null(value);
+	fake_free(fake);
+}
+
+static void reading(void **state)
+{
+	struct fake *fake = fake_new(FAKE_7, 8);
+	struct faulty faulty = { .mode = FAULT_SHORT, .at = 2 };
+	_cleanup_free_ char *big = xmalloc(100001), *text = NULL, *line = NULL, *none = NULL;
+	struct sys below, sys;
+
+	(void)state;
+	fake_sys(fake, &below);
+	faulty_sys(&faulty, &below, &sys);
+	memset(big, 'x', 100000);
+	big[100000] = '\0';
+	fake_file(fake, "/proc/big", big);
+	fake_file(fake, "/proc/line", "one two \t\n\n");
+	/* A short read is continued. */
+	assert_int_equal(sys_read(&sys, "/proc/big", 0, &text), 0);
+	assert_true(faulty.met);
+	assert_string_equal(text, big);
+	assert_int_equal(sys_read(&sys, "/proc/big", 99999, &none), -EFBIG);
+	assert_int_equal(sys_read_line(&sys, "/proc/line", &line), 0);
+	assert_string_equal(line, "one two");
+	assert_int_equal(sys_read(&sys, "/proc/none", 0, &none), -ENOENT);
+	assert_null(none);
+	assert_true(sys_exists(&sys, "/proc/big"));
+	assert_false(sys_exists(&sys, "/proc/none"));
+	/* An interruption is none. */
+	faulty.mode = FAULT_ONCE;
+	faulty.at = faulty.count + 2;
+	faulty.error = EINTR;
+	assert_int_equal(sys_write(&sys, "/proc/irq/default_smp_affinity", "0f"), 0);
+	faulty.at = faulty.count + 2;
+	faulty.error = EBUSY;
+	assert_int_equal(sys_write(&sys, "/proc/irq/default_smp_affinity", "ff"), -EBUSY);
+	/* A recorded machine is never written. */
+	sys.readonly = true;
+	assert_int_equal(sys_write(&sys, "/proc/irq/default_smp_affinity", "ff"), -EROFS);
+	assert_int_equal(fake_open_fds(fake), 0);
+	faulty_clear(&faulty);
+	fake_free(fake);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(paths_ours), cmocka_unit_test(paths_foreign),
+		cmocka_unit_test(values_ok),  cmocka_unit_test(refusals),
+		cmocka_unit_test(encoding),   cmocka_unit_test(reading),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
