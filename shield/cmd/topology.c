@@ -1,9 +1,48 @@
 /* shield topology: the machine, and who owns each CPU now. */
+#include "irq/irq.h"
+#include "irq/pci.h"
 #include "shield/cmd/cmd.h"
-#include "shield/topology/map.h"
+#include "shield/topology/draw.h"
 #include "shield/txn/state.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+
+#define CPUS_SHOWN 24
+#define ACTIONS_WIDTH 72
+
+enum { OPT_SVG = 0x200, OPT_XML };
+
+static const struct argp_option options[] = {
+	{ "svg", OPT_SVG, "FILE", 0, "write a picture, with the owners in colour (-: stdout)", 1 },
+	{ "xml", OPT_XML, "FILE", 0, "write hwloc's XML, for lstopo -i FILE (-: stdout)", 1 },
+	{ 0 },
+};
+
+struct args {
+	const char *svg, *xml;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct args *args = state->input;
+
+	switch (key) {
+	case OPT_SVG:
+		args->svg = arg;
+		return 0;
+	case OPT_XML:
+		args->xml = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "unexpected argument \"%s\"", arg);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
 
 /* The active shields; a state file that cannot be trusted shows none. */
 struct owners {
@@ -68,23 +107,150 @@ static int print_json(const struct topology *topo, const struct owners *owners)
 	return cmd_print_json(json_pack("{s:i, s:o}", "version", 1, "cpus", cpus));
 }
 
+/* One line for each CPU that serves interrupts: what they are for. */
+static void print_interrupts(struct app *app, const struct topology *topo)
+{
+	_cleanup_irqs_ struct irqs irqs = { 0 };
+	size_t shown = 0, more = 0;
+	struct err err;
+
+	if (irqs_snapshot(&app->sys, &irqs, &err) < 0)
+		return;
+	for (size_t i = 0; i < topo->n; i++) {
+		char actions[ACTIONS_WIDTH + 1] = "";
+		size_t n = 0, left_out = 0;
+
+		for (size_t q = 0; q < irqs.n; q++) {
+			const struct irq *irq = &irqs.items[q];
+			size_t used = strlen(actions);
+
+			if (!cpuset_has(&irq->effective, topo->cpus[i].cpu) || !*irq->actions)
+				continue;
+			if (left_out || used + strlen(irq->actions) + 2 > ACTIONS_WIDTH)
+				left_out++;
+			else
+				snprintf(actions + used, sizeof(actions) - used, "%s%s",
+					 n ? ", " : "", irq->actions);
+			n++;
+		}
+		if (n && shown++ == 0)
+			printf("\nInterrupts, by the CPU that serves them:\n");
+		if (n && shown > CPUS_SHOWN)
+			more++;
+		else if (n && left_out)
+			printf("  CPU %-5u %s and %zu more\n", topo->cpus[i].cpu, actions,
+			       left_out);
+		else if (n)
+			printf("  CPU %-5u %s\n", topo->cpus[i].cpu, actions);
+	}
+	if (more)
+		printf("  and %zu more CPUs; 'shield irq' lists them\n", more);
+}
+
+/* PCI devices that a driver has, by the node they are at. */
+static void print_devices(struct app *app)
+{
+	_cleanup_pci_ struct pci pci = { 0 };
+	_cleanup_strv_ struct strv lines = { 0 };
+
+	pci_snapshot(&app->sys, &pci);
+	for (size_t i = 0; i < pci.n; i++) {
+		const struct pci_device *device = &pci.devices[i];
+		_cleanup_free_ char *path = NULL, *node = NULL;
+
+		if (!*device->driver || strcmp(device->driver, "pcieport") == 0)
+			continue;
+		path = xasprintf("/sys/bus/pci/devices/%s/numa_node", device->address);
+		if (sys_read_line(&app->sys, path, &node) < 0 || *node == '-') {
+			free(node);
+			node = xstrdup("any");
+		}
+		strv_addf(&lines, "%s  %s  %s", node, device->address, device->driver);
+	}
+	strv_sort(&lines);
+	for (size_t i = 0; i < lines.n; i++)
+		printf("%s  node %s\n", i ? "" : "\nPCI devices, by the node they are at:\n",
+		       lines.items[i]);
+}
+
+/* Write a file that the user named: one of the real system, whatever --sysroot
+ * says. */
+static int write_file(const char *path, const char *text)
+{
+	size_t size = strlen(text), done = 0;
+	struct sys real;
+	ssize_t n = 0;
+	int fd;
+
+	if (strcmp(path, "-") == 0) {
+		fputs(text, stdout);
+		return cmd_finish(0);
+	}
+	sys_open_real(&real, "");
+	fd = real.ops->open(real.ctx, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY);
+	while (fd >= 0 && done < size && (n >= 0 || n == -EINTR)) {
+		n = real.ops->write(real.ctx, fd, text + done, size - done);
+		done += n > 0 ? (size_t)n : 0;
+	}
+	if (fd >= 0)
+		real.ops->close(real.ctx, fd);
+	sys_close_real(&real);
+	if (fd >= 0 && done == size)
+		return 0;
+	fprintf(stderr, "shield: %s: cannot be written: %s\n", path,
+		err_errno(fd < 0 ? fd : (int)n));
+	return ERR_FAILED;
+}
+
+static int write_pictures(struct app *app, const struct topology *topo, const struct owners *owners,
+			  const struct args *args)
+{
+	_cleanup_free_ char *xml = NULL, *svg = NULL;
+	struct err err = { 0 };
+	int status = 0;
+	size_t size;
+
+	if (args->svg) {
+		FILE *out = open_memstream(&svg, &size);
+
+		if (!out)
+			mem_exhausted();
+		draw_svg(topo, owners->items, owners->n, out);
+		if (fclose(out) != 0)
+			mem_exhausted();
+		status = write_file(args->svg, svg);
+	}
+	if (args->xml && status == 0) {
+		xml = draw_xml(app->sysroot, owners->items, owners->n, &err);
+		status = xml ? write_file(args->xml, xml) : cmd_fail(&err);
+	}
+	return status;
+}
+
 int cmd_topology(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
 		.doc = "Show cores, siblings, caches, NUMA nodes, kinds of core, and who owns each "
 		       "CPU now.",
 	};
 	_cleanup_topology_ struct topology topo = { 0 };
 	_cleanup_(owners_clear)
 	struct owners owners = { 0 };
+	struct args args = { 0 };
 	struct err err = { 0 };
 
-	cmd_parse(app, &argp, argc, argv, 0, NULL);
+	cmd_parse(app, &argp, argc, argv, 0, &args);
 	if (topology_load(app->sysroot, &topo, &err) < 0)
 		return cmd_fail(&err);
 	load_owners(app, &topo, &owners);
+	if (args.svg || args.xml)
+		return write_pictures(app, &topo, &owners, &args);
 	if (app->json)
 		return print_json(&topo, &owners);
 	map_print(&topo, owners.items, owners.n, app->color, stdout);
+	print_interrupts(app, &topo);
+	print_devices(app);
 	return cmd_finish(0);
 }

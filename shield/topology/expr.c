@@ -48,8 +48,7 @@ static int parse_product(struct select *s, struct selection *ret)
 	if (parse_factor(s, ret) < 0)
 		return -1;
 	while (skip_space(s), *s->at == '&') {
-		_cleanup_(selection_clear)
-		struct selection right = { 0 };
+		_cleanup_selection_ struct selection right = { 0 };
 
 		s->at++;
 		if (parse_factor(s, &right) < 0)
@@ -66,8 +65,7 @@ static int parse_sum(struct select *s, struct selection *ret)
 	if (parse_product(s, ret) < 0)
 		return -1;
 	while (*s->at == '+' || *s->at == '-') {
-		_cleanup_(selection_clear)
-		struct selection right = { 0 };
+		_cleanup_selection_ struct selection right = { 0 };
 		char sign = *s->at++;
 
 		if (parse_product(s, &right) < 0)
@@ -162,8 +160,7 @@ static int evaluate(struct select *s, struct selection *sel, struct strv *notes)
 int expr_eval(struct expr_env *env, const char *text, struct cpuset *set, struct strv *notes,
 	      struct err *err)
 {
-	_cleanup_(selection_clear)
-	struct selection sel = { 0 };
+	_cleanup_selection_ struct selection sel = { 0 };
 	struct select s = { .env = env, .text = text, .at = text, .err = err };
 	int rc = evaluate(&s, &sel, notes);
 

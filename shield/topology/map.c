@@ -61,29 +61,21 @@ static int by_group(const void *a, const void *b)
 	return order ? order : x->cpu < y->cpu ? -1 : x->cpu > y->cpu;
 }
 
-static bool same_group(const struct topo_cpu *x, const struct topo_cpu *y)
+bool map_same_group(const struct topo_cpu *x, const struct topo_cpu *y)
 {
 	return x->package == y->package && x->node == y->node && x->l3 == y->l3;
 }
 
-static void print_heading(const struct topo_cpu *cpu, FILE *out)
+char *map_heading(const struct topo_cpu *cpu)
 {
-	const char *comma = "";
+	_cleanup_free_ char *package =
+		cpu->package < 0 ? xstrdup("") : xasprintf("package %d, ", cpu->package);
+	_cleanup_free_ char *node = cpu->node < 0 ? xstrdup("") : xasprintf("node %d, ", cpu->node);
 
-	if (cpu->package >= 0) {
-		fprintf(out, "package %d", cpu->package);
-		comma = ", ";
-	}
-	if (cpu->node >= 0) {
-		fprintf(out, "%snode %d", comma, cpu->node);
-		comma = ", ";
-	}
-	if (cpu->l3 >= 0)
-		fprintf(out, "%sL3 %d (%.4g MiB)", comma, cpu->l3,
-			(double)cpu->l3_bytes / (1 << 20));
-	else
-		fprintf(out, "%sno L3", comma);
-	fputc('\n', out);
+	if (cpu->l3 < 0)
+		return xasprintf("%s%sno L3", package, node);
+	return xasprintf("%s%sL3 %d (%.4g MiB)", package, node, cpu->l3,
+			 (double)cpu->l3_bytes / (1 << 20));
 }
 
 /* One core: its CPUs, each with the mark of its owner. Returns the width. */
@@ -161,7 +153,7 @@ static void print_legend(const struct topology *topo, const struct topo_owner *o
 		print_legend_line("-", "offline", &offline, NULL, out);
 }
 
-static const struct topo_cpu **sorted(const struct topology *topo)
+const struct topo_cpu **map_order(const struct topology *topo)
 {
 	const struct topo_cpu **cpus = xcalloc(topo->n, sizeof(*cpus));
 
@@ -174,7 +166,7 @@ static const struct topo_cpu **sorted(const struct topology *topo)
 void map_print(const struct topology *topo, const struct topo_owner *owners, size_t n, bool color,
 	       FILE *out)
 {
-	_cleanup_free_ const struct topo_cpu **cpus = sorted(topo);
+	_cleanup_free_ const struct topo_cpu **cpus = map_order(topo);
 	const struct topo_cpu *last = NULL;
 	int cell = cell_width(topo) + 2, column = 0;
 
@@ -183,15 +175,18 @@ void map_print(const struct topology *topo, const struct topo_owner *owners, siz
 
 		if (cpuset_next(&cpu->siblings, -1) != (int)cpu->cpu)
 			continue; /* drawn with its core */
-		if (last && (!same_group(last, cpu) || strcmp(last->kind, cpu->kind) != 0 ||
+		if (last && (!map_same_group(last, cpu) || strcmp(last->kind, cpu->kind) != 0 ||
 			     column + cell > WIDTH)) {
 			fputc('\n', out);
 			column = 0;
 		}
-		if (!last || !same_group(last, cpu))
-			print_heading(cpu, out);
+		if (!last || !map_same_group(last, cpu)) {
+			_cleanup_free_ char *heading = map_heading(cpu);
+
+			fprintf(out, "%s\n", heading);
+		}
 		if (column == 0) {
-			bool name_kind = *cpu->kind && (!last || !same_group(last, cpu) ||
+			bool name_kind = *cpu->kind && (!last || !map_same_group(last, cpu) ||
 							strcmp(last->kind, cpu->kind) != 0);
 
 			column = fprintf(out, "  %-5s", name_kind ? cpu->kind : "");
@@ -204,7 +199,7 @@ void map_print(const struct topology *topo, const struct topo_owner *owners, siz
 		for (size_t next = i + 1; next < topo->n; next++) {
 			if (cpuset_next(&cpus[next]->siblings, -1) != (int)cpus[next]->cpu)
 				continue;
-			if (!same_group(cpu, cpus[next]) ||
+			if (!map_same_group(cpu, cpus[next]) ||
 			    strcmp(cpu->kind, cpus[next]->kind) != 0)
 				break;
 			while ((column - 7) % cell != cell - 2 && column + cell <= WIDTH) {

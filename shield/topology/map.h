@@ -25,6 +25,14 @@ struct topo_owner {
 /* "host", "guest:NAME" or "emulator:NAME"; the caller frees. */
 char *owner_text(const struct topo_owner *owners, size_t n, unsigned cpu);
 
+/* All CPUs as they are drawn: by package, node, L3, core; free() the array.
+ * And whether two of them are drawn in one group. */
+const struct topo_cpu **map_order(const struct topology *topo);
+bool map_same_group(const struct topo_cpu *x, const struct topo_cpu *y);
+
+/* "package 0, node 0, L3 0 (16 MiB)"; the caller frees. */
+char *map_heading(const struct topo_cpu *cpu);
+
 void map_print(const struct topology *topo, const struct topo_owner *owners, size_t n, bool color,
 	       FILE *out);
 

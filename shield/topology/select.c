@@ -133,6 +133,14 @@ static int field_package(const struct topo_cpu *cpu)
 
 typedef int field_fn(const struct topo_cpu *cpu);
 
+struct word {
+	const char *name;
+	bool argument; /* followed by ":" and more */
+	int (*parse)(struct select *s, const struct word *word, struct selection *ret);
+	const char *what; /* of groups in words, of kinds as topo_cpu has it */
+	field_fn *field;  /* of groups */
+};
+
 /* l3:largest, the one with V-Cache. */
 static int parse_largest(struct select *s, struct selection *ret)
 {
@@ -160,9 +168,11 @@ static int parse_largest(struct select *s, struct selection *ret)
 }
 
 /* WORD:LIST, by a number that each CPU has. */
-static int parse_group(struct select *s, struct selection *ret, const char *what, field_fn *field,
-		       bool by_size)
+static int parse_group(struct select *s, const struct word *word, struct selection *ret)
 {
+	const char *what = word->what;
+	field_fn *field = word->field;
+	bool by_size = field == field_l3;
 	_cleanup_cpuset_ struct cpuset of = { 0 }, in = { 0 }, out = { 0 };
 	_cleanup_free_ char *list = NULL;
 
@@ -188,27 +198,7 @@ static int parse_group(struct select *s, struct selection *ret, const char *what
 	return 0;
 }
 
-static int parse_core(struct select *s, struct selection *ret)
-{
-	return parse_group(s, ret, "core", field_core, false);
-}
-
-static int parse_l3(struct select *s, struct selection *ret)
-{
-	return parse_group(s, ret, "L3 cache", field_l3, true);
-}
-
-static int parse_node(struct select *s, struct selection *ret)
-{
-	return parse_group(s, ret, "node", field_node, false);
-}
-
-static int parse_package(struct select *s, struct selection *ret)
-{
-	return parse_group(s, ret, "package", field_package, false);
-}
-
-static int parse_near(struct select *s, struct selection *ret)
+static int parse_near(struct select *s, const struct word *word, struct selection *ret)
 {
 	size_t n = strspn(s->at, "0123456789abcdefABCDEF:.");
 	_cleanup_free_ char *address = xstrndup(s->at, n);
@@ -216,6 +206,7 @@ static int parse_near(struct select *s, struct selection *ret)
 	unsigned domain, bus, device, function;
 	int end = 0;
 
+	(void)word;
 	if (sscanf(address, "%4x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &end) != 4 ||
 	    (size_t)end != n || n != 12)
 		return select_error(
@@ -232,15 +223,15 @@ static int parse_near(struct select *s, struct selection *ret)
 }
 
 /* cores:N@SELECTOR, the last N whole cores: the host keeps the first. */
-static int parse_cores(struct select *s, struct selection *ret)
+static int parse_cores(struct select *s, const struct word *word, struct selection *ret)
 {
-	_cleanup_(selection_clear)
-	struct selection from = { 0 };
+	_cleanup_selection_ struct selection from = { 0 };
 	const char *number = s->at;
 	size_t digits = strspn(s->at, "0123456789");
 	unsigned long wanted = strtoul(s->at, NULL, 10);
 	unsigned have;
 
+	(void)word;
 	if (digits == 0 || digits > 5 || wanted == 0)
 		return select_error(s, "expected how many cores, as in cores:6 or cores:6@l3:1");
 	s->at += digits;
@@ -268,37 +259,24 @@ static int parse_cores(struct select *s, struct selection *ret)
 	return 0;
 }
 
-static int take_kind(struct select *s, struct selection *ret, const char *kind)
+static int parse_kind(struct select *s, const struct word *word, struct selection *ret)
 {
 	for (size_t i = 0; i < s->env->topo->n; i++)
-		if (strcmp(s->env->topo->cpus[i].kind, kind) == 0)
+		if (strcmp(s->env->topo->cpus[i].kind, word->what) == 0)
 			cpuset_add(&ret->cpus, s->env->topo->cpus[i].cpu);
 	return 0;
 }
 
-static int parse_p_cores(struct select *s, struct selection *ret)
+static int parse_all(struct select *s, const struct word *word, struct selection *ret)
 {
-	return take_kind(s, ret, "P");
-}
-
-static int parse_e_cores(struct select *s, struct selection *ret)
-{
-	return take_kind(s, ret, "E");
-}
-
-static int parse_lp_e_cores(struct select *s, struct selection *ret)
-{
-	return take_kind(s, ret, "LP-E");
-}
-
-static int parse_all(struct select *s, struct selection *ret)
-{
+	(void)word;
 	cpuset_copy(&ret->cpus, &s->env->topo->online);
 	return 0;
 }
 
-static int parse_housekeeping(struct select *s, struct selection *ret)
+static int parse_housekeeping(struct select *s, const struct word *word, struct selection *ret)
 {
+	(void)word;
 	if (!s->env->housekeeping)
 		return select_error(s, "the housekeeping CPUs are what the guest leaves: they "
 				       "cannot be named here");
@@ -306,22 +284,18 @@ static int parse_housekeeping(struct select *s, struct selection *ret)
 	return 0;
 }
 
-static const struct word {
-	const char *name;
-	bool argument; /* followed by ":" and more */
-	int (*parse)(struct select *s, struct selection *ret);
-} words[] = {
-	{ "all", false, parse_all },
-	{ "core", true, parse_core },
-	{ "cores", true, parse_cores },
-	{ "e-cores", false, parse_e_cores },
-	{ "housekeeping", false, parse_housekeeping },
-	{ "l3", true, parse_l3 },
-	{ "lp-e-cores", false, parse_lp_e_cores },
-	{ "near", true, parse_near },
-	{ "node", true, parse_node },
-	{ "p-cores", false, parse_p_cores },
-	{ "package", true, parse_package },
+static const struct word words[] = {
+	{ "all", false, parse_all, NULL, NULL },
+	{ "core", true, parse_group, "core", field_core },
+	{ "cores", true, parse_cores, NULL, NULL },
+	{ "e-cores", false, parse_kind, "E", NULL },
+	{ "housekeeping", false, parse_housekeeping, NULL, NULL },
+	{ "l3", true, parse_group, "L3 cache", field_l3 },
+	{ "lp-e-cores", false, parse_kind, "LP-E", NULL },
+	{ "near", true, parse_near, NULL, NULL },
+	{ "node", true, parse_group, "node", field_node },
+	{ "p-cores", false, parse_kind, "P", NULL },
+	{ "package", true, parse_group, "package", field_package },
 };
 
 static const struct word *find_word(const char *name, size_t n)
@@ -371,7 +345,7 @@ static int parse_word(struct select *s, struct selection *ret)
 				    word->name);
 	if (word->argument)
 		s->at++;
-	if (word->parse(s, ret) < 0)
+	if (word->parse(s, word, ret) < 0)
 		return -1;
 	if (!cpuset_empty(&ret->cpus))
 		return 0;

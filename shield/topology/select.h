@@ -27,6 +27,8 @@ static inline void selection_clear(struct selection *sel)
 	cpuset_clear(&sel->named);
 }
 
+#define _cleanup_selection_ _cleanup_(selection_clear)
+
 /* Parse one selector and the white space after it. */
 int select_parse(struct select *s, struct selection *ret);
 

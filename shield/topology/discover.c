@@ -1,0 +1,62 @@
+#include "shield/topology/discover.h"
+
+#include "shield/sys/sys.h"
+
+#include <errno.h>
+
+void discover_clear(hwloc_topology_t *hwloc)
+{
+	if (*hwloc)
+		hwloc_topology_destroy(*hwloc);
+}
+
+/* hwloc takes orders from the environment; the machine is what counts here. */
+static void prepare_environment(const char *root)
+{
+	unsetenv("HWLOC_XMLFILE");
+	unsetenv("HWLOC_SYNTHETIC");
+	unsetenv("HWLOC_THISSYSTEM");
+	setenv("HWLOC_HIDE_ERRORS", "2", 0);
+	if (*root)
+		setenv("HWLOC_FSROOT", root, 1);
+	else
+		unsetenv("HWLOC_FSROOT");
+}
+
+/* Below a prefix without a machine hwloc would describe the one it runs on. */
+static bool is_machine(const char *root)
+{
+	struct sys sys;
+	bool found;
+
+	sys_open_real(&sys, root);
+	found = sys_exists(&sys, "/sys/devices/system/cpu");
+	sys_close_real(&sys);
+	return found;
+}
+
+int discover(const char *root, hwloc_topology_t *ret, struct err *err)
+{
+	hwloc_topology_t hwloc = NULL;
+
+	if (*root && !is_machine(root))
+		return err_set(err, ERR_UNSUPPORTED,
+			       "%s/sys/devices/system/cpu is missing: this is no recorded machine; "
+			       "scripts/record-machine makes one",
+			       root);
+	prepare_environment(root);
+	errno = 0;
+	if (hwloc_topology_init(&hwloc) < 0)
+		mem_exhausted();
+	if (hwloc_topology_set_flags(hwloc, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED) < 0 ||
+	    hwloc_topology_set_components(hwloc, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86") <
+		    0 ||
+	    hwloc_topology_load(hwloc) < 0) {
+		hwloc_topology_destroy(hwloc);
+		return err_set(err, ERR_UNSUPPORTED,
+			       "hwloc cannot read the topology below %s/sys: %s", root,
+			       err_errno(errno ? errno : EIO));
+	}
+	*ret = hwloc;
+	return 0;
+}

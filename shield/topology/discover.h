@@ -1,0 +1,18 @@
+/*
+ * discover: hwloc's own view, for those few that need it. Everybody else uses
+ * topology.h.
+ */
+#ifndef SHIELD_TOPOLOGY_DISCOVER_H
+#define SHIELD_TOPOLOGY_DISCOVER_H
+
+#include "shield/base/err.h"
+
+#include <hwloc.h>
+
+/* Load the machine below root ("" or the --sysroot directory) into *ret; -1
+ * with ERR_UNSUPPORTED. Release with discover_clear(). */
+int discover(const char *root, hwloc_topology_t *ret, struct err *err);
+void discover_clear(hwloc_topology_t *hwloc);
+#define _cleanup_discover_ _cleanup_(discover_clear)
+
+#endif
