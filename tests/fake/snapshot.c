@@ -50,6 +50,21 @@ static void add_cgroups(struct fake *fake, FILE *out)
 	}
 }
 
+static void add_irqs(struct fake *fake, FILE *out)
+{
+	_cleanup_strv_ struct strv numbers = { 0 };
+
+	for (size_t i = 0; i < fake->n_irqs; i++)
+		strv_addf(&numbers, "%u", fake->irqs[i].number);
+	strv_sort(&numbers);
+	for (size_t i = 0; i < numbers.n; i++) {
+		_cleanup_free_ char *path =
+			xasprintf("/proc/irq/%s/smp_affinity_list", numbers.items[i]);
+
+		add_file(fake, out, path);
+	}
+}
+
 static void add_state(struct fake *fake, FILE *out)
 {
 	_cleanup_strv_ struct strv lines = { 0 };
@@ -74,11 +89,7 @@ char *fake_snapshot_kernel(struct fake *fake)
 
 	add_threads(fake, out);
 	add_cgroups(fake, out);
-	for (unsigned n = 0; n < 1024; n++) {
-		_cleanup_free_ char *path = xasprintf("/proc/irq/%u/smp_affinity_list", n);
-
-		add_file(fake, out, path);
-	}
+	add_irqs(fake, out);
 	add_file(fake, out, "/proc/irq/default_smp_affinity");
 	add_file(fake, out, "/sys/devices/virtual/workqueue/cpumask");
 	add_file(fake, out, "/sys/devices/virtual/workqueue/cpumask_requested");

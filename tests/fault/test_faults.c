@@ -1,0 +1,210 @@
+/*
+ * Every operation of every command fails, one after the other, with each errno
+ * that it can return, once and from then on. The judge knows nothing of how it
+ * works: the kernel is as before or as wanted, the answer says which, nothing
+ * stays open, and one recovery without faults brings the originals back.
+ */
+#include "tests/fault/world.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+/* What was done before, what is done, on which shield. */
+static const struct scene_case {
+	const char *name;
+	struct {
+		enum command command;
+		const char *shield;
+		size_t dies; /* at which change; 0: not at all */
+	} before[3];
+	enum command command;
+	const char *shield;
+} scenes[] = {
+	{ "on", { { 0 } }, CMD_ON, "win11" },
+	{ "off", { { CMD_ON, "win11", 0 } }, CMD_OFF, "win11" },
+	{ "attach", { { CMD_ON, "win11", 0 } }, CMD_ATTACH, "win11" },
+	{ "off with a VM", { { CMD_ON, "win11", 0 }, { CMD_ATTACH, "win11", 0 } }, CMD_OFF, "win11" },
+	{ "second on", { { CMD_ON, "win11", 0 } }, CMD_ON, "lin" },
+	{ "first off", { { CMD_ON, "win11", 0 }, { CMD_ON, "lin", 0 } }, CMD_OFF, "win11" },
+	{ "recover", { { CMD_ON, "win11", 18 } }, CMD_RECOVER, "win11" },
+};
+
+static void prepare(struct world *w, enum flavour flavour, const struct scene_case *s)
+{
+	struct outcome outcome;
+
+	world_init(w, flavour);
+	for (unsigned i = 0; i < ARRAY_SIZE(s->before) && s->before[i].shield; i++) {
+		if (s->before[i].dies) {
+			if (!world_crash(w, s->before[i].command, s->before[i].shield,
+					 s->before[i].dies, true))
+				fail_msg("%s: setup: nothing died", s->name);
+			continue;
+		}
+		world_run(w, &w->sys, s->before[i].command, s->before[i].shield, &outcome);
+		if (outcome.rc < 0)
+			fail_msg("%s: setup: %s", s->name, outcome.err.text);
+	}
+}
+
+/* The kernel as it may be afterwards. */
+struct reference {
+	char *original, *before, *goal;
+	struct fault_event *trace;
+	size_t count;
+};
+
+static void refer(struct reference *r, enum flavour flavour, const struct scene_case *s)
+{
+	struct faulty f = { 0 };
+	struct outcome outcome;
+	struct world w;
+	struct sys sys;
+
+	world_init(&w, flavour);
+	r->original = fake_snapshot_kernel(w.fake);
+	world_clear(&w);
+	prepare(&w, flavour, s);
+	r->before = fake_snapshot_kernel(w.fake);
+	faulty_sys(&f, &w.sys, &sys);
+	world_run(&w, &sys, s->command, s->shield, &outcome);
+	if (outcome.rc < 0)
+		fail_msg("%s on %s: %s", s->name, fake_flavour_name(flavour), outcome.err.text);
+	r->goal = fake_snapshot_kernel(w.fake);
+	r->trace = take_ptr(f.trace);
+	r->count = f.count;
+	f.count = f.cap = 0;
+	faulty_clear(&f);
+	world_clear(&w);
+}
+
+static char *judge(struct world *w, const struct reference *r, const struct outcome *o)
+{
+	_cleanup_free_ char *now = fake_snapshot_kernel(w->fake), *why = NULL, *after = NULL;
+	_cleanup_free_ char *to_before = text_diff(r->before, now);
+	_cleanup_free_ char *to_goal = text_diff(r->goal, now), *to_original = NULL;
+	struct err err = o->err;
+
+	if (fake_open_fds(w->fake))
+		return xasprintf("%u descriptors stay open", fake_open_fds(w->fake));
+	if (o->rc < 0 && !*err.text)
+		return xstrdup("no message");
+	if (o->rc < 0 && err.kind != ERR_INCOMPLETE && *to_before && *to_goal)
+		return xasprintf("failed (%s), but not as before:\n%s", err.text, to_before);
+	if (o->rc == 0 && *to_goal && !(o->told && diff_is_soft(to_goal)))
+		return xasprintf("succeeded, but not as wanted:\n%s", to_goal);
+	why = world_restore(w);
+	if (why)
+		return xasprintf("(%d %s) then without faults: %s", o->rc, err.text, why);
+	after = fake_snapshot_kernel(w->fake);
+	to_original = text_diff(r->original, after);
+	if (*to_original)
+		return xasprintf("(%d %s) after recovery and off:\n%s", o->rc, err.text, to_original);
+	return NULL;
+}
+
+struct tally {
+	unsigned runs, met, failed;
+	struct strv shown;
+};
+
+/* Print one failure of each kind: numbers apart, they are all alike. */
+static void complain(struct tally *tally, const char *where, const char *why)
+{
+	_cleanup_free_ char *kind = xasprintf("%s%.60s", where, why);
+	size_t n = 0;
+
+	for (size_t i = 0; kind[i]; i++)
+		if (kind[i] < '0' || kind[i] > '9')
+			kind[n++] = kind[i];
+	kind[n] = '\0';
+	tally->failed++;
+	if (strv_contains(&tally->shown, kind))
+		return;
+	strv_add(&tally->shown, kind);
+	print_error("%s: %s\n", where, why);
+}
+
+static void attempt(enum flavour flavour, const struct scene_case *s, const struct reference *r,
+		    size_t at, enum fault_mode mode, int error, struct tally *tally)
+{
+	static const char *const modes[] = { "", "once", "there", "everywhere", "short", "" };
+	struct faulty f = { .mode = mode, .at = at, .error = error };
+	const struct fault_event *event = &r->trace[at - 1];
+	_cleanup_free_ char *why = NULL;
+	struct outcome outcome;
+	struct world w;
+	struct sys sys;
+
+	prepare(&w, flavour, s);
+	faulty_sys(&f, &w.sys, &sys);
+	world_run(&w, &sys, s->command, s->shield, &outcome);
+	tally->runs++;
+	tally->met += f.met;
+	why = judge(&w, r, &outcome);
+	if (why) {
+		_cleanup_free_ char *where =
+			xasprintf("%s, %s: operation %zu of %zu (%s %s): %s %s", s->name,
+				  fake_flavour_name(flavour), at, r->count,
+				  fault_op_name(event->op), event->object,
+				  error ? err_errno(error) : "", modes[mode]);
+
+		complain(tally, where, why);
+	}
+	faulty_clear(&f);
+	world_clear(&w);
+}
+
+static void scene(const struct scene_case *s)
+{
+	struct tally tally = { 0 };
+
+	for (enum flavour flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
+		struct reference r;
+
+		refer(&r, flavour, s);
+		for (size_t at = 1; at <= r.count; at++) {
+			enum fault_op op = r.trace[at - 1].op;
+
+			for (const int *e = fault_op_errnos(op); *e; e++) {
+				attempt(flavour, s, &r, at, FAULT_ONCE, *e, &tally);
+				/* Nobody is interrupted for ever. */
+				if (*e == EINTR || (e != fault_op_errnos(op) && !fault_op_changes(op)))
+					continue;
+				attempt(flavour, s, &r, at, FAULT_STUCK, *e, &tally);
+			}
+			if (fault_op_changes(op) || at < 40)
+				attempt(flavour, s, &r, at, FAULT_ALL, *fault_op_errnos(op), &tally);
+			if (op == OP_READ || op == OP_WRITE)
+				attempt(flavour, s, &r, at, FAULT_SHORT, 0, &tally);
+		}
+		free(r.original);
+		free(r.before);
+		free(r.goal);
+		free(r.trace);
+	}
+	print_message("%s: %u runs, %u met their fault, %u failed\n", s->name, tally.runs, tally.met,
+		      tally.failed);
+	strv_clear(&tally.shown);
+	assert_int_equal(tally.failed, 0);
+	assert_int_equal(tally.met, tally.runs);
+}
+
+static void run_scene(void **state)
+{
+	scene(*state);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[ARRAY_SIZE(scenes)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(scenes); i++)
+		tests[i] = (struct CMUnitTest){ .name = scenes[i].name, .test_func = run_scene,
+						.initial_state = (void *)&scenes[i] };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

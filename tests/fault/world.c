@@ -1,0 +1,210 @@
+#include "tests/fault/world.h"
+
+#include <string.h>
+
+/* The machine under the tests has other CPUs than the fake one. */
+int __wrap_topology_load(const char *root, struct topology *topo, struct err *err);
+
+int __wrap_topology_load(const char *root, struct topology *topo, struct err *err)
+{
+	(void)root;
+	(void)err;
+	*topo = (struct topology){ .n = 8, .cpus = xcalloc(8, sizeof(*topo->cpus)) };
+	for (unsigned cpu = 0; cpu < 8; cpu++) {
+		topo->cpus[cpu] = (struct topo_cpu){ .cpu = cpu, .core = (int)cpu };
+		cpuset_add(&topo->cpus[cpu].siblings, cpu);
+		cpuset_add(&topo->online, cpu);
+		cpuset_add(&topo->present, cpu);
+	}
+	return 0;
+}
+
+static void pin(struct world *w, pid_t tid, const char *list)
+{
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+
+	cpulist_parse(list, &cpus, NULL);
+	w->sys.ops->setaffinity(w->sys.ctx, tid, &cpus);
+}
+
+void world_init(struct world *w, enum flavour flavour)
+{
+	w->fake = fake_new(flavour, 8);
+	fake_sys(w->fake, &w->sys);
+	fake_irq(w->fake, 0, "timer", "0", FAKE_MANAGED);
+	fake_irq(w->fake, 24, "eth0", NULL, 0);
+	fake_irq(w->fake, 25, "xhci_hcd", "2-3", 0);
+	fake_irq(w->fake, 26, "nvme0q3", "2", FAKE_MANAGED);
+	fake_irq(w->fake, 27, "", NULL, 0);
+	w->kswapd = fake_kthread(w->fake, "kswapd0", NULL, 0);
+	pin(w, fake_kthread(w->fake, "kcompactd0", NULL, 0), "1,3");
+	fake_process(w->fake, "sshd", "system");
+	pin(w, fake_process(w->fake, "chronyd", "system"), "2,5");
+	w->cron = fake_process(w->fake, "cron", "");
+	pin(w, fake_thread(w->fake, w->cron, "worker"), "3");
+	w->qemu = fake_process(w->fake, "qemu-system-x86_64", "user");
+	fake_thread(w->fake, w->qemu, "CPU 0/KVM");
+	fake_thread(w->fake, w->qemu, "CPU 1/KVM");
+	fake_thread(w->fake, w->qemu, "IO iothread0");
+	fake_file(w->fake, "/etc/shield/profiles.d/win11.json",
+		  "{\"version\":1,\"name\":\"win11\",\"guest\":\"2-3\",\"emulator\":\"housekeeping\"}");
+	fake_file(w->fake, "/etc/shield/profiles.d/lin.json",
+		  "{\"version\":1,\"name\":\"lin\",\"guest\":\"4-5\",\"emulator\":\"housekeeping\"}");
+}
+
+void world_clear(struct world *w)
+{
+	fake_free(w->fake);
+}
+
+static int act(struct world *w, struct txn *txn, enum command command, const char *name,
+	       struct err *err)
+{
+	_cleanup_strv_ struct strv warnings = { 0 };
+	_cleanup_vcpus_ struct vm_vcpus vcpus = { 0 };
+	_cleanup_free_ char *shield = NULL;
+	int rc;
+
+	switch (command) {
+	case CMD_ON:
+		return session_on(txn, name, "isolated", (struct process){ 0 }, &warnings, &shield,
+				  err);
+	case CMD_OFF:
+		return session_off(txn, name, err);
+	case CMD_ATTACH:
+		rc = vm_vcpus_by_name(txn->sys, w->qemu, &vcpus);
+		if (rc < 0 || vcpus.n != 2)
+			return err_set(err, ERR_FAILED, "no vCPUs: %s", err_errno(rc));
+		return session_attach(txn, name, w->qemu, &vcpus, err);
+	case CMD_RECOVER:
+		return 0;
+	}
+	return -1;
+}
+
+void world_run(struct world *w, struct sys *sys, enum command command, const char *name,
+	       struct outcome *outcome)
+{
+	struct txn txn = { .lock = -1 };
+
+	*outcome = (struct outcome){ 0 };
+	outcome->rc = txn_begin(&txn, sys, false, &outcome->err);
+	if (outcome->rc == 0)
+		outcome->rc = act(w, &txn, command, name, &outcome->err);
+	outcome->told = txn.report.n || txn.immovable.n || txn.unmoved.n;
+	txn_end(&txn);
+}
+
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
+
+/* Dies at the n-th operation that changes something. */
+struct countdown {
+	struct faulty *faulty;
+	size_t left;
+};
+
+static void count_down(void *ctx, size_t number, const struct fault_event *event)
+{
+	struct countdown *c = ctx;
+
+	if (fault_op_changes(event->op) && c->left && --c->left == 0) {
+		c->faulty->at = number;
+		c->faulty->mode = FAULT_DIE;
+	}
+}
+
+bool world_crash(struct world *w, enum command command, const char *name, size_t at, bool changes)
+{
+	struct faulty f = { .mode = changes ? FAULT_NONE : FAULT_DIE, .at = at };
+	struct countdown countdown = { &f, at };
+	struct outcome outcome;
+	struct sys sys;
+	bool died;
+
+	if (changes) {
+		f.before = count_down;
+		f.ctx = &countdown;
+	}
+	faulty_sys(&f, &w->sys, &sys);
+	if (__lsan_disable)
+		__lsan_disable();
+	if (setjmp(f.death) == 0)
+		world_run(w, &sys, command, name, &outcome);
+	if (__lsan_enable)
+		__lsan_enable();
+	died = f.met;
+	faulty_clear(&f);
+	fake_process_dies(w->fake);
+	return died;
+}
+
+char *world_restore(struct world *w)
+{
+	_cleanup_strv_ struct strv names = { 0 };
+	struct txn txn = { .lock = -1 };
+	struct err err = { 0 };
+	char *why = NULL;
+
+	if (txn_begin(&txn, &w->sys, false, &err) < 0)
+		return xasprintf("recover: %s", err.text);
+	for (size_t i = 0; i < txn.state.n_shields; i++)
+		strv_add(&names, txn.state.shields[i].name);
+	for (size_t i = 0; i < names.n && !why; i++)
+		if (session_off(&txn, names.items[i], &err) < 0)
+			why = xasprintf("off %s: %s", names.items[i], err.text);
+	txn_end(&txn);
+	if (!why && sys_exists(&w->sys, STATE_FILE))
+		why = xstrdup("the state file is still there");
+	return why;
+}
+
+static void lines_of(const char *text, struct strv *lines)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		strv_take(lines, xstrndup(text, n));
+		text += n + (text[n] != '\0');
+	}
+}
+
+static char *append(char *text, const char *sign, const char *line)
+{
+	char *more = xasprintf("%s%s%s\n", text, sign, line);
+
+	free(text);
+	return more;
+}
+
+char *text_diff(const char *a, const char *b)
+{
+	_cleanup_strv_ struct strv la = { 0 }, lb = { 0 };
+	char *diff = xstrdup("");
+
+	if (strcmp(a, b) == 0)
+		return diff;
+	lines_of(a, &la);
+	lines_of(b, &lb);
+	for (size_t i = 0; i < la.n; i++)
+		if (!strv_contains(&lb, la.items[i]))
+			diff = append(diff, "-", la.items[i]);
+	for (size_t i = 0; i < lb.n; i++)
+		if (!strv_contains(&la, lb.items[i]))
+			diff = append(diff, "+", lb.items[i]);
+	return diff;
+}
+
+bool diff_is_soft(const char *diff)
+{
+	_cleanup_strv_ struct strv lines = { 0 };
+
+	lines_of(diff, &lines);
+	for (size_t i = 0; i < lines.n; i++) {
+		const char *line = lines.items[i] + 1;
+
+		if (strncmp(line, "thread ", 7) != 0 && strncmp(line, "/proc/irq/", 10) != 0)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,52 @@
+/*
+ * world: a small machine with everything on it that a shield touches, and the
+ * commands as functions, for the tests that fail and kill them.
+ *
+ * 8 CPUs, each a core. Interrupts: one on all CPUs, one on guest CPUs only, one
+ * that refuses. Kernel threads that move and that do not. User threads without
+ * and with masks of their own, in the root and in another cgroup. A QEMU with
+ * two vCPU threads. Profiles win11 (CPUs 2-3) and lin (CPUs 4-5).
+ */
+#ifndef TESTS_FAULT_WORLD_H
+#define TESTS_FAULT_WORLD_H
+
+#include "shield/run/session.h"
+#include "tests/fake/faulty.h"
+#include "tests/fake/kernel.h"
+
+enum command { CMD_ON, CMD_OFF, CMD_ATTACH, CMD_RECOVER };
+
+struct world {
+	struct fake *fake;
+	struct sys sys; /* without faults */
+	pid_t qemu, kswapd, cron;
+};
+
+/* What a command answered. */
+struct outcome {
+	int rc;
+	struct err err;
+	bool told; /* something was left alone, immovable or not moved */
+};
+
+void world_init(struct world *w, enum flavour flavour);
+void world_clear(struct world *w);
+
+/* Run a command on a shield through this door. */
+void world_run(struct world *w, struct sys *sys, enum command command, const char *name,
+	       struct outcome *outcome);
+
+/* The same through a door that dies at operation `at` (the n-th that changes
+ * something, if `changes`). Was it met? What the dead process had allocated is
+ * no leak. */
+bool world_crash(struct world *w, enum command command, const char *name, size_t at, bool changes);
+
+/* Without faults: recover, end every shield. NULL, or what went wrong. */
+char *world_restore(struct world *w);
+
+/* The lines that are in one of the two texts only; "" if there are none. */
+char *text_diff(const char *a, const char *b);
+/* Is every differing line about a thread's or interrupt's CPUs? */
+bool diff_is_soft(const char *diff);
+
+#endif
