@@ -146,16 +146,16 @@ static bool dies(const struct txn *txn, const struct object *o)
 }
 
 /* What is ours from now on. What someone else set is not, as long as a shield
- * wants the object; and where a thread's mask could not be set, the kernel may
- * have rewritten it on the way. */
-static void settled(struct txn *txn, struct object *o, bool done)
+ * wants the object. Where it failed (open), the object may hold either value,
+ * or another one that the kernel gave a thread on the way. */
+static void settled(struct txn *txn, struct object *o, bool done, bool open)
 {
 	char *current;
 
 	o->uncertain = false;
 	if (done && !(o->drifted && claimed(txn, o))) {
 		replace(&o->ours, xstrdup(o->target));
-	} else if (!done && o->kind == STEP_AFFINITY) {
+	} else if (open && !done) {
 		if (object_read(txn, o, &current) == 0)
 			replace(&o->ours, current);
 		else
@@ -167,7 +167,7 @@ static void settled(struct txn *txn, struct object *o, bool done)
 static int apply_one(struct txn *txn, struct object *o, bool forward, struct err *err)
 {
 	_cleanup_free_ char *name = NULL;
-	bool done = false;
+	bool done = false, open = false;
 
 	if (dies(txn, o) || o->refused) {
 		replace(&o->ours, xstrdup(o->target));
@@ -199,9 +199,11 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 	case APPLIED_UNMOVED:
 		strv_add(forward ? &txn->unmoved : &txn->report, err->text);
 		done = !forward; /* it will never be more than it is */
+		open = true;
 		break;
 	case APPLIED_RETRY:
 		strv_add(forward || claimed(txn, o) ? &txn->unmoved : &txn->leftover, err->text);
+		open = true;
 		break;
 	case APPLIED_FAILED:
 		if (forward)
@@ -209,7 +211,7 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 		strv_add(&txn->leftover, err->text);
 		break;
 	}
-	settled(txn, o, done);
+	settled(txn, o, done, open);
 	return 0;
 }
 

@@ -28,8 +28,10 @@ static int settle_back(struct txn *txn, struct err *err)
 	strv_clear(&txn->leftover);
 	settle_apply(txn, false, &ignored);
 	settle_conclude(txn);
-	if (state_save(txn->sys, &txn->state, err) < 0)
+	if (state_save(txn->sys, &txn->state, err) < 0) {
+		err->kind = ERR_INCOMPLETE; /* the file itself, if nothing else */
 		return -1;
+	}
 	return txn->leftover.n ? incomplete(txn, err) : 0;
 }
 
