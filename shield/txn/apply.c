@@ -133,11 +133,6 @@ static enum applied failed(const struct txn *txn, const struct object *object, i
 	const char *hint = "";
 	unsigned irq;
 
-	if (row && kfile_refused(row, rc))
-		return APPLIED_REFUSED;
-	/* Another cgroup has come to depend on the controller. */
-	if (rc == -EBUSY && row && strcmp(object->target, "-cpuset") == 0)
-		return APPLIED_DRIFT;
 	if (rc == -ENOENT && object->kind == STEP_WRITE)
 		hint = "; this kernel has no cpuset partitions, which need Linux 6.1 or later";
 	else if (rc == -EROFS)
@@ -147,6 +142,21 @@ static enum applied failed(const struct txn *txn, const struct object *object, i
 	if (object->kind == STEP_AFFINITY || (row && irq_path_number(object->path, &irq)))
 		return rc == -EINVAL ? APPLIED_UNMOVED : APPLIED_RETRY;
 	return APPLIED_FAILED;
+}
+
+/* What a write, not a read, may also mean. */
+static enum applied write_failed(const struct txn *txn, const struct object *object, int rc,
+				 struct err *err)
+{
+	const struct kfile *row =
+		object->kind == STEP_WRITE ? kfile_find(object->path, txn->mount) : NULL;
+
+	if (row && kfile_refused(row, rc))
+		return APPLIED_REFUSED;
+	/* Another cgroup has come to depend on the controller. */
+	if (rc == -EBUSY && row && strcmp(object->target, "-cpuset") == 0)
+		return APPLIED_DRIFT;
+	return failed(txn, object, rc, err);
 }
 
 /* Read back; a mask that the cgroup of the thread narrows further is fine. */
@@ -219,7 +229,7 @@ enum applied object_apply(struct txn *txn, const struct object *object, bool com
 	if (rc < 0 && (gone(rc) || object->task.pid) && !object_same(txn, object))
 		return APPLIED_GONE;
 	if (rc < 0)
-		return failed(txn, object, rc, err);
+		return write_failed(txn, object, rc, err);
 	if (txn->trace) {
 		_cleanup_free_ char *name =
 			step_object(object->kind, object->path, object->task.pid, object->identity);
