@@ -1,0 +1,136 @@
+# Sourced by the cases, in the test VM (busybox ash): the checks, and what they look with. Nothing here believes Shield: the
+# kernel is read by the program `snapshot`.
+# shellcheck shell=sh disable=SC2034  # the cases use the variables
+
+T=/tmp/t
+mkdir -p $T
+chmod 777 $T
+printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\nanna:x:1000:1000::/:/bin/sh\n' >/etc/passwd
+printf 'root:x:0:\nnogroup:x:65534:\nanna:x:1000:\nkvm:x:107:anna\n' >/etc/group
+as_nobody() { su -s /bin/sh nobody -c "$*"; }
+profiles=/etc/shield/profiles.d
+state=/run/shield/state.json
+cgroups=/sys/fs/cgroup
+vcpus=$cgroups/shield-win11/vcpus
+qemu="qemu-system-x86_64 -accel tcg,thread=multi -cpu qemu64,-cx16 -m 64 -nodefaults -display none -name g,debug-threads=on"
+
+case $(uname -r) in
+6.1.*) kernel=6.1 ;;
+6.12.*) kernel=6.12 ;;
+*) kernel=7 ;;
+esac
+
+# check NAME COMMAND…: one line of result; what the command said follows a failure, on stderr. COMMAND may be a function.
+check() {
+	check_name=$1
+	shift
+	if "$@" >$T/said 2>&1; then
+		echo "ok $check_name"
+	else
+		echo "not ok $check_name"
+		{
+			echo "# $check_name"
+			sed 's/^/#   /' $T/said | head -n 60
+		} >&2
+	fi
+}
+
+# wait_for SECONDS COMMAND…: until it succeeds.
+wait_for() {
+	wait_end=$(($(date +%s) + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$(date +%s)" -lt $wait_end ] || {
+			echo "still not, after the time allowed: $*"
+			return 1
+		}
+		usleep 50000
+	done
+}
+
+# status N COMMAND…: ends with N.
+status() {
+	expected=$1
+	shift
+	"$@"
+	got=$?
+	[ $got = "$expected" ] || {
+		echo "status $got instead of $expected: $*"
+		return 1
+	}
+}
+
+profile() { # NAME JSON
+	mkdir -p $profiles
+	echo "$2" >$profiles/"$1".json
+}
+profile win11 '{"version":1,"name":"win11","guest":"2-5","emulator":"housekeeping"}'
+
+before() { snapshot take $T/before; }
+# The threads of shell scripts that a case itself left behind would only be in the way.
+restored() {
+	wait_for 5 test ! -e $state || return
+	snapshot take $T/after
+	snapshot compare $T/before $T/after
+}
+# After a case that failed the next one shall have a chance.
+clean() {
+	for clean_pid in $(pidof qemu-system-x86_64) $(pidof shield); do
+		kill -9 "$clean_pid"
+	done 2>/dev/null
+	usleep 100000
+	shield off --all 2>/dev/null
+	if [ -e $state ]; then
+		shield recover
+		shield off --all
+	fi 2>/dev/null
+	rm -rf /run/shield/*
+	for clean_dir in "$cgroups"/shield-*/vcpus "$cgroups"/shield-*; do
+		[ ! -d "$clean_dir" ] || rmdir "$clean_dir"
+	done 2>/dev/null
+	true
+}
+# finish NAME: the host must be as it was.
+finish() {
+	check "$1: afterwards all is as before" restored
+	! [ -e $state ] || clean
+}
+
+answer() { shield status --json 2>/dev/null | jq "$@"; }
+# shellcheck disable=SC2016  # the $ is jq's
+vm_ready() { answer -e --arg name "${2:-win11}" --argjson n "$1" \
+	'.shields[] | select(.name == $name) | .vcpus | length == $n'; }
+vm_pid() { answer -r '.shields[0].pid'; }
+# start N COMMAND…: in the background, as $run, until its N vCPUs are pinned (those of the shield $shield). What it says: $T/run.out and $T/run.err. (It
+# ignores SIGINT, as every background command of a script; what `pty` starts does not.)
+start() {
+	start_n=$1
+	shift
+	"$@" >$T/run.out 2>$T/run.err &
+	run=$!
+	wait_for 60 vm_ready "$start_n" "${shield-win11}" || {
+		cat $T/run.out $T/run.err
+		return 1
+	}
+}
+# ends STATUS: $run does.
+ends() {
+	wait_for 20 not_running $run || return
+	wait $run
+	ends_got=$?
+	[ $ends_got = "$1" ] || {
+		echo "status $ends_got instead of $1"
+		cat $T/run.out $T/run.err
+		return 1
+	}
+}
+not_running() { ! [ -d "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
+
+# One line on stderr, which says something, begins with our name and is no usage text of many lines.
+one_line() {
+	[ "$(wc -l <"$1")" = 1 ] && [ "$(wc -c <"$1")" -gt 30 ] && grep -q '^shield: ' "$1" || {
+		echo "stderr is not one clear line:"
+		cat "$1"
+		return 1
+	}
+}

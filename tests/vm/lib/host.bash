@@ -1,0 +1,55 @@
+# Sourced by the runners, on the host.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+lib=$root/tests/vm/lib
+work=$(mktemp -d "${TMPDIR:-/tmp}/shield-vm-tests.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$1" >&2
+	exit 254
+}
+
+# The small programs that look at the kernel from outside.
+build_tools() {
+	local tool
+	mkdir -p "$work/bin"
+	for tool in "$@"; do
+		gcc -std=gnu17 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -static -pthread -o "$work/bin/$tool" "$lib/$tool.c" || die "$tool.c"
+	done
+}
+
+# A small ext4 with a journal: mounting it makes a kernel thread.
+build_image() {
+	local mke2fs
+	mke2fs=$(PATH=$PATH:/sbin:/usr/sbin command -v mke2fs) || die "mke2fs is missing (package e2fsprogs)"
+	"$mke2fs" -q -t ext4 -b 1024 -J size=1 -F "$work/ext4.img" 4M >/dev/null 2>&1 || die "mke2fs failed"
+}
+
+passed=0 failed=0
+# count_results PREFIX: numbers the result lines of stdin, and prints what else there is. "status N": how the VM ended.
+count_results() {
+	local line
+	while IFS= read -r line; do
+		case $line in
+		"ok "*)
+			passed=$((passed + 1))
+			printf 'ok %d %s%s\n' $((passed + failed)) "$1" "${line#ok }"
+			;;
+		"not ok "*)
+			failed=$((failed + 1))
+			printf 'not ok %d %s%s\n' $((passed + failed)) "$1" "${line#not ok }"
+			;;
+		"status 0") ;;
+		"status "*)
+			failed=$((failed + 1))
+			printf 'not ok %d %sthe VM ended with %s (scripts/vm --help tells)\n' $((passed + failed)) "$1" "$line"
+			;;
+		*) printf '%s\n' "$line" ;;
+		esac
+	done
+}
+finish_run() {
+	printf '%d passed, %d failed\n' $passed $failed
+	[ $failed = 0 ] && [ $passed -gt 0 ]
+}

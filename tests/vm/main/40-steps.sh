@@ -1,0 +1,168 @@
+# on, attach, off, in steps; again and again; several shields.
+. /t/guest.sh
+before
+
+on_off() {
+	status 0 shield on win11 && status 0 shield status && status 0 shield off
+}
+check "on, off: once" on_off
+finish "on, off"
+cycles() {
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		shield on -q win11 && shield off -q || {
+			echo "cycle $i"
+			return 1
+		}
+	done
+}
+check "on, off: twenty times" cycles
+finish "on, off: twenty times"
+check "off: when nothing is on" status 0 shield off
+check "off: of a name that is not active" status 0 shield off nosuch
+check "status: not shielded: 3" status 3 shield status
+check "status: not shielded: JSON" sh -c 'shield status --json | jq -e ".version == 1 and .shields == []"'
+check "recover: nothing to do" status 0 shield recover
+placeholder() {
+	shield on win11 && [ "$(cat $vcpus/cpuset.cpus.partition)" = isolated ] && [ -z "$(cat $vcpus/cgroup.threads)" ] &&
+		[ -z "$(snapshot on 2-5 | awk '$3 != "fixed"')" ] && shield status
+}
+check "on: without a VM the partition holds the CPUs" placeholder
+check "on: a second time: refused" status 1 shield on win11
+finish_off() { shield off win11; }
+check "off: by name" finish_off
+finish "on without a VM"
+
+# What plan says is what on does.
+plan_is_on() {
+	shield plan win11 >$T/plan && shield on -v win11 2>$T/said2 || return 1
+	grep ' -> ' $T/said2 | sed 's/^shield: //' | grep -v 'warning' >$T/did
+	# The kernel narrows threads at the partition already: then there is nothing to write.
+	grep -v '^thread ' $T/plan | sort >$T/plan1
+	grep -v '^thread ' $T/did | sort >$T/did1
+	diff $T/plan1 $T/did1
+}
+check "plan: the very writes that on then makes" plan_is_on
+shield off -q
+finish "plan"
+
+# A VM that runs already, in a cgroup of its own and with masks of its own.
+mkdir $cgroups/machines
+before
+$qemu -smp 4 -qmp unix:$T/qmp.sock,server=on,wait=off >$T/qemu.out 2>&1 &
+qemu_pid=$!
+echo $qemu_pid >$cgroups/machines/cgroup.procs
+check "attach: QEMU runs" wait_for 30 test -S $T/qmp.sock
+sleep 1
+for t in /proc/$qemu_pid/task/*; do
+	grep -q '/TCG' "$t/comm" && taskset -pc 0-3 "${t##*/}" >/dev/null
+done
+before
+check "attach: without a shield: 3" status 3 shield attach --pid $qemu_pid
+check "attach: on" status 0 shield on win11
+check "attach: no such process" status 1 shield attach --pid 4194000
+check "attach: a process that is no QEMU" status 1 shield attach --pid 1
+check "attach" status 0 shield attach --pid $qemu_pid
+attached() {
+	snapshot on 2-5 | awk '$3 != "fixed"' >$T/on
+	cat $T/on
+	[ "$(grep -cE 'CPU [0-9]+/TCG' $T/on)" = 4 ] && [ "$(wc -l <$T/on)" = 4 ] && [ "$(cut -d' ' -f4 $T/on | sort | xargs)" = "2 3 4 5" ] &&
+		shield status && [ "$(vm_pid)" = $qemu_pid ]
+}
+check "attach: vCPUs alone, all else off" attached
+check "attach: off" status 0 shield off
+check "attach: the VM runs on" test -d /proc/$qemu_pid
+finish "attach: off while the VM runs"
+check "attach: again" sh -c "shield on win11 && shield attach --pid $qemu_pid"
+kill $qemu_pid
+wait $qemu_pid
+rmdir_machines() { wait_for 5 test ! -e $state && rmdir $cgroups/machines; }
+check "attach: when the VM ends the shield ends by itself" rmdir_machines
+mkdir $cgroups/machines
+finish "attach: the VM ends"
+rmdir $cgroups/machines
+
+# Several at once, begun and ended in any order.
+if [ $kernel = 6.1 ]; then
+	profile one '{"version":1,"name":"one","guest":"2","emulator":"3"}'
+	profile two '{"version":1,"name":"two","guest":"4","emulator":"5"}'
+else
+	profile one '{"version":1,"name":"one","guest":"2-3","emulator":"housekeeping"}'
+	profile two '{"version":1,"name":"two","guest":"4-5","emulator":"housekeeping"}'
+fi
+before
+two_shields() { # first, second, ended first, ended second
+	shield on "$1" && shield on "$2" && shield status || return 1
+	[ -z "$(snapshot on 2,4 | awk '$3 != "fixed"')" ] || return 1
+	shield off "$3" && shield status "$4" || return 1
+	left=2
+	[ "$4" = one ] || left=4
+	[ -z "$(snapshot on $left | awk '$3 != "fixed"')" ] || {
+		snapshot on $left
+		return 1
+	}
+	status 2 shield on win11x || true
+	shield off "$4"
+}
+for order in "one two one two" "one two two one" "two one one two" "two one two one"; do
+	# shellcheck disable=SC2086  # four words
+	check "two shields: $order" two_shields $order
+	finish "two shields: $order"
+done
+overlap() {
+	shield on one || return 1
+	shield on win11 2>$T/err
+	got=$?
+	cat $T/err
+	shield off one
+	[ $got = 1 ] && one_line $T/err
+}
+check "two shields: a guest CPU that is shielded already" overlap
+ambiguous() { shield on one && shield on two && status 2 shield off && status 0 shield off --all; }
+check "two shields: off without a name is ambiguous, off --all is not" ambiguous
+finish "two shields: overlap"
+two_vms() {
+	shield=one
+	start 1 shield run -p one -- $qemu -smp 1 || return 1
+	first=$run
+	shield=two
+	start 1 shield run -p two -- $qemu -smp 1 || return 1
+	snapshot on 2-5 | awk '$3 != "fixed" && /TCG/' >$T/on
+	cat $T/on
+	[ "$(wc -l <$T/on)" = 2 ] && status 0 shield status || return 1
+	kill "$(answer -r '.shields[] | select(.name == "one") | .pid')"
+	wait_for 10 not_running $first || return 1
+	wait $first
+	status 0 shield status two || return 1
+	kill "$(answer -r '.shields[] | select(.name == "two") | .pid')"
+	ends 0
+}
+check "two shields: two VMs at once" two_vms
+finish "two VMs"
+
+# What someone else changed meanwhile is his.
+theirs() {
+	shield on win11 && echo 1 >/proc/irq/15/smp_affinity_list && shield off 2>$T/err || return 1
+	cat $T/err
+	mask=$(cat /proc/irq/15/smp_affinity_list)
+	echo 0-7 >/proc/irq/15/smp_affinity_list
+	[ "$mask" = 1 ] && grep -q 'irq/15' $T/err
+}
+check "off: leaves what someone else changed, and says so" theirs
+forced() {
+	shield on win11 && echo 1 >/proc/irq/15/smp_affinity_list && shield off --force || return 1
+	[ "$(cat /proc/irq/15/smp_affinity_list)" = 0-7 ]
+}
+check "off --force: takes it back" forced
+finish "off: someone else"
+user_thread() {
+	sleep 100 &
+	user_pid=$!
+	shield on win11 && taskset -pc 1 $user_pid && shield off 2>$T/err || return 1
+	cat $T/err
+	now=$(sed -n 's/^Cpus_allowed_list:[^0-9]*//p' /proc/$user_pid/status)
+	kill $user_pid
+	[ "$now" = 1 ]
+}
+check "off: a thread that its user pinned meanwhile stays there" user_thread
+finish "off: a pinned thread"
+true
