@@ -77,15 +77,17 @@ static int mask(struct sys *sys, const char *number, const char *name, struct cp
 	return rc < 0 ? rc : cpulist_parse(text, set, NULL);
 }
 
-bool irq_is(struct sys *sys, unsigned number, const char *identity)
+int irq_is(struct sys *sys, unsigned number, const char *identity)
 {
 	const char *at = strrchr(identity, '@');
 	size_t n = at && pci_address_ok(at + 1) ? (size_t)(at - identity) : strlen(identity);
 	_cleanup_free_ char *path = xasprintf("/sys/kernel/irq/%u/actions", number);
 	_cleanup_free_ char *raw = NULL, *actions = NULL;
+	int rc;
 
-	if (sys_read_line(sys, path, &raw) < 0)
-		return false;
+	rc = sys_read_line(sys, path, &raw);
+	if (rc < 0)
+		return rc == -ENOENT || rc == -ENODEV ? 0 : rc;
 	actions = text_escape(raw);
 	return strlen(actions) == n && strncmp(actions, identity, n) == 0 &&
 	       (!identity[n] || pci_has_irq(sys, at + 1, number));

@@ -60,6 +60,6 @@ bool irq_path_number(const char *path, unsigned *number);
 /* What it is known by, allocated; and whether the interrupt of this number is
  * still the one that is known so. */
 char *irq_identity(const struct irq *irq);
-bool irq_is(struct sys *sys, unsigned number, const char *identity);
+int irq_is(struct sys *sys, unsigned number, const char *identity);
 
 #endif

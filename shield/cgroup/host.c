@@ -112,6 +112,16 @@ static void read_home(struct sys *sys, struct host *host)
 		host->home = xstrdup("/");
 }
 
+/* Only "it is not there" is no; anything else would make another host of it. */
+static int probe(struct sys *sys, const char *path, bool *found)
+{
+	struct stat st;
+	int rc = sys->ops->lstat(sys->ctx, path, &st);
+
+	*found = rc == 0;
+	return rc == -ENOENT || rc == -ENOTDIR ? 0 : rc;
+}
+
 int host_probe(struct sys *sys, struct host *host, struct err *err)
 {
 	_cleanup_strv_ struct strv names = { 0 };
@@ -126,9 +136,11 @@ int host_probe(struct sys *sys, struct host *host, struct err *err)
 	if (rc < 0)
 		return err_set(err, ERR_UNSUPPORTED, "%s: %s", control, err_errno(rc));
 	host->controllers = xstrdup(has_word(text, "cpuset") ? "+cpuset" : "-cpuset");
-	host->remote = sys_exists(sys, isolated);
-	host->workqueues = sys_exists(sys, "/sys/devices/virtual/workqueue/cpumask_isolated");
-	host->systemd = sys_exists(sys, "/run/systemd/system");
+	if ((rc = probe(sys, isolated, &host->remote)) < 0 ||
+	    (rc = probe(sys, "/sys/devices/virtual/workqueue/cpumask_isolated",
+			&host->workqueues)) < 0 ||
+	    (rc = probe(sys, "/run/systemd/system", &host->systemd)) < 0)
+		return err_set(err, ERR_FAILED, "the host cannot be probed: %s", err_errno(rc));
 	rc = read_set(sys, "/sys/devices/system/cpu/online", &host->online);
 	if (rc >= 0)
 		rc = read_set(sys, "/sys/devices/system/cpu/present", &host->present);

@@ -72,14 +72,21 @@ int task_read(struct sys *sys, pid_t tgid, pid_t tid, struct task *task)
 	return 0;
 }
 
-bool task_alive(struct sys *sys, pid_t tid, unsigned long long start)
+int task_same(struct sys *sys, pid_t tid, unsigned long long start)
 {
 	_cleanup_free_ char *path = xasprintf("/proc/%d/stat", (int)tid);
 	_cleanup_task_ struct task task = { 0 };
 	char state = 'X';
+	int rc = read_stat(sys, path, &task, &state);
 
-	return read_stat(sys, path, &task, &state) == 0 && task.start == start && state != 'Z' &&
-	       state != 'X';
+	if (rc < 0)
+		return rc == -ESRCH ? 0 : rc;
+	return task.start == start && state != 'Z' && state != 'X';
+}
+
+bool task_alive(struct sys *sys, pid_t tid, unsigned long long start)
+{
+	return task_same(sys, tid, start) != 0;
 }
 
 int task_allowed(struct sys *sys, pid_t tid, struct cpuset *cpus)

@@ -48,7 +48,9 @@ int task_read(struct sys *sys, pid_t tgid, pid_t tid, struct task *task);
 void task_clear(struct task *task);
 #define _cleanup_task_ _cleanup_(task_clear)
 
-/* Does the thread with this start time still live (a zombie does not)? */
+/* Does the thread with this start time still live (a zombie does not)? 0: no; or
+ * a negated errno. task_alive() takes what cannot be told for alive. */
+int task_same(struct sys *sys, pid_t tid, unsigned long long start);
 bool task_alive(struct sys *sys, pid_t tid, unsigned long long start);
 
 /* The CPUs in Cpus_allowed: unlike sched_getaffinity(2) with those that are

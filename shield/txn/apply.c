@@ -7,14 +7,14 @@
 #include <errno.h>
 #include <string.h>
 
-bool object_same(struct txn *txn, const struct object *object)
+int object_same(struct txn *txn, const struct object *object)
 {
 	unsigned irq;
 
 	if (object->task.pid)
-		return task_alive(txn->sys, object->task.pid, object->task.start);
+		return task_same(txn->sys, object->task.pid, object->task.start);
 	if (!object->identity || !irq_path_number(object->path, &irq))
-		return true;
+		return 1;
 	return irq_is(txn->sys, irq, object->identity);
 }
 
@@ -22,6 +22,7 @@ int object_read(struct txn *txn, const struct object *object, char **ret)
 {
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
 	const struct kfile *row;
+	struct stat st;
 	int rc;
 
 	switch (object->kind) {
@@ -29,7 +30,10 @@ int object_read(struct txn *txn, const struct object *object, char **ret)
 		row = kfile_find(object->path, txn->mount);
 		return row ? kfile_read(txn->sys, row, object->path, ret) : -EPERM;
 	case STEP_DIR:
-		*ret = xstrdup(sys_exists(txn->sys, object->path) ? "present" : "absent");
+		rc = txn->sys->ops->lstat(txn->sys->ctx, object->path, &st);
+		if (rc < 0 && rc != -ENOENT)
+			return rc;
+		*ret = xstrdup(rc < 0 ? "absent" : "present");
 		return 0;
 	case STEP_AFFINITY:
 		rc = txn->sys->ops->getaffinity(txn->sys->ctx, object->task.pid, &cpus);
@@ -206,10 +210,12 @@ enum applied object_apply(struct txn *txn, const struct object *object, bool com
 			  const char *home, struct err *err)
 {
 	_cleanup_free_ char *current = NULL;
-	int rc;
+	int rc = object_same(txn, object);
 
-	if (!object_same(txn, object))
+	if (rc == 0)
 		return APPLIED_GONE;
+	if (rc < 0)
+		return failed(txn, object, rc, err);
 	rc = object_read(txn, object, &current);
 	/* A missing file of a cgroup that should be there is an error, not an
 	 * object that went away. */

@@ -20,8 +20,9 @@ enum applied {
  * -ENOENT and -ESRCH when the object is gone. The caller frees it. */
 int object_read(struct txn *txn, const struct object *object, char **ret);
 
-/* Is it still the object that was recorded (start time, actions)? */
-bool object_same(struct txn *txn, const struct object *object);
+/* Is it still the object that was recorded (start time, actions)? 0: no, it is
+ * gone; or a negated errno: that cannot be told now. */
+int object_same(struct txn *txn, const struct object *object);
 
 /* The affinity that someone else gave a thread since we wrote ours, allocated;
  * or NULL. */
