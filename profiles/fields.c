@@ -174,7 +174,7 @@ static int unknown_key(const struct document *doc, const struct place *place,
 	_cleanup_free_ char *all = NULL;
 	size_t n = 0;
 
-	for (; members[n].key && n < MEMBERS_MAX; n++) {
+	for (; n < MEMBERS_MAX && members[n].key; n++) {
 		char *longer = xasprintf("%s%s%s", n ? all : "", n ? ", " : "", members[n].key);
 
 		free(all);

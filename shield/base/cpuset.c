@@ -151,7 +151,7 @@ static int parse_number(struct cursor *c, unsigned *ret, unsigned max)
 /* One element: N, N-M or N-M:STRIDE. */
 static int parse_range(struct cursor *c, struct cpuset *set)
 {
-	unsigned first, last, stride = 1;
+	unsigned first = 0, last, stride = 1;
 	const char *start = c->at;
 
 	if (parse_number(c, &first, CPUSET_MAX_CPU) < 0)

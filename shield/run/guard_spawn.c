@@ -48,7 +48,8 @@ int guard_spawn(const char *name, struct err *err)
 	if (null < 0 || pipe2(pipe_fd, O_CLOEXEC) < 0)
 		return err_set(err, ERR_FAILED, "the guard could not be started: %s",
 			       err_errno(errno));
-	number = argv[2] = xasprintf("--ready-fd=%d", pipe_fd[1]);
+	number = xasprintf("--ready-fd=%d", pipe_fd[1]);
+	argv[2] = number;
 	/* It is to be nobody's child but init's. */
 	prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
