@@ -47,9 +47,25 @@ static int release(struct txn *txn, struct err *err)
 	return settle_back(txn, err);
 }
 
+/* Finish what was being done to active shields (attach, adopt, repair): all of
+ * them stay, so f is where it was going, and in the same order. */
+static int resume(struct txn *txn, struct err *err)
+{
+	settle_aim(txn);
+	settle_announce(txn);
+	if (state_save(txn->sys, &txn->state, err) < 0)
+		return -1;
+	if (settle_apply(txn, true, err) < 0)
+		strv_add(&txn->leftover, err->text);
+	settle_conclude(txn);
+	if (state_save(txn->sys, &txn->state, err) < 0)
+		return -1;
+	return txn->leftover.n ? incomplete(txn, err) : 0;
+}
+
 static int recover(struct txn *txn, struct err *err)
 {
-	bool pending = false;
+	bool interrupted = false, pending = false;
 
 	for (size_t i = 0; i < txn->state.n_shields; i++) {
 		struct shield *s = &txn->state.shields[i];
@@ -59,11 +75,13 @@ static int recover(struct txn *txn, struct err *err)
 		strv_addf(&txn->report, "shield %s was interrupted while %s; undone", s->name,
 			  s->phase == PHASE_APPLYING ? "it was set up" : "it ended");
 		s->phase = PHASE_RELEASING;
-		pending = true;
+		interrupted = true;
 	}
+	if (interrupted)
+		return release(txn, err);
 	for (size_t i = 0; !pending && i < txn->state.n_objects; i++)
 		pending = txn->state.objects[i]->next != NULL;
-	return pending ? release(txn, err) : 0;
+	return pending ? resume(txn, err) : 0;
 }
 
 static int open_txn(struct txn *txn, struct sys *sys, struct err *err)

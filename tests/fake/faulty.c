@@ -19,7 +19,7 @@ static const struct {
 							 EAGAIN, EINTR, ERANGE } },
 	[OP_CLOSE]	    = { "close",	false, { EIO, ENOSPC } },
 	[OP_FSTAT]	    = { "fstat",	false, { EIO } },
-	[OP_LSTAT]	    = { "lstat",	false, { EACCES } },
+	[OP_LSTAT]	    = { "lstat",	false, { ENOMEM } },
 	[OP_MKDIR]	    = { "mkdir",	true,  { ENOSPC, EROFS, EACCES, ENOMEM } },
 	[OP_RMDIR]	    = { "rmdir",	true,  { EBUSY, EPERM } },
 	[OP_UNLINK]	    = { "unlink",	true,  { EACCES, EROFS, EIO } },
@@ -33,6 +33,8 @@ static const struct {
 	[OP_CGROUP_ATTACH]  = { "cgroup attach", true, { EPERM, ENOSPC, EBUSY, EOPNOTSUPP, EAGAIN,
 							 ENOMEM, ESRCH } },
 	[OP_CGROUP_MOUNT]   = { "cgroup mount",	false, { ENOENT, EIO } },
+	[OP_UNIT_START]	    = { "unit start",	true,  { EIO, ETIMEDOUT, EACCES } },
+	[OP_UNIT_STOP]	    = { "unit stop",	true,  { EIO, ETIMEDOUT } },
 };
 /* clang-format on */
 
@@ -229,9 +231,22 @@ static int faulty_cgroup_mount(void *ctx, char **ret)
 	return b->ops->cgroup_mount(b->ctx, ret);
 }
 
+static int faulty_unit_start(void *ctx, const char *unit, const char *slice, pid_t pid,
+			     const struct cpuset *cpus)
+{
+	ENTER(OP_UNIT_START, unit);
+	return b->ops->unit_start(b->ctx, unit, slice, pid, cpus);
+}
+
+static int faulty_unit_stop(void *ctx, const char *unit)
+{
+	ENTER(OP_UNIT_STOP, unit);
+	return b->ops->unit_stop(b->ctx, unit);
+}
+
 void faulty_sys(struct faulty *faulty, const struct sys *below, struct sys *sys)
 {
-	static const struct sys_ops faulty_ops = {
+	static struct sys_ops faulty_ops = {
 		.open = faulty_open, .read = faulty_read, .write = faulty_write,
 		.close = faulty_close, .fstat = faulty_fstat, .lstat = faulty_lstat,
 		.mkdir = faulty_mkdir, .rmdir = faulty_rmdir, .unlink = faulty_unlink,
@@ -241,6 +256,9 @@ void faulty_sys(struct faulty *faulty, const struct sys *below, struct sys *sys)
 		.cgroup_attach = faulty_cgroup_attach, .cgroup_mount = faulty_cgroup_mount,
 	};
 
+	/* NULL where no systemd is expected. */
+	faulty_ops.unit_start = below->ops->unit_start ? faulty_unit_start : NULL;
+	faulty_ops.unit_stop = below->ops->unit_stop ? faulty_unit_stop : NULL;
 	faulty->below = *below;
 	*sys = (struct sys){ &faulty_ops, faulty, below->readonly };
 }

@@ -47,9 +47,9 @@ void world_init(struct world *w, enum flavour flavour)
 	fake_thread(w->fake, w->qemu, "CPU 1/KVM");
 	fake_thread(w->fake, w->qemu, "IO iothread0");
 	fake_file(w->fake, "/etc/shield/profiles.d/win11.json",
-		  "{\"version\":1,\"name\":\"win11\",\"guest\":\"2-3\",\"emulator\":\"housekeeping\"}");
+		  "{\"version\":1,\"name\":\"win11\",\"guest\":\"2-3\",\"emulator\":\"6\"}");
 	fake_file(w->fake, "/etc/shield/profiles.d/lin.json",
-		  "{\"version\":1,\"name\":\"lin\",\"guest\":\"4-5\",\"emulator\":\"housekeeping\"}");
+		  "{\"version\":1,\"name\":\"lin\",\"guest\":\"4-5\",\"emulator\":\"7\"}");
 }
 
 void world_clear(struct world *w)
@@ -91,6 +91,9 @@ void world_run(struct world *w, struct sys *sys, enum command command, const cha
 	outcome->rc = txn_begin(&txn, sys, false, &outcome->err);
 	if (outcome->rc == 0)
 		outcome->rc = act(w, &txn, command, name, &outcome->err);
+	if (outcome->rc == 0 && txn.leftover.n)
+		outcome->rc = err_set(&outcome->err, ERR_INCOMPLETE, "left: %s",
+				      txn.leftover.items[0]);
 	outcome->told = txn.report.n || txn.immovable.n || txn.unmoved.n;
 	txn_end(&txn);
 }

@@ -1,0 +1,244 @@
+/*
+ * The process dies at every change that a command makes; a fresh process then
+ * recovers, and dies in that, at every change, too; the third succeeds. And
+ * shields that begin and end in any order, killed now and then: after each
+ * step the kernel holds what the active ones want, after the last the
+ * originals.
+ */
+#include "tests/fault/world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+static unsigned failed;
+
+static void complain(enum flavour flavour, const char *where, const char *why)
+{
+	if (failed++ < 20)
+		print_error("%s: %s: %s\n", fake_flavour_name(flavour), where, why);
+}
+
+/* What a crash interrupts: the command, and what was done before. */
+static const struct {
+	const char *name;
+	unsigned before; /* how many of these were done before */
+	enum command commands[4];
+	const char *shields[4];
+} scenes[] = {
+	{ "on", 0, { CMD_ON }, { "win11" } },
+	{ "off", 1, { CMD_ON, CMD_OFF }, { "win11", "win11" } },
+	{ "attach", 1, { CMD_ON, CMD_ATTACH }, { "win11", "win11" } },
+	{ "off with a VM", 2, { CMD_ON, CMD_ATTACH, CMD_OFF }, { "win11", "win11", "win11" } },
+	{ "second on", 1, { CMD_ON, CMD_ON }, { "win11", "lin" } },
+	{ "first off", 2, { CMD_ON, CMD_ON, CMD_OFF }, { "win11", "lin", "win11" } },
+};
+
+static void prepare(struct world *w, enum flavour flavour, size_t s)
+{
+	struct outcome outcome;
+
+	world_init(w, flavour);
+	for (unsigned i = 0; i < scenes[s].before; i++) {
+		world_run(w, &w->sys, scenes[s].commands[i], scenes[s].shields[i], &outcome);
+		if (outcome.rc < 0)
+			fail_msg("%s: setup: %s", scenes[s].name, outcome.err.text);
+	}
+}
+
+static void compare(struct world *w, enum flavour flavour, const char *where,
+		    const char *const *allowed)
+{
+	_cleanup_free_ char *now = fake_snapshot_kernel(w->fake), *diff = NULL;
+
+	for (unsigned i = 0; allowed[i]; i++)
+		if (strcmp(now, allowed[i]) == 0)
+			return;
+	diff = text_diff(allowed[0], now);
+	complain(flavour, where, diff);
+}
+
+/* After the crashes so far: recover, compare, end everything, compare. */
+static void come_back(struct world *w, enum flavour flavour, const char *where,
+		      const char *const *allowed, const char *original)
+{
+	const char *const only[] = { original, NULL };
+	_cleanup_free_ char *why = NULL;
+	struct outcome outcome;
+
+	world_run(w, &w->sys, CMD_RECOVER, NULL, &outcome);
+	if (outcome.rc < 0) {
+		complain(flavour, where, outcome.err.text);
+		return;
+	}
+	compare(w, flavour, where, allowed);
+	why = world_restore(w);
+	if (why)
+		complain(flavour, where, why);
+	else
+		compare(w, flavour, where, only);
+}
+
+static unsigned crash_scene(enum flavour flavour, size_t s, unsigned *twice)
+{
+	enum command command = scenes[s].commands[scenes[s].before];
+	const char *shield = scenes[s].shields[scenes[s].before];
+	_cleanup_free_ char *original = NULL, *before = NULL, *after = NULL;
+	struct outcome outcome;
+	struct world w;
+	bool died = true;
+	size_t n;
+
+	world_init(&w, flavour);
+	original = fake_snapshot_kernel(w.fake);
+	world_clear(&w);
+	prepare(&w, flavour, s);
+	before = fake_snapshot_kernel(w.fake);
+	world_run(&w, &w.sys, command, shield, &outcome);
+	after = fake_snapshot_kernel(w.fake);
+	world_clear(&w);
+	const char *const allowed[] = { before, after, NULL };
+
+	for (n = 1; died; n++) {
+		for (size_t m = 0; died; m++) {
+			_cleanup_free_ char *where =
+				xasprintf("%s, died at change %zu, recovery at %zu", scenes[s].name,
+					  n, m);
+			bool again = true;
+
+			prepare(&w, flavour, s);
+			died = world_crash(&w, command, shield, n, true);
+			if (died && m)
+				again = world_crash(&w, CMD_RECOVER, shield, m, true);
+			if (died && again)
+				come_back(&w, flavour, where, allowed, original);
+			*twice += died && m && again;
+			world_clear(&w);
+			if (!again)
+				break;
+		}
+	}
+	return (unsigned)n - 2;
+}
+
+static void crashes(void **state)
+{
+	(void)state;
+	failed = 0;
+	for (enum flavour flavour = 0; flavour < FAKE_FLAVOURS; flavour++)
+		for (size_t s = 0; s < ARRAY_SIZE(scenes); s++) {
+			unsigned twice = 0, once = crash_scene(flavour, s, &twice);
+
+			print_message("%s, %s: died at each of %u changes, and in the recovery %u "
+				      "times\n", scenes[s].name, fake_flavour_name(flavour), once,
+				      twice);
+			assert_true(once > 0);
+		}
+	assert_int_equal(failed, 0);
+}
+
+static unsigned seed;
+
+static unsigned roll(unsigned n)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (seed >> 8) % n;
+}
+
+/* f(originals, active shields) as the kernel shows it: learnt from walks that
+ * are not disturbed, one for each set of active shields. */
+static char *learn(enum flavour flavour, unsigned active)
+{
+	static const char *const names[] = { "win11", "lin" };
+	struct outcome outcome;
+	struct world w;
+	char *text;
+
+	world_init(&w, flavour);
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (active & (1u << i)) {
+			world_run(&w, &w.sys, CMD_ON, names[i], &outcome);
+			if (outcome.rc < 0)
+				fail_msg("%s: %s", names[i], outcome.err.text);
+		}
+	text = fake_snapshot_kernel(w.fake);
+	world_clear(&w);
+	return text;
+}
+
+/* Which shields the state file says are active. */
+static unsigned active_now(struct world *w)
+{
+	_cleanup_state_ struct state state = { 0 };
+	struct err err = { 0 };
+
+	if (state_load(&w->sys, "/sys/fs/cgroup", &state, &err) < 0)
+		fail_msg("%s", err.text);
+	return (state_shield(&state, "win11") ? 1u : 0) | (state_shield(&state, "lin") ? 2u : 0);
+}
+
+static void walk(enum flavour flavour, char *const *expected)
+{
+	struct outcome outcome;
+	struct world w;
+
+	world_init(&w, flavour);
+	for (unsigned step = 0; step < 40; step++) {
+		unsigned which = roll(2), active = active_now(&w);
+		const char *name = which ? "lin" : "win11";
+		enum command command = active & (1u << which) ? CMD_OFF : CMD_ON;
+		_cleanup_free_ char *where =
+			xasprintf("seed %u, step %u: %s %s", seed, step,
+				  command == CMD_ON ? "on" : "off", name);
+
+		if (roll(3) == 0)
+			world_crash(&w, command, name, 1 + roll(40), true);
+		else
+			world_run(&w, &w.sys, command, name, &outcome);
+		world_run(&w, &w.sys, CMD_RECOVER, NULL, &outcome);
+		if (outcome.rc < 0)
+			complain(flavour, where, outcome.err.text);
+		const char *const allowed[] = { expected[active_now(&w)], NULL };
+
+		compare(&w, flavour, where, allowed);
+	}
+	const char *const original[] = { expected[0], NULL };
+	_cleanup_free_ char *why = world_restore(&w);
+
+	if (why)
+		complain(flavour, "end", why);
+	compare(&w, flavour, "end", original);
+	world_clear(&w);
+}
+
+static void random_walks(void **state)
+{
+	(void)state;
+	failed = 0;
+	for (enum flavour flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
+		char *expected[4];
+
+		for (unsigned active = 0; active < 4; active++)
+			expected[active] = learn(flavour, active);
+		for (unsigned i = 0; i < 10; i++) {
+			seed = i;
+			walk(flavour, expected);
+		}
+		for (unsigned active = 0; active < 4; active++)
+			free(expected[active]);
+	}
+	assert_int_equal(failed, 0);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(random_walks),
+		cmocka_unit_test(crashes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
