@@ -50,6 +50,7 @@ void irqs_clear(struct irqs *irqs)
 		free(irqs->items[i].driver);
 		cpuset_clear(&irqs->items[i].mask);
 		cpuset_clear(&irqs->items[i].effective);
+		cpuset_clear(&irqs->items[i].near);
 	}
 	free(irqs->items);
 	*irqs = (struct irqs){ 0 };
@@ -93,6 +94,53 @@ int irq_is(struct sys *sys, unsigned number, const char *identity)
 	       (!identity[n] || pci_has_irq(sys, at + 1, number));
 }
 
+static bool several_nodes(struct sys *sys)
+{
+	_cleanup_free_ char *text = NULL;
+
+	return sys_read_line(sys, "/sys/devices/system/node/online", &text) == 0 &&
+	       strcmp(text, "0") != 0;
+}
+
+/* The CPUs of its node; none if it has no node. */
+static void node_cpus(struct sys *sys, unsigned number, struct cpuset *cpus)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/irq/%u/node", number), *node = NULL;
+	_cleanup_free_ char *list = NULL, *text = NULL;
+
+	if (sys_read_line(sys, path, &node) < 0 || !isdigit((unsigned char)*node))
+		return;
+	list = xasprintf("/sys/devices/system/node/node%s/cpulist", node);
+	if (sys_read_line(sys, list, &text) == 0)
+		cpulist_parse(text, cpus, NULL);
+}
+
+void irq_near(struct sys *sys, unsigned number, struct cpuset *cpus)
+{
+	_cleanup_cpuset_ struct cpuset near = { 0 };
+
+	if (several_nodes(sys))
+		node_cpus(sys, number, &near);
+	if (cpuset_intersects(cpus, &near))
+		cpuset_and(cpus, &near);
+}
+
+const char *irq_write_hint(int rc)
+{
+	switch (rc) {
+	case -ENOSPC:
+		return "; no interrupt vector is left on these CPUs: leave the host more CPUs, or "
+		       "give its devices fewer queues (ethtool -L IFACE combined N)";
+	case -EINVAL:
+		return "; none of these CPUs is online";
+	case -ERANGE:
+	case -EOVERFLOW:
+		return "; this kernel cannot have such a CPU";
+	default:
+		return "";
+	}
+}
+
 /* A read-only mask is one that the kernel never lets anybody change. Of MSI it
  * can only be a managed one: every MSI chip can move the others. */
 static enum irq_class classify(struct sys *sys, const struct irq *irq)
@@ -111,6 +159,7 @@ int irqs_snapshot(struct sys *sys, struct irqs *irqs, struct err *err)
 {
 	_cleanup_strv_ struct strv names = { 0 };
 	_cleanup_pci_ struct pci pci = { 0 };
+	bool nodes = several_nodes(sys);
 	int rc = sys->ops->list(sys->ctx, "/proc/irq", &names);
 
 	if (rc < 0)
@@ -137,6 +186,8 @@ int irqs_snapshot(struct sys *sys, struct irqs *irqs, struct err *err)
 		irq->device = xstrdup(device ? device->address : "");
 		irq->driver = xstrdup(device ? device->driver : "");
 		irq->class = classify(sys, irq);
+		if (nodes)
+			node_cpus(sys, irq->number, &irq->near);
 		irqs->n++;
 		if (rc < 0)
 			return err_set(err, ERR_FAILED, "/proc/irq/%s: cannot be read: %s", name,

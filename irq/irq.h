@@ -30,6 +30,7 @@ struct irq {
 	char *driver;   /* "xhci_hcd"; "" if the device has none */
 	struct cpuset mask;      /* smp_affinity */
 	struct cpuset effective; /* effective_affinity; empty if not known */
+	struct cpuset near;      /* CPUs of its NUMA node; empty if there is one node */
 };
 
 struct irqs {
@@ -61,5 +62,20 @@ bool irq_path_number(const char *path, unsigned *number);
  * still the one that is known so. */
 char *irq_identity(const struct irq *irq);
 int irq_is(struct sys *sys, unsigned number, const char *identity);
+
+/* Narrow a set to the CPUs of the interrupt's NUMA node, if any of them are in
+ * it. */
+void irq_near(struct sys *sys, unsigned number, struct cpuset *cpus);
+
+/*
+ * What an errno of writing a mask means, and what to do; "" if it says it all.
+ *
+ *	EIO, EPERM	nobody can move it (kfile_refused)
+ *	ENOSPC		no vector is left on these CPUs
+ *	EINVAL		none of them is online
+ *	ERANGE, EOVERFLOW  one of them can never be
+ *	ENOENT		it was freed meanwhile
+ */
+const char *irq_write_hint(int rc);
 
 #endif

@@ -1,32 +1,128 @@
 #include "irq/irqbalance.h"
 
+#include "shield/sys/balancer.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define DIRECTORY "/run/irqbalance"
+#define ENVIRON_MAX 65536
 
-int irqbalance_find(struct sys *sys, pid_t *pid, char **socket)
+void irqbalance_clear(struct irqbalance *b)
+{
+	free(b->socket);
+	cpuset_clear(&b->allowed);
+	*b = (struct irqbalance){ 0 };
+}
+
+bool irqbalance_find(struct sys *sys, struct irqbalance *b)
 {
 	_cleanup_strv_ struct strv names = { 0 };
-	int rc = sys->ops->list(sys->ctx, DIRECTORY, &names);
 
-	if (rc < 0)
-		return rc;
+	if (sys->ops->list(sys->ctx, DIRECTORY, &names) < 0)
+		return false;
 	for (size_t i = 0; i < names.n; i++) {
-		_cleanup_free_ char *proc = NULL, *comm = NULL;
+		_cleanup_free_ char *path = NULL, *comm = NULL;
 		int number, end = 0;
 
 		if (sscanf(names.items[i], "irqbalance%9d.sock%n", &number, &end) != 1 || !end ||
 		    names.items[i][end])
 			continue;
 		/* One that was killed leaves its socket behind. */
-		proc = xasprintf("/proc/%d/comm", number);
-		if (sys_read_line(sys, proc, &comm) < 0 || strcmp(comm, "irqbalance") != 0)
+		path = xasprintf("/proc/%d/comm", number);
+		if (sys_read_line(sys, path, &comm) < 0 || strcmp(comm, "irqbalance") != 0)
 			continue;
-		*pid = number;
-		*socket = xasprintf(DIRECTORY "/%s", names.items[i]);
-		return 0;
+		b->pid = number;
+		b->socket = xasprintf(DIRECTORY "/%s", names.items[i]);
+		return true;
 	}
-	return -ENOENT;
+	return false;
+}
+
+void irqbalance_snapshot(struct sys *sys, struct irqbalance *b)
+{
+	int rc;
+
+	if (!irqbalance_find(sys, b))
+		return;
+	rc = balancer_read(sys, b->socket, &b->allowed, NULL);
+	if (rc < 0 && rc != -EACCES) /* root may ask it: it is there */
+		irqbalance_clear(b);
+}
+
+/* Its environment, which has a NUL after each variable; 0 or a negated errno. */
+static int read_environ(struct sys *sys, pid_t pid, char *buffer, size_t size)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/environ", (int)pid);
+	int fd = sys->ops->open(sys->ctx, path, O_RDONLY);
+	size_t at = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	while ((n = sys->ops->read(sys->ctx, fd, buffer + at, size - 1 - at)) > 0)
+		at += (size_t)n;
+	sys->ops->close(sys->ctx, fd);
+	memset(buffer + at, 0, size - at);
+	return 0;
+}
+
+/* Take the CPUs out that its configuration bans, as its unit sets it. */
+static void without_configured(struct sys *sys, pid_t pid, struct cpuset *cpus)
+{
+	static const char list[] = "IRQBALANCE_BANNED_CPULIST=", mask[] = "IRQBALANCE_BANNED_CPUS=";
+	_cleanup_free_ char *text = xmalloc(ENVIRON_MAX);
+	_cleanup_cpuset_ struct cpuset banned = { 0 };
+
+	if (read_environ(sys, pid, text, ENVIRON_MAX) < 0)
+		return;
+	for (const char *at = text; at < text + ENVIRON_MAX - 1; at += strlen(at) + 1) {
+		if (strncmp(at, list, sizeof(list) - 1) == 0)
+			cpulist_parse(at + sizeof(list) - 1, &banned, NULL);
+		else if (strncmp(at, mask, sizeof(mask) - 1) == 0)
+			cpumask_parse(at + sizeof(mask) - 1, &banned, NULL);
+	}
+	cpuset_andnot(cpus, &banned);
+}
+
+bool irqbalance_settle(struct sys *sys, struct irqbalance *b)
+{
+	_cleanup_cpuset_ struct cpuset now = { 0 }, all = { 0 };
+	_cleanup_free_ char *present = NULL;
+	unsigned sleep = 10;
+
+	if (!b->pid || sys_read_line(sys, "/sys/devices/system/cpu/present", &present) < 0 ||
+	    cpulist_parse(present, &all, NULL) < 0)
+		return false;
+	without_configured(sys, b->pid, &all);
+	if (cpuset_within(&all, &b->allowed) || balancer_read(sys, b->socket, &now, &sleep) < 0)
+		return false;
+	for (unsigned i = 0; i <= 2 * sleep + 2 && i < 120; i++) {
+		nanosleep(&(struct timespec){ .tv_nsec = 500000000 }, NULL);
+		cpuset_clear(&now);
+		if (balancer_read(sys, b->socket, &now, NULL) < 0)
+			return false;
+		if (!cpuset_equal(&now, &b->allowed))
+			break;
+	}
+	cpuset_copy(&b->allowed, &now);
+	return true;
+}
+
+void irqbalance_plan(const struct irqbalance *b, const struct cpuset *taken,
+		     const struct cpuset *rest, struct plan *plan)
+{
+	_cleanup_cpuset_ struct cpuset left = { 0 };
+	_cleanup_free_ char *from = NULL, *to = NULL;
+
+	if (!b->pid || !cpuset_intersects(&b->allowed, taken))
+		return;
+	cpuset_copy(&left, &b->allowed);
+	cpuset_andnot(&left, taken);
+	from = cpulist_format(&b->allowed);
+	to = cpulist_format(cpuset_intersects(&left, rest) ? &left : rest);
+	plan_write(plan, b->socket, from, to)->avoid = true;
 }

@@ -1,27 +1,43 @@
 /*
  * irqbalance: the daemon that moves interrupts about every ten seconds.
  *
- * It listens on /run/irqbalance/irqbalance<PID>.sock, one request a connection,
- * from root only. It does not see cpuset partitions, so it must be told to leave
- * guest CPUs alone ("ban" them), and again when it is started anew. What it is
- * told counts from its next scan on, and replaces what it was told before; what
- * it was told before is what it goes back to.
- *
- * So that the transaction can treat it like a kernel file, its value is written
- * as the CPUs that it *may* use: all CPUs but those that are banned, and but
- * those of isolcpus= and nohz_full=, which it bans by itself as long as nobody
- * tells it anything, and does not report.
- *
- * (irqbalance 1.9, irqbalance.c sock_handle(); an empty list crashes it, "NULL"
- * takes it back to its own configuration.)
+ * It does not see cpuset partitions, so it must be told to leave guest CPUs
+ * alone, and again when it is started anew. It listens on
+ * /run/irqbalance/irqbalance<PID>.sock; what it is told, and how that becomes a
+ * value with an original that can be restored, is in shield/sys/balancer.h. The
+ * socket has the number of its process in its name: one that was restarted is
+ * another object, and the ban of the former died with it.
  */
 #ifndef SHIELD_IRQ_IRQBALANCE_H
 #define SHIELD_IRQ_IRQBALANCE_H
 
+#include "shield/plan/plan.h"
 #include "shield/sys/sys.h"
 
-/* The process and its socket (allocated); -ENOENT if none runs, or none that
- * has a socket. */
-int irqbalance_find(struct sys *sys, pid_t *pid, char **socket);
+struct irqbalance {
+	pid_t pid;             /* 0: none runs that has a socket */
+	char *socket;
+	struct cpuset allowed; /* the CPUs that it may use, as it reports them */
+};
+
+/* Is there one? Fills pid and socket, without a word to it. */
+bool irqbalance_find(struct sys *sys, struct irqbalance *b);
+/* The same, and ask it. */
+void irqbalance_snapshot(struct sys *sys, struct irqbalance *b);
+void irqbalance_clear(struct irqbalance *b);
+#define _cleanup_irqbalance_ _cleanup_(irqbalance_clear)
+
+/*
+ * It reports a ban that was lifted seconds ago until its next scan, and an
+ * original must be true: if it reports one that is not in its configuration
+ * (IRQBALANCE_BANNED_CPULIST, IRQBALANCE_BANNED_CPUS), wait for that scan, at
+ * most some 12 seconds, and look again. Whether it had to wait.
+ */
+bool irqbalance_settle(struct sys *sys, struct irqbalance *b);
+
+/* The step that takes guest CPUs away from it; none if none runs. rest: the
+ * host's CPUs. */
+void irqbalance_plan(const struct irqbalance *b, const struct cpuset *taken,
+		     const struct cpuset *rest, struct plan *plan);
 
 #endif

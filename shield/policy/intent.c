@@ -200,9 +200,16 @@ int policy_intend(const struct scene *scene, const struct profile *profile, cons
 	if (check_siblings(scene, intent, err) < 0 || check_tasks(scene, err) < 0)
 		return -1;
 	for (size_t i = 0; i < scene->tasks.n; i++)
-		if (strcmp(scene->tasks.items[i].comm, "irqbalance") == 0)
-			strv_addf(warnings, "irqbalance is running and may move interrupts back; "
-					    "ban the guest CPUs in its configuration "
-					    "(IRQBALANCE_BANNED_CPULIST) or stop it");
+		if (strcmp(scene->tasks.items[i].comm, "irqbalance") == 0 && !scene->irqbalance.pid &&
+		    scene->tasks.items[i].tid == scene->tasks.items[i].tgid) {
+			_cleanup_free_ char *guest = cpulist_format(&intent->guest);
+
+			strv_addf(warnings, "irqbalance is running and has no socket in "
+					    "/run/irqbalance, so it cannot be told to leave the "
+					    "guest CPUs alone and moves interrupts back; set "
+					    "IRQBALANCE_BANNED_CPULIST=%s in its configuration "
+					    "(/etc/default/irqbalance) and restart it, or stop it",
+				  guest);
+		}
 	return 0;
 }

@@ -116,15 +116,19 @@ enum irq_place irq_place(const struct irq *irq, const struct irq_wish *wishes, s
 	return irq->class == IRQ_VFIO ? by_vm(irq, wishes, n, wish, cpus) : IRQ_AVOID;
 }
 
-/* The mask without taken CPUs, or what is left to the host. */
-static char *avoided(const struct cpuset *mask, const struct cpuset *taken,
-		     const struct cpuset *rest)
+/* The mask without taken CPUs, or what is left to the host: of the same NUMA
+ * node if there is any. */
+static char *avoided(const struct irq *irq, const struct cpuset *taken, const struct cpuset *rest)
 {
 	_cleanup_cpuset_ struct cpuset left = { 0 };
 
-	cpuset_copy(&left, mask);
+	cpuset_copy(&left, &irq->mask);
 	cpuset_andnot(&left, taken);
-	return cpulist_format(cpuset_intersects(&left, rest) ? &left : rest);
+	if (cpuset_intersects(&left, rest))
+		return cpulist_format(&left);
+	cpuset_copy(&left, rest);
+	cpuset_and(&left, &irq->near);
+	return cpulist_format(cpuset_empty(&left) ? rest : &left);
 }
 
 static void add_step(const struct irq *irq, const char *from, const char *to, bool avoid,
@@ -165,7 +169,7 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
 			if (!cpuset_intersects(&irq->mask, taken) &&
 			    (!ours || irq->class == IRQ_NO_ACTION))
 				break;
-			to = avoided(&irq->mask, taken, rest);
+			to = avoided(irq, taken, rest);
 			add_step(irq, mask, to, true, original, &plans[0]);
 			break;
 		}

@@ -90,6 +90,7 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 
 	plan_mask("/proc/irq/default_smp_affinity", scene->default_irq, &intent->taken, &rest,
 		  plan);
+	irqbalance_plan(&scene->irqbalance, &intent->taken, &rest, plan);
 	place_plan(host, &placement, plan);
 	if (!host->workqueues)
 		plan_mask("/sys/devices/virtual/workqueue/cpumask", scene->workqueues,
@@ -102,7 +103,14 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 		 * would have had everything. */
 		bool narrowed = !cpuset_empty(active) && cpuset_equal(&t->allowed, &before);
 
-		if (recorded(host, t))
+		/* Nothing is to be written to a user thread where the kernel keeps
+		 * its mask; but `attach` will pin some, and must know what they
+		 * had, which the kernel then no longer shows. */
+		bool chosen = !(t->flags & TASK_NO_SETAFFINITY) &&
+			      !cpuset_equal(&t->allowed, &before) &&
+			      cpuset_intersects(&t->allowed, &intent->taken);
+
+		if (recorded(host, t) || chosen)
 			plan_affinity(t, &intent->taken, &rest, narrowed ? everything : NULL, plan);
 	}
 }

@@ -6,6 +6,7 @@
 #define SHIELD_POLICY_POLICY_H
 
 #include "irq/irq.h"
+#include "irq/irqbalance.h"
 #include "profiles/profile.h"
 #include "shield/cgroup/host.h"
 #include "shield/plan/plan.h"
@@ -30,6 +31,7 @@ struct scene {
 	struct topology topo;
 	struct irqs irqs;
 	struct tasks tasks;
+	struct irqbalance irqbalance;
 	char *default_irq;          /* cpulist of default_smp_affinity */
 	char *workqueues;           /* cpulist of the unbound workqueues, or NULL */
 };

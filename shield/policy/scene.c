@@ -10,6 +10,7 @@ void scene_clear(struct scene *scene)
 	host_clear(&scene->host);
 	topology_clear(&scene->topo);
 	irqs_clear(&scene->irqs);
+	irqbalance_clear(&scene->irqbalance);
 	tasks_clear(&scene->tasks);
 	free(scene->default_irq);
 	free(scene->workqueues);
@@ -35,6 +36,8 @@ static int read_mask(struct sys *sys, const char *path, char **ret, struct err *
 
 int scene_read(struct sys *sys, const char *root, struct scene *scene, struct err *err)
 {
+	/* First of all: it may answer late, having moved interrupts meanwhile. */
+	irqbalance_snapshot(sys, &scene->irqbalance);
 	if (scene_read_host(sys, root, scene, err) < 0 ||
 	    irqs_snapshot(sys, &scene->irqs, err) < 0 ||
 	    tasks_snapshot(sys, NULL, &scene->tasks, err) < 0 ||

@@ -71,20 +71,34 @@ void audit_partition(struct txn *txn, const struct shield *s, struct problems *p
 		    "the host may use guest CPUs");
 }
 
+/* Another value than ours, and still off the CPUs of the shield: irqbalance may
+ * do what it likes there. */
+static bool harmless(const struct shield *s, const struct object *o, const char *current)
+{
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+	const struct kfile *row = kfile_find(o->path, NULL);
+
+	return row && row->soft && !object_claim(o, s->name)->set &&
+	       cpulist_parse(current, &cpus, NULL) == 0 && !cpuset_intersects(&cpus, &s->taken);
+}
+
 /* What is recorded must hold what f says. */
 static void audit_objects(struct txn *txn, const struct shield *s, struct problems *p)
 {
 	for (size_t i = 0; i < txn->state.n_objects; i++) {
 		const struct object *o = txn->state.objects[i];
 		_cleanup_free_ char *goal = NULL, *current = NULL;
+		const struct kfile *row;
 
 		if (o->kind != STEP_WRITE || o->scoped || o->refused || !object_claim(o, s->name) ||
 		    !object_same(txn, o))
 			continue;
 		goal = txn_goal(txn, o);
-		if (object_read(txn, o, &current) == 0 && strcmp(current, goal) != 0)
-			add(p, SEVERITY_BROKEN, xstrdup(o->path), goal, current,
-			    "someone else changed it");
+		row = kfile_find(o->path, txn->mount);
+		if ((row && row->delayed) || object_read(txn, o, &current) < 0 ||
+		    strcmp(current, goal) == 0 || harmless(s, o, current))
+			continue;
+		add(p, SEVERITY_BROKEN, xstrdup(o->path), goal, current, "someone else changed it");
 	}
 }
 

@@ -8,8 +8,10 @@
  *					   7.0 let it run anywhere)
  *	the state file is replaced	-> the shield may be gone: so is the guard
  *	the partition changes (inotify)	-> look whether it is still valid
+ *	an interrupt gets a vector	-> put it where it belongs, within a second
+ *					   (irqevents.h; a device of the VM, too)
  *	a slow timer fires		-> look for what no event announces, such
- *					   as new interrupts
+ *					   as a mask that was written
  */
 #ifndef SHIELD_RUN_GUARD_H
 #define SHIELD_RUN_GUARD_H

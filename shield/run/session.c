@@ -84,6 +84,19 @@ static int verify(struct txn *txn, const char *name, struct err *err)
 		       problems.items[0].actual, problems.items[0].reason);
 }
 
+/* What it may use is about to become an original. Waiting for that, it may have
+ * moved interrupts. */
+static int settle_irqbalance(struct txn *txn, struct scene *scene, struct err *err)
+{
+	const struct step key = { .kind = STEP_WRITE, .path = scene->irqbalance.socket };
+
+	if (!scene->irqbalance.pid || state_object(&txn->state, &key) ||
+	    !irqbalance_settle(txn->sys, &scene->irqbalance))
+		return 0;
+	irqs_clear(&scene->irqs);
+	return irqs_snapshot(txn->sys, &scene->irqs, err);
+}
+
 int session_on(struct txn *txn, const char *which, const char *partition, struct process owner,
 	       struct strv *warnings, char **name, struct err *err)
 {
@@ -107,6 +120,8 @@ int session_on(struct txn *txn, const char *which, const char *partition, struct
 			       "partition away again at its next daemon-reload; this version works "
 			       "on hosts without systemd only");
 	if (check_place(txn->sys, &scene.host, profile.name, err) < 0)
+		return -1;
+	if (settle_irqbalance(txn, &scene, err) < 0)
 		return -1;
 	policy_on(&scene, &intent, &active, &plan);
 	for (size_t i = 0; i < plan.warnings.n; i++)

@@ -29,28 +29,28 @@ struct habits {
 	const char *default_irq, *default_original; /* borrowed, or NULL */
 	char *online;
 	struct cpuset present;
-	bool balanced; /* irqbalance runs */
+	struct irqbalance irqbalance;
 };
 
 static void habits_clear(struct habits *h)
 {
 	free(h->online);
 	cpuset_clear(&h->present);
+	irqbalance_clear(&h->irqbalance);
 }
 
 static void habits_read(struct txn *txn, struct habits *h)
 {
 	const struct step key = { .kind = STEP_WRITE, .path = (char *)"/proc/irq/default_smp_affinity" };
 	const struct object *o = state_object(&txn->state, &key);
-	_cleanup_free_ char *socket = NULL, *present = NULL;
-	pid_t pid;
+	_cleanup_free_ char *present = NULL;
 
 	h->default_irq = o ? o->ours : NULL;
 	h->default_original = o ? o->original : NULL;
 	h->online = cpulist_format(&txn->online);
 	if (sys_read_line(txn->sys, "/sys/devices/system/cpu/present", &present) == 0)
 		cpulist_parse(present, &h->present, NULL);
-	h->balanced = irqbalance_find(txn->sys, &pid, &socket) == 0;
+	irqbalance_find(txn->sys, &h->irqbalance);
 }
 
 static bool is_hint(struct txn *txn, const char *path, const char *mask)
@@ -71,7 +71,7 @@ static bool by_program(struct txn *txn, const struct habits *h, const struct obj
 {
 	_cleanup_cpuset_ struct cpuset have = { 0 };
 
-	if (h->balanced || strcmp(mask, o->original) == 0 || strcmp(mask, h->online) == 0 ||
+	if (h->irqbalance.pid || strcmp(mask, o->original) == 0 || strcmp(mask, h->online) == 0 ||
 	    (h->default_irq && strcmp(mask, h->default_irq) == 0) ||
 	    (h->default_original && strcmp(mask, h->default_original) == 0))
 		return true;
@@ -94,7 +94,7 @@ static bool due(struct txn *txn, const struct habits *h, const struct step *step
 	struct object *o = state_object(&txn->state, step);
 	_cleanup_free_ char *goal = NULL;
 
-	if (o && strcmp(o->identity ? o->identity : "", step->identity) != 0) {
+	if (o && strcmp(o->identity ? o->identity : "", step->identity ? step->identity : "") != 0) {
 		state_forget(&txn->state, o);
 		o = NULL;
 	}
@@ -145,6 +145,14 @@ static void wish_of(struct txn *txn, const struct shield *s, struct irq_wish *w)
 		vfio_devices(txn->sys, s->vm.pid, &w->devices);
 }
 
+/* One that was started since: the ban of its predecessor died with it. */
+static bool unknown_irqbalance(const struct txn *txn, const struct habits *h)
+{
+	const struct step key = { .kind = STEP_WRITE, .path = h->irqbalance.socket };
+
+	return h->irqbalance.pid && !state_object(&txn->state, &key);
+}
+
 int session_irqs(struct txn *txn, size_t *found, struct err *err)
 {
 	size_t n = txn->state.n_shields;
@@ -170,6 +178,11 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 		wish_of(txn, &txn->state.shields[i], &wishes[i]);
 	policy_irqs(&irqs, wishes, n, &taken, &rest, habits.default_irq, habits.default_original,
 		    plans);
+	if (unknown_irqbalance(txn, &habits)) {
+		irqbalance_clear(&habits.irqbalance);
+		irqbalance_snapshot(txn->sys, &habits.irqbalance);
+		irqbalance_plan(&habits.irqbalance, &taken, &rest, &plans[0]);
+	}
 	for (size_t i = 0; i < n; i++) {
 		only_due(txn, &habits, &plans[i]);
 		*found += plans[i].n;

@@ -1,12 +1,19 @@
 #include "shield/sys/kfile.h"
 
+#include "shield/sys/balancer.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
 static const struct kfile table[] = {
-	{ "/proc/irq/#/smp_affinity_list", KFILE_LIST, .cpus = true, .refusable = true },
+	{ "/proc/irq/#/smp_affinity_list", KFILE_LIST, .cpus = true, .refusable = true, .soft = true },
 	{ "/proc/irq/default_smp_affinity", KFILE_MASK, .cpus = true },
+	{ "/run/irqbalance/irqbalance#.sock", KFILE_BALANCER, .cpus = true, .soft = true, .delayed = true },
+	{ "/sys/class/net/*/queues/rx-#/rps_cpus", KFILE_MASK, .cpus = true, .soft = true },
+	{ "/sys/class/net/*/queues/tx-#/xps_cpus", KFILE_MASK, .cpus = true, .soft = true },
+	{ "/proc/sys/net/core/rps_default_mask", KFILE_MASK, .cpus = true, .soft = true },
+	{ "/proc/sys/net/core/flow_limit_cpu_bitmap", KFILE_MASK, .cpus = true, .soft = true },
 	{ "/sys/devices/virtual/workqueue/cpumask", KFILE_MASK, .cpus = true },
 	{ "@/cgroup.subtree_control", KFILE_CONTROL, .cpus = false },
 	{ "@/shield.slice/cpuset.cpus.exclusive", KFILE_LIST, .cpus = true, .merged = true },
@@ -20,6 +27,24 @@ static const struct kfile table[] = {
 static size_t segment(const char *s)
 {
 	return strcspn(s, "/");
+}
+
+/* One segment: "*", or a text in which "#" is a number. */
+static bool match_name(const char *pattern, size_t m, const char *name, size_t n)
+{
+	const char *end = pattern + m;
+
+	if (m == 1 && *pattern == '*')
+		return true;
+	for (; pattern < end; pattern++) {
+		size_t digits = *pattern == '#' ? strspn(name, "0123456789") : 1;
+
+		if (!digits || digits > 9 || digits > n || (*pattern != '#' && *pattern != *name))
+			return false;
+		name += digits;
+		n -= digits;
+	}
+	return n == 0;
 }
 
 /* Match pattern and path, both after a leading slash, segment by segment. */
@@ -36,12 +61,8 @@ static bool match(const char *pattern, const char *path)
 				return false;
 			return match(pattern + 3, path + n + 1) || match(pattern, path + n + 1);
 		}
-		if (m == 1 && *pattern == '#') {
-			if (n > 9 || strspn(path, "0123456789") != n)
-				return false;
-		} else if (m != n || strncmp(pattern, path, n) != 0) {
+		if (!match_name(pattern, m, path, n))
 			return false;
-		}
 		if (!pattern[m] || !path[n])
 			return !pattern[m] && !path[n];
 		pattern += m + 1;
@@ -83,11 +104,15 @@ int kfile_read(struct sys *sys, const struct kfile *row, const char *path, char 
 {
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
 	_cleanup_free_ char *text = NULL;
-	int rc = sys_read_line(sys, path, &text);
+	int rc = row->type == KFILE_BALANCER ? balancer_read(sys, path, &cpus, NULL)
+					     : sys_read_line(sys, path, &text);
 
 	if (rc < 0)
 		return rc;
 	switch (row->type) {
+	case KFILE_BALANCER:
+		*ret = cpulist_format(&cpus);
+		return 0;
 	case KFILE_LIST:
 	case KFILE_MASK:
 		rc = row->type == KFILE_LIST ? cpulist_parse(text, &cpus, NULL)
@@ -110,9 +135,11 @@ int kfile_write(struct sys *sys, const struct kfile *row, const char *path, cons
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
 	_cleanup_free_ char *text = NULL;
 
-	if (row->type == KFILE_MASK) {
+	if (row->type == KFILE_MASK || row->type == KFILE_BALANCER) {
 		if (cpulist_parse(value, &cpus, NULL) < 0)
 			return -EINVAL;
+		if (row->type == KFILE_BALANCER)
+			return balancer_write(sys, path, &cpus);
 		text = cpumask_format(&cpus);
 	}
 	/* Zero bytes are no write at all: an empty value is a line end. */
@@ -127,6 +154,7 @@ bool kfile_value_ok(const struct kfile *row, const char *value)
 	switch (row->type) {
 	case KFILE_LIST:
 	case KFILE_MASK:
+	case KFILE_BALANCER:
 		return cpulist_parse(value, &cpus, NULL) == 0;
 	case KFILE_CONTROL:
 		return strcmp(value, "+cpuset") == 0 || strcmp(value, "-cpuset") == 0;

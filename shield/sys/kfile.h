@@ -12,6 +12,7 @@
  *	KFILE_CONTROL	"+cpuset" "-cpuset"	cgroup.subtree_control; the other
  *						controllers are not ours
  *	KFILE_PARTITION	"member" "root" "isolated" "isolated invalid (…)"
+ *	KFILE_BALANCER	cpulist			no file: irqbalance (balancer.h)
  *	KFILE_TYPE	cgroup.type; only "threaded" can be written
  *
  * (Documentation/admin-guide/cgroup-v2.rst, "Cpuset Interface Files" and
@@ -23,15 +24,19 @@
 
 #include "shield/sys/sys.h"
 
-enum kfile_type { KFILE_LIST, KFILE_MASK, KFILE_CONTROL, KFILE_PARTITION, KFILE_TYPE };
+enum kfile_type { KFILE_LIST, KFILE_MASK, KFILE_CONTROL, KFILE_PARTITION, KFILE_TYPE,
+		  KFILE_BALANCER };
 
 struct kfile {
-	const char *pattern; /* segments; "*" is one of any name, "#" a number,
+	const char *pattern; /* segments; "*" is one of any name, "#" in it a number,
 			      * "@" the cgroup mount, "**" one or more names */
 	enum kfile_type type;
 	bool cpus;           /* the value is a CPU set */
 	bool merged;         /* shields share it: it holds the CPUs of all of them */
 	bool refusable;      /* EIO, EPERM or EACCES on write: cannot be moved */
+	bool soft;           /* a failure is reported, and the rest goes on */
+	bool delayed;        /* holds what was written only after a while: neither
+			      * compared before nor read back after a write */
 };
 
 /* The row for an absolute, normalised path; NULL: not ours to write. The

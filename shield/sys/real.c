@@ -10,6 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 struct real {
@@ -136,6 +139,55 @@ static int real_readlink(void *ctx, const char *path, char **ret)
 	return 0;
 }
 
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct timeval patience = { .tv_sec = 30 };
+	size_t n = strlen(path);
+	int fd, rc;
+
+	if (n >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, n);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static int real_ask(void *ctx, const char *path, const char *request, char **answer)
+{
+	_cleanup_free_ char *p = full(ctx, path);
+	_cleanup_(closep) int fd = connect_to(p);
+	size_t size = strlen(request), at = 0, room = 65536;
+	char *text;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = send(fd, request, size, MSG_NOSIGNAL);
+	if (n != (ssize_t)size)
+		return n < 0 ? -errno : -EIO;
+	if (!answer)
+		return 0;
+	text = xmalloc(room + 1);
+	while (at < room && (n = read(fd, text + at, room - at)) > 0)
+		at += (size_t)n;
+	if (n < 0) {
+		free(text);
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	}
+	text[at] = '\0';
+	*answer = text;
+	return 0;
+}
+
 static int real_flock(void *ctx, int fd, int operation)
 {
 	int rc;
@@ -235,6 +287,7 @@ static const struct sys_ops real_ops = {
 	.rename = real_rename,
 	.list = real_list,
 	.readlink = real_readlink,
+	.ask = real_ask,
 	.flock = real_flock,
 	.getaffinity = real_getaffinity,
 	.setaffinity = real_setaffinity,

@@ -38,6 +38,9 @@ struct sys_ops {
 	int (*list)(void *ctx, const char *path, struct strv *names);
 	/* readlink(2): what a symbolic link says, allocated. */
 	int (*readlink)(void *ctx, const char *path, char **ret);
+	/* One request to a Unix stream socket, and all of its answer (allocated),
+	 * -ETIMEDOUT after 30 s; answer NULL: there will be none. */
+	int (*ask)(void *ctx, const char *path, const char *request, char **answer);
 	/* flock(2), waiting: retried on EINTR. */
 	int (*flock)(void *ctx, int fd, int operation);
 	/* sched_getaffinity(2) and sched_setaffinity(2) of one thread. */

@@ -136,14 +136,17 @@ static enum applied failed(const struct txn *txn, const struct object *object, i
 		object->kind == STEP_WRITE ? kfile_find(object->path, txn->mount) : NULL;
 	const char *hint = "";
 	unsigned irq;
+	bool is_irq = row && irq_path_number(object->path, &irq);
 
-	if (rc == -ENOENT && object->kind == STEP_WRITE)
+	if (is_irq)
+		hint = irq_write_hint(rc);
+	else if (rc == -ENOENT && object->kind == STEP_WRITE)
 		hint = "; this kernel has no cpuset partitions, which need Linux 6.1 or later";
 	else if (rc == -EROFS)
 		hint = "; it is mounted read-only, as in a container: run shield on the host";
 	err_set(err, ERR_FAILED, "%s: cannot be set to \"%s\": %s%s", name, object->target,
 		err_errno(rc), hint);
-	if (object->kind == STEP_AFFINITY || (row && irq_path_number(object->path, &irq)))
+	if (object->kind == STEP_AFFINITY || (row && row->soft))
 		return rc == -EINVAL ? APPLIED_UNMOVED : APPLIED_RETRY;
 	return APPLIED_FAILED;
 }
@@ -168,6 +171,7 @@ static enum applied verify(struct txn *txn, const struct object *object, struct 
 {
 	_cleanup_free_ char *current = NULL, *name = NULL;
 	_cleanup_cpuset_ struct cpuset have = { 0 }, want = { 0 };
+	const struct kfile *row;
 	int rc = object_read(txn, object, &current);
 
 	if (gone(rc))
@@ -176,14 +180,40 @@ static enum applied verify(struct txn *txn, const struct object *object, struct 
 		return failed(txn, object, rc, err);
 	if (holds(txn, object, current, object->target))
 		return APPLIED;
-	if (object->kind == STEP_AFFINITY && cpulist_parse(current, &have, NULL) == 0 &&
+	row = object->kind == STEP_WRITE ? kfile_find(object->path, txn->mount) : NULL;
+	if ((object->kind == STEP_AFFINITY || (row && row->soft)) &&
+	    cpulist_parse(current, &have, NULL) == 0 &&
 	    cpulist_parse(object->target, &want, NULL) == 0 && !cpuset_empty(&have) &&
 	    cpuset_within(&have, &want))
 		return APPLIED;
 	name = step_object(object->kind, object->path, object->task.pid, object->identity);
 	err_set(err, ERR_FAILED, "%s: wrote \"%s\", but it reads \"%s\"", name, object->target,
 		current);
+	if (row && row->soft)
+		return APPLIED_RETRY; /* a driver, or irqbalance, was quicker */
 	return object->kind == STEP_AFFINITY ? APPLIED_UNMOVED : APPLIED_FAILED;
+}
+
+/* All CPUs of the interrupt's former mask are offline: the nearest ones instead,
+ * as the kernel itself does when the last one goes. */
+static int write_near(struct txn *txn, const struct object *object)
+{
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+	_cleanup_free_ char *near = NULL;
+	unsigned irq;
+	int rc;
+
+	if (object->kind != STEP_WRITE || !irq_path_number(object->path, &irq) ||
+	    cpulist_parse(object->target, &cpus, NULL) < 0 || cpuset_intersects(&cpus, &txn->online))
+		return -EINVAL;
+	cpuset_copy(&cpus, &txn->online);
+	irq_near(txn->sys, irq, &cpus);
+	near = cpulist_format(&cpus);
+	rc = sys_write(txn->sys, object->path, near);
+	if (rc == 0)
+		strv_addf(&txn->report, "%s: its CPUs %s are offline; set to %s", object->path,
+			  object->target, near);
+	return rc;
 }
 
 /* Taking the controller away from the root would silently destroy what others
@@ -206,16 +236,30 @@ static bool controller_in_use(struct txn *txn, const struct object *object)
 	return false;
 }
 
+/* What it holds now says nothing about what it was told. */
+static enum applied apply_delayed(struct txn *txn, const struct object *object, struct err *err)
+{
+	int rc = !object->next && strcmp(object->ours, object->target) == 0
+			 ? 0
+			 : object_write(txn, object, NULL);
+
+	return rc == 0 ? APPLIED : gone(rc) ? APPLIED_GONE : failed(txn, object, rc, err);
+}
+
 enum applied object_apply(struct txn *txn, const struct object *object, bool compare,
 			  const char *home, struct err *err)
 {
 	_cleanup_free_ char *current = NULL;
+	const struct kfile *row =
+		object->kind == STEP_WRITE ? kfile_find(object->path, txn->mount) : NULL;
 	int rc = object_same(txn, object);
 
 	if (rc == 0)
 		return APPLIED_GONE;
 	if (rc < 0)
 		return failed(txn, object, rc, err);
+	if (row && row->delayed)
+		return apply_delayed(txn, object, err);
 	rc = object_read(txn, object, &current);
 	/* A missing file of a cgroup that should be there is an error, not an
 	 * object that went away. */
@@ -232,6 +276,8 @@ enum applied object_apply(struct txn *txn, const struct object *object, bool com
 	if (controller_in_use(txn, object))
 		return APPLIED_DRIFT;
 	rc = object_write(txn, object, home);
+	if (rc == -EINVAL && write_near(txn, object) == 0)
+		return APPLIED;
 	if (rc < 0 && (gone(rc) || object->task.pid) && !object_same(txn, object))
 		return APPLIED_GONE;
 	if (rc < 0)

@@ -1,6 +1,8 @@
 /* Aim, announce, apply, conclude: how the kernel is brought to f. */
 #include "shield/txn/settle.h"
 
+#include "irq/irq.h"
+
 #include "shield/txn/apply.h"
 
 #include <string.h>
@@ -50,6 +52,7 @@ char *txn_goal(const struct txn *txn, const struct object *o)
 {
 	_cleanup_cpuset_ struct cpuset avoid = { 0 }, cpus = { 0 }, taken = { 0 };
 	bool merge = merged(txn, o);
+	unsigned irq;
 
 	for (size_t i = 0; i < o->n_claims && !o->refused; i++) {
 		if (!counts(txn, &o->claims[i]))
@@ -70,6 +73,8 @@ char *txn_goal(const struct txn *txn, const struct object *o)
 		state_taken(&txn->state, &taken);
 		cpuset_copy(&cpus, &txn->online);
 		cpuset_andnot(&cpus, &taken);
+		if (o->path && irq_path_number(o->path, &irq))
+			irq_near(txn->sys, irq, &cpus);
 	}
 	return cpulist_format(&cpus);
 }

@@ -1,0 +1,65 @@
+#include "shield/sys/balancer.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void add_list(struct sys *sys, const char *path, struct cpuset *set)
+{
+	_cleanup_cpuset_ struct cpuset more = { 0 };
+	_cleanup_free_ char *text = NULL;
+
+	/* "(null)" in nohz_full of some kernels means none. */
+	if (sys_read_line(sys, path, &text) == 0 && cpulist_parse(text, &more, NULL) == 0)
+		cpuset_or(set, &more);
+}
+
+/* All that it uses when nothing is banned. */
+static void everything(struct sys *sys, struct cpuset *set)
+{
+	_cleanup_cpuset_ struct cpuset quiet = { 0 };
+
+	add_list(sys, "/sys/devices/system/cpu/present", set);
+	add_list(sys, "/sys/devices/system/cpu/isolated", &quiet);
+	add_list(sys, "/sys/devices/system/cpu/nohz_full", &quiet);
+	cpuset_andnot(set, &quiet);
+}
+
+static int ask(struct sys *sys, const char *socket, const char *request, char **answer)
+{
+	int rc = sys->ops->ask ? sys->ops->ask(sys->ctx, socket, request, answer) : -ENOENT;
+
+	return rc == -ECONNREFUSED ? -ENOENT : rc;
+}
+
+int balancer_read(struct sys *sys, const char *socket, struct cpuset *allowed, unsigned *sleep)
+{
+	_cleanup_cpuset_ struct cpuset banned = { 0 };
+	_cleanup_free_ char *answer = NULL;
+	char *at;
+	int rc = ask(sys, socket, "setup", &answer);
+
+	if (rc < 0)
+		return rc;
+	at = strstr(answer, "BANNED ");
+	if (!at || cpumask_parse(at + strlen("BANNED "), &banned, NULL) < 0)
+		return -EBADMSG;
+	everything(sys, allowed);
+	cpuset_andnot(allowed, &banned);
+	at = strstr(answer, "SLEEP ");
+	if (sleep)
+		*sleep = at ? (unsigned)strtoul(at + strlen("SLEEP "), NULL, 10) : 10;
+	return 0;
+}
+
+int balancer_write(struct sys *sys, const char *socket, const struct cpuset *allowed)
+{
+	_cleanup_cpuset_ struct cpuset all = { 0 }, banned = { 0 };
+	_cleanup_free_ char *list = NULL, *request = NULL;
+
+	everything(sys, &all);
+	add_list(sys, "/sys/devices/system/cpu/present", &banned);
+	cpuset_andnot(&banned, allowed);
+	list = cpulist_format(&banned);
+	request = xasprintf("settings cpus %s", cpuset_within(&all, allowed) ? "NULL" : list);
+	return ask(sys, socket, request, NULL);
+}

@@ -1,0 +1,31 @@
+/*
+ * balancer: what irqbalance may use, as if it were a kernel file.
+ *
+ * irqbalance answers on a socket, one request a connection, root only:
+ *
+ *	"setup"			"SLEEP 10 … BANNED 000000f0"
+ *	"settings cpus 4-7"	bans these and no others; no answer
+ *	"settings cpus NULL"	back to its own configuration (an empty list
+ *				crashes it)
+ *
+ * A ban counts, and is reported, from its next scan on: up to SLEEP seconds
+ * later. In that scan it sleeps for SLEEP seconds more and answers nobody; if the
+ * asker has gone when it comes to answer, it dies of SIGPIPE (1.9.2). So it is
+ * asked seldom and with patience, never to look whether it has obeyed. Unless it is told something it bans the CPUs of isolcpus= and
+ * nohz_full= by itself and does not report these.
+ *
+ * The value here is the set of CPUs that it may use: all but those banned and
+ * those of isolcpus= and nohz_full=. So guest CPUs are taken out of it as out of
+ * any other mask.
+ */
+#ifndef SHIELD_SYS_BALANCER_H
+#define SHIELD_SYS_BALANCER_H
+
+#include "shield/sys/sys.h"
+
+/* 0 or a negated errno; -ENOENT when nobody listens. *sleep, unless NULL:
+ * seconds between two scans. */
+int balancer_read(struct sys *sys, const char *socket, struct cpuset *allowed, unsigned *sleep);
+int balancer_write(struct sys *sys, const char *socket, const struct cpuset *allowed);
+
+#endif
