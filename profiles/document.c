@@ -177,7 +177,7 @@ int document_read(struct sys *sys, const char *path, struct document *doc, struc
 	if (rc == 0)
 		rc = read_all(sys, fd, path, &d.text, &size, err);
 	sys->ops->close(sys->ctx, fd);
-	if (rc < 0)
+	if (rc < 0 || !d.text)
 		return -1;
 	d.path = xstrdup(path);
 	if (parse(&d, size, err) < 0)

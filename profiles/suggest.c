@@ -205,29 +205,35 @@ static void take_cores(struct choice *c, size_t n)
 	cpuset_andnot(&s->housekeeping, &s->guest);
 }
 
-/* Each I/O thread a core of the host: the last ones, core 0 only at need. */
+/* Each I/O thread a core of the host: those of the guest's node first, the last
+ * ones first, core 0 only at need. */
 static void place_iothreads(struct choice *c, unsigned n)
 {
 	_cleanup_free_ const struct cpuset **cores = xcalloc(c->topo->n, sizeof(*cores));
 	size_t have = 0;
 
-	for (size_t i = c->topo->n; i-- > 0;) {
-		const struct topo_cpu *cpu = &c->topo->cpus[i];
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = c->topo->n; i-- > 0;) {
+			const struct topo_cpu *cpu = &c->topo->cpus[i];
+			bool near = c->s->node < 0 || cpu->node == c->s->node;
 
-		if (cpuset_next(&cpu->siblings, -1) == (int)cpu->cpu &&
-		    cpuset_has(&c->s->housekeeping, cpu->cpu))
-			cores[have++] = &cpu->siblings;
-	}
-	have -= have > 1;
+			if (cpuset_next(&cpu->siblings, -1) == (int)cpu->cpu && i > 0 &&
+			    near == (pass == 0) && cpuset_has(&c->s->housekeeping, cpu->cpu))
+				cores[have++] = &cpu->siblings;
+		}
+	if (have == 0)
+		cores[have++] = &c->topo->cpus[0].siblings;
+	if (n == 0)
+		return;
 	c->s->iothreads = xcalloc(n, sizeof(*c->s->iothreads));
 	c->s->n_iothreads = n;
 	for (unsigned i = 0; i < n; i++)
 		cpuset_copy(&c->s->iothreads[i], cores[i % have]);
-	if (n)
-		strv_addf(&c->s->reasons,
-			  "I/O threads: on %u core%s of the host, and not on core 0, which has "
-			  "interrupts to serve",
-			  n < have ? n : (unsigned)have, n == 1 || have == 1 ? "" : "s");
+	strv_addf(&c->s->reasons, "I/O threads: on %u core%s of the host%s",
+		  n < have ? n : (unsigned)have, n == 1 || have == 1 ? "" : "s",
+		  cores[0] == &c->topo->cpus[0].siblings
+			  ? ""
+			  : ", and not on core 0, which has interrupts to serve");
 	if (n > have)
 		strv_addf(&c->s->warnings, "%u I/O threads share %zu core%s of the host", n, have,
 			  have == 1 ? "" : "s");

@@ -50,9 +50,9 @@ static size_t offset_of(const char *list, unsigned wanted)
 	return 0;
 }
 
-/* A list of numbers, of whatever: `of` those that exist. */
+/* A list of numbers, of whatever; `of`: those that exist. */
 static int parse_numbers(struct select *s, const char *what, const struct cpuset *of,
-			 struct cpuset *in, struct cpuset *out, char **ret_list)
+			 struct cpuset *in, struct cpuset *out)
 {
 	_cleanup_free_ char *list = xstrndup(s->at, strspn(s->at, LIST_CHARS));
 	_cleanup_free_ char *have = cpulist_format(of);
@@ -89,16 +89,15 @@ static int parse_numbers(struct select *s, const char *what, const struct cpuset
 	}
 	if (cpuset_empty(in))
 		return select_error(s, "there is nothing to exclude from; write it like 0-7,^3");
-	*ret_list = take_ptr(list);
+	s->at += strlen(list);
 	return 0;
 }
 
 static int parse_cpus(struct select *s, struct selection *ret)
 {
 	_cleanup_cpuset_ struct cpuset in = { 0 }, out = { 0 }, written = { 0 };
-	_cleanup_free_ char *list = NULL;
 
-	if (parse_numbers(s, "CPU", &s->env->topo->online, &in, &out, &list) < 0)
+	if (parse_numbers(s, "CPU", &s->env->topo->online, &in, &out) < 0)
 		return -1;
 	cpuset_copy(&written, &in);
 	if (!s->env->split) {
@@ -110,7 +109,6 @@ static int parse_cpus(struct select *s, struct selection *ret)
 	cpuset_copy(&ret->named, &in);
 	cpuset_or(&s->completed, &in);
 	cpuset_or(&s->written, &written);
-	s->at += strlen(list);
 	return 0;
 }
 
@@ -152,6 +150,8 @@ static int parse_largest(struct select *s, struct selection *ret)
 		if (cpu->l3 >= 0 && (!best || cpu->l3_bytes > best->l3_bytes))
 			best = cpu;
 	}
+	if (!best)
+		return select_error(s, "this machine has no L3 cache");
 	for (size_t i = 0; i < s->env->topo->n; i++) {
 		const struct topo_cpu *cpu = &s->env->topo->cpus[i];
 
@@ -174,7 +174,6 @@ static int parse_group(struct select *s, const struct word *word, struct selecti
 	field_fn *field = word->field;
 	bool by_size = field == field_l3;
 	_cleanup_cpuset_ struct cpuset of = { 0 }, in = { 0 }, out = { 0 };
-	_cleanup_free_ char *list = NULL;
 
 	for (size_t i = 0; i < s->env->topo->n; i++)
 		if (field(&s->env->topo->cpus[i]) >= 0)
@@ -183,7 +182,7 @@ static int parse_group(struct select *s, const struct word *word, struct selecti
 		return select_error(s, "this machine tells no %s numbers; write CPU numbers", what);
 	if (by_size && strspn(s->at, NAME_CHARS) == 7 && strncmp(s->at, "largest", 7) == 0)
 		return parse_largest(s, ret);
-	if (parse_numbers(s, what, &of, &in, &out, &list) < 0)
+	if (parse_numbers(s, what, &of, &in, &out) < 0)
 		return -1;
 	cpuset_andnot(&in, &out);
 	for (size_t i = 0; i < s->env->topo->n; i++) {
@@ -194,7 +193,6 @@ static int parse_group(struct select *s, const struct word *word, struct selecti
 	}
 	if (field == field_core)
 		cpuset_copy(&ret->named, &ret->cpus);
-	s->at += strlen(list);
 	return 0;
 }
 
