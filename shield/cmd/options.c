@@ -1,6 +1,7 @@
 /* The global options, before and after the command's name. */
 #include "shield/cmd/cmd.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@ static const struct argp_option options[] = {
 	{ "quiet", 'q', NULL, 0, "no messages but errors", 100 },
 	{ "color", OPT_COLOR, "WHEN", 0, "auto, always or never (also: NO_COLOR)", 100 },
 	{ "sysroot", OPT_SYSROOT, "DIR", 0, "read a recorded machine below DIR", 100 },
+	{ NULL, 'h', NULL, OPTION_HIDDEN, NULL, 100 },
+	{ "version", 'V', NULL, 0, "print the version", -1 },
 	{ 0 },
 };
 
@@ -34,6 +37,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'q':
 		app->quiet = true;
 		return 0;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		return 0;
+	case 'V':
+		puts("shield " SHIELD_VERSION);
+		exit(0);
 	case OPT_COLOR:
 		if (strcmp(arg, "auto") == 0)
 			app->color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
