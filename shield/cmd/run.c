@@ -2,6 +2,7 @@
 #include "shield/cgroup/place.h"
 #include "shield/cmd/session_cmd.h"
 #include "shield/run/guard.h"
+#include "shield/run/hold.h"
 #include "shield/run/session.h"
 #include "shield/run/supervise.h"
 
@@ -18,6 +19,7 @@ struct run {
 	int qmp_timeout;
 	char *name; /* of the shield; NULL before it stands */
 	char *cgroup; /* of its partition */
+	struct process hold;
 	bool ended; /* the shield is off already */
 };
 
@@ -113,6 +115,7 @@ static int place(void *ctx, pid_t pid, bool vm, struct err *err)
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, "the command cannot be put into the cgroup %s: %s",
 			       vm ? outer : run->cgroup, err_errno(rc));
+	hold_end(sys, &run->hold);
 	return 0;
 }
 
@@ -196,8 +199,10 @@ static int begin(struct run *run, struct err *err)
 		return -1;
 	rc = session_on(&txn, run->profile, vm ? "isolated" : "root", self, &warnings, &run->name,
 			err);
-	if (rc == 0)
+	if (rc == 0) {
 		run->cgroup = xstrdup(state_shield(&txn.state, run->name)->cgroup);
+		run->hold = state_shield(&txn.state, run->name)->hold;
+	}
 	cmd_warn(run->app, &warnings);
 	cmd_report(run->app, &txn);
 	txn_end(&txn);

@@ -16,6 +16,7 @@
 #include <sys/inotify.h>
 #include <sys/syscall.h>
 #include <syslog.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 /* What no event announces is looked for this often. */
@@ -314,6 +315,7 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 		return -1;
 	procevents_open(&g.births, PROCEVENTS_KTHREAD, 0, &ignored);
 	g.uevent_fd = uevents_open();
+	sd_notify(0, "READY=1");
 	if (ready_fd >= 0) {
 		(void)!write(ready_fd, "", 1);
 		close(ready_fd);

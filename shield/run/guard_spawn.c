@@ -1,6 +1,8 @@
 /* Start a guard that outlives whoever starts it. */
+#include "shield/cgroup/place.h"
 #include "shield/run/deadline.h"
 #include "shield/run/guard.h"
+#include "shield/sys/systemd_adapter.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +10,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #define READY_SECONDS 60
@@ -37,7 +40,7 @@ static int wait_ready(int fd)
 	return p.revents && read(fd, &byte, 1) == 1 ? 0 : -1;
 }
 
-int guard_spawn(const char *name, struct err *err)
+static int spawn_detached(const char *name, struct err *err)
 {
 	_cleanup_(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	_cleanup_free_ char *number = NULL;
@@ -68,4 +71,36 @@ int guard_spawn(const char *name, struct err *err)
 			       "the guard could not be started, so nobody will end the shield by "
 			       "itself: 'shield off %s' does", name);
 	return 0;
+}
+
+/* A service of systemd: it is started again when it was killed, and whatever
+ * becomes of it, what it leaves is recovered. */
+static int spawn_service(const char *name, struct err *err)
+{
+	_cleanup_free_ char *escaped = place_escape(name);
+	_cleanup_free_ char *unit = xasprintf("shield-guard-%s.service", escaped);
+	_cleanup_free_ char *description = xasprintf("Guard of the shield %s", name);
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *argv[] = { self, (char *)"guard", (char *)name, NULL };
+	char *post[] = { self, (char *)"recover", (char *)"--quiet", NULL };
+	int rc = n < 0 ? -errno : 0;
+
+	if (n >= 0) {
+		self[n] = '\0';
+		rc = systemd_adapter_service(unit, description, argv, post, ERR_INACTIVE);
+	}
+	if (rc < 0)
+		return err_set(err, ERR_FAILED,
+			       "the guard could not be started as %s (%s; 'journalctl -u %s' may say "
+			       "why), so nobody will end the shield by itself: 'shield off %s' does",
+			       unit, err_errno(rc), unit, name);
+	return 0;
+}
+
+int guard_spawn(const char *name, struct err *err)
+{
+	if (sd_booted() > 0)
+		return spawn_service(name, err);
+	return spawn_detached(name, err);
 }

@@ -2,6 +2,7 @@
 
 #include "shield/cgroup/place.h"
 #include "shield/run/audit.h"
+#include "shield/run/hold.h"
 
 #include <string.h>
 
@@ -52,12 +53,13 @@ int session_plan(struct sys *sys, const char *root, const char *which, const cha
 }
 
 static void enter(struct txn *txn, const struct scene *scene, const struct intent *intent,
-		  struct process owner)
+		  struct process owner, struct process hold)
 {
 	struct shield *s = state_add_shield(&txn->state, intent->name);
 
 	s->phase = PHASE_APPLYING;
 	s->owner = owner;
+	s->hold = hold;
 	cpuset_copy(&s->guest, &intent->guest);
 	cpuset_copy(&s->emulator, &intent->emulator);
 	cpuset_copy(&s->taken, &intent->taken);
@@ -105,6 +107,8 @@ int session_on(struct txn *txn, const char *which, const char *partition, struct
 	_cleanup_intent_ struct intent intent = { 0 };
 	_cleanup_cpuset_ struct cpuset active = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
+	struct hold hold = { .fd = -1 };
+	int rc;
 
 	state_taken(&txn->state, &active);
 	if (intend(txn->sys, "", &scene, which, partition, txn->force, &active, &profile, &intent,
@@ -114,20 +118,21 @@ int session_on(struct txn *txn, const char *which, const char *partition, struct
 		return err_set(err, ERR_FAILED,
 			       "the shield %s is active already; 'shield off %s' ends it",
 			       profile.name, profile.name);
-	if (scene.host.systemd)
-		return err_set(err, ERR_UNSUPPORTED,
-			       "systemd owns the cgroups of this host, and would take the "
-			       "partition away again at its next daemon-reload; this version works "
-			       "on hosts without systemd only");
 	if (check_place(txn->sys, &scene.host, profile.name, err) < 0)
 		return -1;
 	if (settle_irqbalance(txn, &scene, err) < 0)
 		return -1;
+	if (place_kind(&scene.host) != PLACE_PLAIN && hold_start(txn->sys, &hold, err) < 0)
+		return -1;
 	policy_on(&scene, &intent, &active, &plan);
 	for (size_t i = 0; i < plan.warnings.n; i++)
 		strv_add(warnings, plan.warnings.items[i]);
-	enter(txn, &scene, &intent, owner);
-	if (txn_on(txn, profile.name, &plan, err) < 0 || verify(txn, profile.name, err) < 0)
+	enter(txn, &scene, &intent, owner, hold.process);
+	rc = txn_on(txn, profile.name, &plan, err);
+	if (rc == 0)
+		rc = verify(txn, profile.name, err);
+	hold_let_go(&hold);
+	if (rc < 0)
 		return err_wrap(err, "shield %s", profile.name);
 	*name = take_ptr(profile.name);
 	return 0;
@@ -311,8 +316,11 @@ int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm
 	n_before = shield->n_vcpus;
 	shield->vcpus = take_ptr(placed);
 	shield->n_vcpus = n;
-	if (txn_extend(txn, name, &plan, err) == 0)
+	if (txn_extend(txn, name, &plan, err) == 0) {
+		/* From now on the VM keeps the scope alive, and ends it. */
+		hold_end(txn->sys, &shield->hold);
 		return 0;
+	}
 	shield = state_shield(&txn->state, name);
 	if (shield) { /* as it was, in memory and in the file */
 		struct err ignored;

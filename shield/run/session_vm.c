@@ -61,9 +61,25 @@ static bool lives(struct txn *txn, const struct process *p)
 static bool populated(struct txn *txn, const struct shield *shield)
 {
 	_cleanup_free_ char *outer = place_process(shield->cgroup), *text = NULL;
-	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.events", txn->mount, outer);
+	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.procs", txn->mount, outer);
+	char *save = NULL;
 
-	return sys_read_line(txn->sys, path, &text) == 0 && strstr(text, "populated 1");
+	if (sys_read_line(txn->sys, path, &text) < 0)
+		return false;
+	for (char *pid = strtok_r(text, "\n", &save); pid; pid = strtok_r(NULL, "\n", &save))
+		if ((pid_t)atoi(pid) != shield->hold.pid)
+			return true;
+	return false;
+}
+
+/* Nothing is in its scope any more, not even what was to hold it, so systemd has
+ * removed it: the CPUs are the host's again already. */
+static bool dissolved(struct txn *txn, const struct shield *shield)
+{
+	_cleanup_free_ char *outer = place_process(shield->cgroup), *unit = NULL, *slice = NULL;
+	_cleanup_free_ char *dir = xasprintf("%s%s", txn->mount, outer);
+
+	return place_is_unit(outer, &unit, &slice) && !sys_exists(txn->sys, dir);
 }
 
 void session_abandoned(struct txn *txn, struct strv *names)
@@ -72,6 +88,10 @@ void session_abandoned(struct txn *txn, struct strv *names)
 		const struct shield *s = &txn->state.shields[i];
 
 		/* `on` without a VM has no owner, and stays until `off`. */
+		if (dissolved(txn, s)) {
+			strv_add(names, s->name);
+			continue;
+		}
 		if ((s->vm.pid || s->owner.pid) && !lives(txn, &s->vm) && !lives(txn, &s->owner) &&
 		    !populated(txn, s))
 			strv_add(names, s->name);

@@ -15,7 +15,6 @@ struct job {
 	sd_bus *bus;
 	sd_bus_slot *slot;
 	char *path;
-	char *ended; /* the path of the job that ended last, when ours is unknown */
 	int result;
 	bool done;
 };
@@ -221,40 +220,6 @@ int systemd_adapter_scope(const char *unit, const char *slice, pid_t pid,
 	return rc;
 }
 
-static int append_words(sd_bus_message *m, const char *name, const char *words)
-{
-	_cleanup_free_ char *copy = xstrdup(words);
-	char *save = NULL;
-	int rc = sd_bus_message_open_container(m, 'r', "sv");
-
-	if (rc >= 0)
-		rc = sd_bus_message_append(m, "s", name);
-	if (rc >= 0)
-		rc = sd_bus_message_open_container(m, 'v', "as");
-	if (rc >= 0)
-		rc = sd_bus_message_open_container(m, 'a', "s");
-	for (char *w = strtok_r(copy, " ", &save); w && rc >= 0; w = strtok_r(NULL, " ", &save))
-		rc = sd_bus_message_append(m, "s", w);
-	for (int i = 0; i < 3 && rc >= 0; i++)
-		rc = sd_bus_message_close_container(m);
-	return rc;
-}
-
-static int append_property(sd_bus_message *m, const struct systemd_property *p)
-{
-	switch (p->type) {
-	case SYSTEMD_STRING:
-		return sd_bus_message_append(m, "(sv)", p->name, "s", p->text);
-	case SYSTEMD_BOOL:
-		return sd_bus_message_append(m, "(sv)", p->name, "b", (int)p->number);
-	case SYSTEMD_U64:
-		return sd_bus_message_append(m, "(sv)", p->name, "t", (uint64_t)p->number);
-	case SYSTEMD_WORDS:
-		return append_words(m, p->name, p->text);
-	}
-	return -EINVAL;
-}
-
 /* ExecStart= and its like: an array of (program, arguments, may it fail). */
 static int append_command(sd_bus_message *m, const char *name, char *const argv[], bool may_fail)
 {
@@ -280,8 +245,7 @@ static int append_command(sd_bus_message *m, const char *name, char *const argv[
 }
 
 static int service_once(const char *unit, const char *description, char *const argv[],
-			char *const post[], int fine, const struct systemd_property *properties,
-			size_t n)
+			char *const post[], int fine)
 {
 	_cleanup_job_ struct job job = { 0 };
 	sd_bus_message *call = NULL;
@@ -297,8 +261,6 @@ static int service_once(const char *unit, const char *description, char *const a
 		rc = append_command(call, "ExecStart", argv, false);
 	if (rc >= 0)
 		rc = append_command(call, "ExecStopPost", post, true);
-	for (size_t i = 0; i < n && rc >= 0; i++)
-		rc = append_property(call, &properties[i]);
 	if (rc >= 0)
 		rc = transient_end(&job, call);
 	sd_bus_message_unref(call);
@@ -306,15 +268,14 @@ static int service_once(const char *unit, const char *description, char *const a
 }
 
 int systemd_adapter_service(const char *unit, const char *description, char *const argv[],
-			    char *const post[], int fine,
-			    const struct systemd_property *properties, size_t n)
+			    char *const post[], int fine)
 {
 	int rc = -EEXIST;
 
 	for (int i = 0; i < EXIST_TRIES && rc == -EEXIST; i++) {
 		if (i)
 			pause_ms(EXIST_MS);
-		rc = service_once(unit, description, argv, post, fine, properties, n);
+		rc = service_once(unit, description, argv, post, fine);
 	}
 	return rc;
 }

@@ -26,21 +26,12 @@ int systemd_adapter_start(const char *unit);
 /* Stop a unit; its processes are ended. 0 also when it is not there. */
 int systemd_adapter_stop(const char *unit);
 
-/* A property of a transient service: name, and a string, a boolean, a number,
- * or a list of words. */
-struct systemd_property {
-	const char *name;
-	enum { SYSTEMD_STRING, SYSTEMD_BOOL, SYSTEMD_U64, SYSTEMD_WORDS } type;
-	const char *text; /* words are separated by spaces */
-	unsigned long long number;
-};
-
 /*
  * A transient service that says by sd_notify(3) when it is ready. It is started
  * again when it fails, except with status `fine`; after each end `post` is run.
+ * More settings are in drop-ins for its name.
  */
 int systemd_adapter_service(const char *unit, const char *description, char *const argv[],
-			    char *const post[], int fine,
-			    const struct systemd_property *properties, size_t n);
+			    char *const post[], int fine);
 
 #endif
