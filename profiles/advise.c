@@ -150,7 +150,6 @@ static void not_acted_on(const struct profile *p, struct strv *warnings)
 	} keys[] = {
 		{ p->n_iothreads > 0, "iothreads" },
 		{ p->n_vcpus > 0, "vcpus" },
-		{ p->vfio != VFIO_SPREAD || p->devices.n > 0 || p->n_rules > 0, "irq" },
 		{ p->host && json_object_size(p->host) > 0, "host" },
 		{ p->flush, "flush" },
 	};

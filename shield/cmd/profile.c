@@ -208,8 +208,6 @@ static int do_show(struct app *app, const struct topology *topo, const char *whi
 		return cmd_print_json(object);
 	}
 	cmd_warn(app, &loaded.warnings);
-	if (p->why)
-		cmd_note(app, "%s is for this machine: %s", p->name, p->why);
 	get_emulator(topo, p, &emulator, &housekeeping);
 	printf("%-14s %s\n%-14s %s\n", "name", p->name, "file", p->path);
 	print_set("guest", &p->guest);
