@@ -49,10 +49,16 @@ int object_read(struct txn *txn, const struct object *object, char **ret)
 static int set_affinity(struct txn *txn, const struct object *object)
 {
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+	int rc;
 
 	if (cpulist_parse(object->target, &cpus, NULL) < 0)
 		return -EINVAL;
-	return txn->sys->ops->setaffinity(txn->sys->ctx, object->task.pid, &cpus);
+	/* EINVAL also when a cpuset changed at the same moment, since 6.2: once
+	 * more. */
+	rc = txn->sys->ops->setaffinity(txn->sys->ctx, object->task.pid, &cpus);
+	if (rc == -EINVAL)
+		rc = txn->sys->ops->setaffinity(txn->sys->ctx, object->task.pid, &cpus);
+	return rc;
 }
 
 static int move_thread(struct txn *txn, const struct object *object)

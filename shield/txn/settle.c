@@ -168,6 +168,13 @@ static void settled(struct txn *txn, struct object *o, bool done, bool open)
 	}
 }
 
+static bool is_control(const struct txn *txn, const struct object *o)
+{
+	const struct kfile *row = o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+
+	return row && row->type == KFILE_CONTROL;
+}
+
 /* 0, or -1 with err when the whole transaction must fail. */
 static int apply_one(struct txn *txn, struct object *o, bool forward, struct err *err)
 {
@@ -188,6 +195,11 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 		break;
 	case APPLIED_DRIFT:
 		name = name_of(o);
+		if (!forward && txn->leftover.n && is_control(txn, o)) {
+			/* It is our own cgroup, left over, that needs it. */
+			strv_addf(&txn->leftover, "%s: still in use", name);
+			break;
+		}
 		strv_addf(&txn->report, "%s: someone else changed it since; left so (--force "
 					"takes it back)", name);
 		if (claimed(txn, o))
@@ -196,6 +208,12 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 		break;
 	case APPLIED_REFUSED:
 		name = name_of(o);
+		if (!forward && strcmp(o->ours, o->original) != 0) {
+			/* It took our value, so it can take its own again. */
+			strv_addf(&txn->leftover, "%s: refused", name);
+			open = true;
+			break;
+		}
 		strv_addf(&txn->immovable, "%s (%s)", name, o->identity ? o->identity : "");
 		o->refused = true;
 		replace(&o->target, xstrdup(o->original));
