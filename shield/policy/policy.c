@@ -96,6 +96,7 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 		plan_mask("/sys/devices/virtual/workqueue/cpumask", scene->workqueues,
 			  &intent->taken, &rest, plan);
 	policy_irqs(&scene->irqs, &wish, 1, &intent->taken, &rest, NULL, NULL, plan);
+	net_plan(&scene->net, &intent->taken, &rest, plan);
 	policy_unused_rules(&scene->irqs, intent->profile, &plan->warnings);
 	for (size_t i = 0; i < scene->tasks.n; i++) {
 		const struct task *t = &scene->tasks.items[i];

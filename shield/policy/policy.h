@@ -7,6 +7,7 @@
 
 #include "irq/irq.h"
 #include "irq/irqbalance.h"
+#include "irq/net.h"
 #include "profiles/profile.h"
 #include "shield/cgroup/host.h"
 #include "shield/plan/plan.h"
@@ -32,6 +33,7 @@ struct scene {
 	struct irqs irqs;
 	struct tasks tasks;
 	struct irqbalance irqbalance;
+	struct net_masks net;
 	char *default_irq;          /* cpulist of default_smp_affinity */
 	char *workqueues;           /* cpulist of the unbound workqueues, or NULL */
 };

@@ -10,6 +10,7 @@ void scene_clear(struct scene *scene)
 	host_clear(&scene->host);
 	topology_clear(&scene->topo);
 	irqs_clear(&scene->irqs);
+	net_clear(&scene->net);
 	irqbalance_clear(&scene->irqbalance);
 	tasks_clear(&scene->tasks);
 	free(scene->default_irq);
@@ -43,5 +44,6 @@ int scene_read(struct sys *sys, const char *root, struct scene *scene, struct er
 	    tasks_snapshot(sys, NULL, &scene->tasks, err) < 0 ||
 	    read_mask(sys, "/proc/irq/default_smp_affinity", &scene->default_irq, err) < 0)
 		return -1;
+	net_snapshot(sys, &scene->net);
 	return read_mask(sys, "/sys/devices/virtual/workqueue/cpumask", &scene->workqueues, err);
 }

@@ -159,6 +159,7 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 	_cleanup_cpuset_ struct cpuset taken = { 0 }, rest = { 0 };
 	_cleanup_(habits_clear) struct habits habits = { 0 };
 	_cleanup_irqs_ struct irqs irqs = { 0 };
+	_cleanup_net_ struct net_masks net = { 0 };
 	struct irq_wish *wishes;
 	struct plan *plans;
 	int rc = 0;
@@ -178,6 +179,8 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 		wish_of(txn, &txn->state.shields[i], &wishes[i]);
 	policy_irqs(&irqs, wishes, n, &taken, &rest, habits.default_irq, habits.default_original,
 		    plans);
+	net_snapshot(txn->sys, &net);
+	net_plan(&net, &taken, &rest, &plans[0]);
 	if (unknown_irqbalance(txn, &habits)) {
 		irqbalance_clear(&habits.irqbalance);
 		irqbalance_snapshot(txn->sys, &habits.irqbalance);

@@ -1,6 +1,7 @@
 #include "shield/txn/apply.h"
 
 #include "irq/irq.h"
+#include "irq/net.h"
 #include "shield/task/task.h"
 #include "shield/txn/cgroup.h"
 
@@ -13,6 +14,8 @@ int object_same(struct txn *txn, const struct object *object)
 
 	if (object->task.pid)
 		return task_same(txn->sys, object->task.pid, object->task.start);
+	if (object->identity && object->path && net_path(object->path))
+		return net_is(txn->sys, object->path, object->identity);
 	if (!object->identity || !irq_path_number(object->path, &irq))
 		return 1;
 	return irq_is(txn->sys, irq, object->identity);

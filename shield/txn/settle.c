@@ -96,6 +96,13 @@ static const char *home_of(const struct txn *txn, const struct object *o)
 	return "/";
 }
 
+/* "irq/36-eth0" follows its interrupt: whenever that was moved, the handler sets
+ * its own affinity before it runs next. That is nobody's wish. */
+static bool irq_thread(const struct object *o)
+{
+	return o->identity && strncmp(o->identity, "irq/", 4) == 0;
+}
+
 /*
  * Aim every object at f. Affinities are compared here, before the first write,
  * since the kernel will rewrite them: what someone else set becomes the target,
@@ -114,7 +121,7 @@ void settle_aim(struct txn *txn)
 			if (!sys_exists(txn->sys, cgroup))
 				replace(&o->target, xstrdup(home_of(txn, o)));
 		}
-		if (o->kind != STEP_AFFINITY || o->next || txn->force || txn->reassert)
+		if (o->kind != STEP_AFFINITY || irq_thread(o) || o->next || txn->force || txn->reassert)
 			continue;
 		theirs = object_drift(txn, o);
 		if (theirs) {

@@ -1,0 +1,61 @@
+# Interrupts of a passed-through card: where they go, when they appear, disappear and are reset.
+. /t/irq.sh
+
+echo vfio-pci >/sys/bus/pci/devices/$card/driver_override
+echo $card >/sys/bus/pci/drivers_probe
+masks_before
+vm_start
+
+check "vfio: on" shield on vm
+check "vfio: attach" shield attach vm --pid $vm
+arm
+check "vfio: a vector on each vCPU's CPU, within a second" within_a_second placed 4 5 6 7 4
+check "vfio: shield irq names the owner" sh -c 'shield irq --json | jq -e "[.irqs[] | select(.device == \"0000:00:05.0\") | .owner] == [\"vm\", \"vm\", \"vm\", \"vm\", \"vm\"]"'
+fire_there() {
+	shield irq --json --watch=2 --count 1 | jq -e '[.irqs[] | select(.class == "vfio" and .rate > 1)] | length == 5'
+}
+check "vfio: they fire there" fire_there
+check "vfio: nothing else is there" no_strays
+check "vfio: status agrees" shield status
+disarm
+arm
+check "vfio: the guest's driver starts again: placed again" within_a_second placed 4 5 6 7 4
+for k in 0 1 2 3; do
+	echo 0-7 >"/proc/irq/$(number_of "vfio-msix[$k]($card)")/smp_affinity_list"
+done
+echo 0 >"/proc/irq/$(number_of "vfio-msix[4]($card)")/smp_affinity_list"
+check "vfio: a person's mask is left" sh -c 'sleep 1; shield status; test $? = 1'
+echo 0-7 >"/proc/irq/$(number_of "vfio-msix[4]($card)")/smp_affinity_list"
+check "vfio: what a driver resets is set again" wait_for 12 placed 4 5 6 7 4
+check "vfio: off" shield off vm
+check "vfio: then as if born without a shield" mask_is "vfio-msix[0]($card)" 0-7
+check "vfio: masks as before" masks_restored
+
+# The other wishes of a profile.
+profile vm '{"version":1,"name":"vm","guest":"4-7","irq":{"vfio":"guest","rules":[{"match":"driver:virtio-pci","cpus":"0-1"}]}}'
+check "guest: on" shield on vm
+check "guest: attach" shield attach vm --pid $vm
+check "guest: all guest CPUs" within_a_second placed 4-7 4-7 4-7 4-7 4-7
+virtio=$(cat /sys/kernel/irq/*/actions | grep -m1 '^virtio.*-input')
+check "rules: a driver's interrupts go to its CPUs" mask_is "$virtio" 0-1
+check "guest: status agrees" shield status
+check "guest: off" shield off vm
+check "guest: masks as before" masks_restored
+
+profile vm '{"version":1,"name":"vm","guest":"4-7","irq":{"vfio":"leave","rules":[{"match":"driver:nosuch*","cpus":"0"}]}}'
+check "leave: a rule without an interrupt is warned of" sh -c 'shield plan vm 2>&1 >/dev/null | grep -q "nosuch"'
+echo 6 >"/proc/irq/$(number_of "vfio-msix[0]($card)")/smp_affinity_list"
+profile vm '{"version":1,"name":"vm","guest":"4-7","irq":{"vfio":"leave","devices":["0000:00:05.0"]}}'
+check "leave: on" shield on vm
+check "leave: left" mask_is "vfio-msix[0]($card)" 6
+check "leave: off" shield off vm
+echo 0-7 >"/proc/irq/$(number_of "vfio-msix[0]($card)")/smp_affinity_list"
+
+# A card of another VM is like any other device: off the guest CPUs.
+profile vm '{"version":1,"name":"vm","guest":"4-7"}'
+check "another VM: on" shield on vm
+check "another VM: its interrupts go away" within_a_second sh -c '. /t/irq.sh; for k in 0 1 2 3 4; do
+	case $(mask_of "vfio-msix[$k](0000:00:05.0)") in *[4567]*) exit 1 ;; esac; done'
+check "another VM: off" shield off vm
+check "another VM: masks as before" masks_restored
+vm_end
