@@ -28,14 +28,11 @@ static bool asks_to_end(int number)
 
 void child_std_fds(void)
 {
-	int fd;
-
-	/* open(2) takes the lowest free number. */
-	do
-		fd = open("/dev/null", O_RDWR | O_NOCTTY); /* inherited, like the others */
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
+	/* Open for the other direction, so that reading and writing still fail, and
+	 * output that is lost is an error. Inherited, like the others. */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_NOCTTY);
 }
 
 static int check_file(const char *path)

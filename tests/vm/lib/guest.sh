@@ -24,6 +24,7 @@ esac
 check() {
 	check_name=$1
 	shift
+	[ -z "${TIMES-}" ] || echo "# $(cut -d' ' -f1 /proc/uptime) $check_name" >&2
 	if "$@" >$T/said 2>&1; then
 		echo "ok $check_name"
 	else
@@ -126,9 +127,13 @@ ends() {
 }
 not_running() { ! [ -d "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
 
-# One line on stderr, which says something, begins with our name and is no usage text of many lines.
+# One clear line on stderr. Where it is about a place in a text, that place may follow, with a mark below it.
 one_line() {
-	[ "$(wc -l <"$1")" = 1 ] && [ "$(wc -c <"$1")" -gt 30 ] && grep -q '^shield: ' "$1" || {
+	[ "$(wc -c <"$1")" -gt 30 ] && grep -q '^shield: ' "$1" && case $(wc -l <"$1") in
+	1) true ;;
+	3) sed -n 3p "$1" | grep -q '^ *^$' ;;
+	*) false ;;
+	esac || {
 		echo "stderr is not one clear line:"
 		cat "$1"
 		return 1

@@ -1,0 +1,78 @@
+# kill -9 of the wrapper, QEMU and the guard, in all orders: when the VM has ended, the host is as before within 2 s.
+. /t/guest.sh
+snapshot take $T/before
+
+wrapper() { echo "$run"; }
+guard() { answer '.shields[0]' >/dev/null; jq -r '.shields.win11.guard.pid' $state; }
+vm() { pidof qemu-system-x86_64; }
+back_in_2s() {
+	wait_for 2 test ! -e $state || return
+	snapshot take $T/after
+	snapshot compare $T/before $T/after
+}
+# While the VM runs, whatever else was killed, it stays shielded.
+still_shielded() {
+	snapshot on 2-5 | awk '$3 != "fixed"' >$T/on
+	cat $T/on
+	[ "$(wc -l <$T/on)" = 4 ] && [ "$(grep -c TCG $T/on)" = 4 ] && [ "$(cut -d' ' -f4 $T/on | sort | xargs)" = "2 3 4 5" ]
+}
+# order WHO…: kill them in turn; helped: whether a command must come to help (nobody is left who could).
+order() {
+	names=$* helped=
+	start 4 shield run -p win11 -- $qemu -smp 4 || return 1
+	w=$(wrapper) g=$(guard) v=$(vm)
+	wait_for 5 test -d "/proc/$g" || return 1
+	# The wrapper and the guard dead before the VM ends: only then nobody is left.
+	case " $names " in
+	*" wrapper guard vm "* | *" guard wrapper vm "* | *" all "*) helped=1 ;;
+	esac
+	for who in "$@"; do
+		case $who in
+		wrapper) kill -9 "$w" ;;
+		guard) kill -9 "$g" ;;
+		vm) kill -9 "$v" ;;
+		all) kill -9 "$w" "$g" "$v" ;;
+		end) kill "$v" ;;
+		esac
+		usleep 200000
+		if [ "$who" = guard ] && [ -d "/proc/$v" ]; then
+			status 1 shield status >$T/text && answer -e '[.shields[].problems[].object] | index("guard")' || return 1
+		fi
+		if [ -d "/proc/$v" ]; then
+			still_shielded || return 1
+		fi
+	done
+	[ ! -d "/proc/$v" ] || kill "$v"
+	wait "$run" 2>/dev/null
+	if [ -n "$helped" ]; then
+		shield recover || return 1
+	fi
+	back_in_2s
+}
+for names in "wrapper" "wrapper end" "vm" "guard" "guard vm" "vm guard" "wrapper vm" "vm wrapper" "wrapper guard" "guard wrapper" \
+	"wrapper guard vm" "wrapper vm guard" "vm wrapper guard" "vm guard wrapper" "guard vm wrapper" "guard wrapper vm" all; do
+	case $names in
+	"wrapper guard" | "guard wrapper") continue ;; # the VM would be ended by nobody: with vm, below
+	esac
+	# shellcheck disable=SC2086  # words
+	check "kill -9: $names" order $names
+	! [ -e $state ] || clean
+done
+
+# on without a VM: the guard is killed; off works.
+guard_of_on() {
+	shield on win11 && kill -9 "$(guard)" || return 1
+	usleep 100000
+	status 1 shield status && status 0 shield off && back_in_2s
+}
+check "kill -9: the guard of on" guard_of_on
+# A command that is no VM.
+plain() {
+	shield run -p win11 -- sleep 3 >$T/run.out 2>&1 &
+	run=$!
+	wait_for 10 test -s $state && wait_for 10 pidof sleep && wait_for 5 sh -c "jq -e '.shields.win11.guard.pid > 0' $state" || return 1
+	kill -9 $run
+	sleep 3
+	back_in_2s
+}
+check "kill -9: the wrapper of a command that runs on" plain

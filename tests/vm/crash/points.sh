@@ -1,0 +1,145 @@
+# SIGKILL at each system call that changes something: $ONLY of it, the points that are $PART modulo $PARTS.
+. /t/guest.sh
+shield=/usr/local/bin/shield
+export KILL_AT_LOG=$T/killed
+guard_off() { # the guard would help; whoever is to recover shall have to
+	for p in $(pidof shield); do
+		kill -9 "$p"
+	done 2>/dev/null
+}
+taskset 0x18 sleep 10000 &
+taskset 0x08 sleep 10000 &
+taskset 0x41 sleep 10000 &
+
+# The state between two commands may only be one of two.
+before_or_after() {
+	[ -e $state ] || return 0
+	answer -e '[.shields[].problems[] | select(.severity == "broken" and .object != "guard")] == []' >/dev/null || {
+		echo "neither before nor after:"
+		$shield status
+		return 1
+	}
+}
+back() {
+	$shield off --all >$T/off 2>&1 || {
+		cat $T/off
+		return 1
+	}
+	wait_for 3 test ! -e $state || return 1
+	left=$(ls -A /run/shield)
+	[ -z "$left" ] || {
+		echo "left in /run/shield: $left"
+		return 1
+	}
+	snapshot take $T/after
+	snapshot compare $T/before $T/after
+}
+# recover after a kill: itself killed at some point, then again at another, then allowed to end.
+recover() {
+	r=$((($1 * 7) % 97 + 1))
+	KILL_AT_LOG=$T/killed2 kill-at $r $shield recover >/dev/null 2>&1
+	KILL_AT_LOG=$T/killed2 kill-at $((r / 2 + 1)) $shield recover >/dev/null 2>&1
+	$shield recover >$T/recover 2>&1 || {
+		cat $T/recover
+		return 1
+	}
+}
+
+n_points=0 n_all=0
+# points NAME PREPARE COMMAND…: for each point: PREPARE, COMMAND killed there, recover, compare.
+points() {
+	points_name=$1 prepare=$2
+	shift 2
+	case " $ONLY " in
+	"  " | *" $points_name "*) ;;
+	*) return ;;
+	esac
+	$prepare >/dev/null 2>&1
+	kill-at 0 "$@" >/dev/null 2>&1
+	calls=$(sed -n 's/^ended after \([0-9]*\) .*/\1/p' $T/killed)
+	clean_up >/dev/null 2>&1
+	back >$T/said 2>&1 || {
+		echo "not ok crash: $points_name: without a kill all is as before"
+		sed 's/^/#   /' $T/said >&2
+		clean
+	}
+	bad=0 done=0
+	n=1
+	while [ $n -le "${calls:-0}" ] && [ $bad -lt 5 ]; do
+		if [ $((n % PARTS)) = "$PART" ]; then
+			$prepare >/dev/null 2>&1
+			kill-at $n "$@" >/dev/null 2>&1
+			clean_up >/dev/null 2>&1
+			done=$((done + 1))
+			{ recover $n && before_or_after && back; } >$T/said 2>&1 || {
+				bad=$((bad + 1))
+				echo "not ok crash: $points_name: $(cat $T/killed)"
+				sed 's/^/#   /' $T/said | head -n 30 >&2
+				clean
+			}
+		fi
+		n=$((n + 1))
+	done
+	n_points=$((n_points + done))
+	n_all=$((n_all + calls))
+	if [ $bad = 0 ] && [ "${calls:-0}" -gt 0 ]; then
+		echo "ok crash: $points_name: killed at $done of its $calls calls, and recovered"
+	else
+		echo "not ok crash: $points_name: $bad of $done points are bad"
+	fi
+}
+nothing() { :; }
+clean_up() { guard_off; }
+on() { $shield on win11 && guard_off; }
+on_two() { $shield on one && $shield on two && guard_off; }
+half_on() {
+	kill-at 60 $shield on win11
+	guard_off
+}
+half_off() {
+	$shield on win11
+	guard_off
+	kill-at 40 $shield off win11
+}
+if [ $kernel = 6.1 ]; then
+	profile one '{"version":1,"name":"one","guest":"2","emulator":"3"}'
+	profile two '{"version":1,"name":"two","guest":"4","emulator":"5"}'
+else
+	profile one '{"version":1,"name":"one","guest":"2-3"}'
+	profile two '{"version":1,"name":"two","guest":"4-5"}'
+fi
+snapshot take $T/before
+
+points on nothing $shield on win11
+points off on $shield off
+points recover-on half_on $shield recover
+points recover-off half_off $shield recover
+points off-one-of-two on_two $shield off one
+points run nothing $shield run -p win11 -- true
+
+# A VM: it is left alone by the kill of its supervisor, and ends after it.
+clean_up() {
+	guard_off
+	for p in $(pidof qemu-system-x86_64); do
+		kill -9 "$p"
+	done
+	usleep 100000
+}
+start_qemu() {
+	$qemu -smp 4 -qmp unix:$T/qmp.sock,server=on,wait=off &
+	wait_for 30 test -S $T/qmp.sock
+}
+attachable() {
+	start_qemu
+	$shield on win11
+	guard_off
+	printf '#!/bin/sh\nexec %s attach --pid %s\n' $shield "$(pidof qemu-system-x86_64)" >$T/attach
+	chmod +x $T/attach
+}
+points attach attachable $T/attach
+off_with_vm() {
+	attachable
+	$T/attach
+}
+points off-with-vm off_with_vm $shield off
+echo "# $n_points of $n_all points"

@@ -1,0 +1,23 @@
+# A host that cannot do it: one clear line, status 4, and nothing changes.
+# machine: --append isolcpus=6-7
+. /t/guest.sh
+before
+refused() { # STATUS COMMAND…
+	want=$1
+	shift
+	"$@" >$T/out 2>$T/err
+	got=$?
+	cat $T/err
+	[ $got = "$want" ] && one_line $T/err || {
+		echo "status $got"
+		return 1
+	}
+}
+check "isolcpus: on" refused 4 shield on win11
+check "isolcpus: run" refused 125 shield run -p win11 -- true
+check "isolcpus: plan" refused 4 shield plan win11
+check "isolcpus: off does nothing" status 0 shield off
+check "isolcpus: status" status 3 shield status
+check "isolcpus: topology" status 0 shield topology
+finish "isolcpus"
+true
