@@ -35,14 +35,18 @@ static int settle_back(struct txn *txn, struct err *err)
 	return txn->leftover.n ? incomplete(txn, err) : 0;
 }
 
-/* Undo what the shields in phase releasing hold. */
-static int release(struct txn *txn, struct err *err)
+static int announce(struct txn *txn, struct err *err)
 {
 	settle_aim(txn);
 	settle_announce(txn);
-	/* The originals are in the file already: a full /run must not keep the
-	 * host from getting its CPUs back. */
-	if (state_save(txn->sys, &txn->state, err) < 0)
+	return state_save(txn->sys, &txn->state, err);
+}
+
+/* Undo what the shields in phase releasing hold. What was interrupted is in the
+ * file already: a full /run must not keep the host from getting its CPUs back. */
+static int release(struct txn *txn, struct err *err)
+{
+	if (announce(txn, err) < 0)
 		strv_addf(&txn->report, "%s; going on without", err->text);
 	return settle_back(txn, err);
 }
@@ -51,9 +55,7 @@ static int release(struct txn *txn, struct err *err)
  * them stay, so f is where it was going, and in the same order. */
 static int resume(struct txn *txn, struct err *err)
 {
-	settle_aim(txn);
-	settle_announce(txn);
-	if (state_save(txn->sys, &txn->state, err) < 0)
+	if (announce(txn, err) < 0)
 		return -1;
 	if (settle_apply(txn, true, err) < 0)
 		strv_add(&txn->leftover, err->text);
@@ -239,10 +241,21 @@ int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struc
 
 int txn_off(struct txn *txn, const char *name, const struct plan *keep, struct err *err)
 {
+	struct shield *shield = state_shield(&txn->state, name);
+
 	for (size_t i = 0; keep && i < keep->n; i++)
 		state_add_object(&txn->state, &keep->steps[i]);
-	state_shield(&txn->state, name)->phase = PHASE_RELEASING;
-	return release(txn, err);
+	shield->phase = PHASE_RELEASING;
+	if (announce(txn, err) < 0) {
+		/* The last one can end without a file. Other shields could not
+		 * tell afterwards what is theirs: nothing was changed yet. */
+		if (txn->state.n_shields > 1) {
+			shield->phase = PHASE_ACTIVE;
+			return -1;
+		}
+		strv_addf(&txn->report, "%s; going on without", err->text);
+	}
+	return settle_back(txn, err);
 }
 
 /* Take a partition that the kernel declared invalid, or whose CPUs leaked, down;
@@ -284,6 +297,17 @@ int txn_repair(struct txn *txn, const char *name, bool partition, struct err *er
 		return -1;
 	settle_conclude(txn);
 	return state_save(txn->sys, &txn->state, err);
+}
+
+int txn_give_back(struct txn *txn, const struct plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		struct object *o = state_add_object(&txn->state, &plan->steps[i]);
+
+		free(o->original);
+		o->original = xstrdup(plan->steps[i].to);
+	}
+	return release(txn, err);
 }
 
 int txn_save(struct txn *txn, struct err *err)
