@@ -81,7 +81,7 @@ qemu_start() {
 	TMPDIR=$work setpriv --pdeathsig KILL "$qemu_program" -name shield-vm -machine "$machine" -accel tcg,thread=multi -cpu "$cpu" \
 		-smp "$smp" -m "$memory" -nodefaults -no-reboot -display none -no-user-config "${options[@]}" \
 		-kernel "$cache/kernels/$kernel/vmlinuz" -initrd "$work/initrd" \
-		-append "console=ttyS0,115200 loglevel=7 panic=-1 nokaslr mitigations=off random.trust_cpu=on ${root_image:+systemd.show_status=0 }$append" \
+		-append "console=ttyS0,115200 loglevel=7 panic=-1 nokaslr mitigations=off rcupdate.rcu_cpu_stall_timeout=200 watchdog_thresh=60 random.trust_cpu=on ${root_image:+systemd.show_status=0 }$append" \
 		"${qemu_args[@]}" </dev/null >"$work/qemu.log" 2>&1 9>&- &
 	qemu=$!
 }

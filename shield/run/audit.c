@@ -111,8 +111,7 @@ static bool recorded(const struct txn *txn, const char *path, bool *refused)
 	return o != NULL;
 }
 
-/* What nobody can move, and why; NULL: it can be moved, or is elsewhere. One
- * that is bound may have a mask of all CPUs, and fires on one only. */
+/* Why nobody can move it; NULL: it can be moved. */
 static const char *fixed_reason(const struct irq *irq, bool refused, const struct cpuset *guest)
 {
 	if (irq_movable(irq) && !refused)
@@ -120,8 +119,11 @@ static const char *fixed_reason(const struct irq *irq, bool refused, const struc
 	if (irq->class == IRQ_MANAGED || (refused && *irq->device))
 		return "managed; only isolcpus=managed_irq at boot keeps it away; it fires only for "
 		       "I/O submitted on that CPU";
-	if (!*irq->actions || (!cpuset_empty(&irq->effective) && !cpuset_intersects(&irq->effective, guest)))
-		return NULL;
+	if (!*irq->actions)
+		return "nobody uses it, and its interrupt controller cannot move it";
+	if (!cpuset_empty(&irq->effective) && !cpuset_intersects(&irq->effective, guest))
+		return "its interrupt controller cannot move it; it fires on a host CPU, whatever its "
+		       "mask says";
 	return "bound to its CPU, or its interrupt controller cannot move it";
 }
 
