@@ -176,6 +176,20 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
 	}
 }
 
+void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wish, const char *mask,
+		       struct plan *plan)
+{
+	for (size_t i = 0; i < irqs->n; i++) {
+		_cleanup_free_ char *now = cpulist_format(&irqs->items[i].mask);
+		_cleanup_cpuset_ struct cpuset cpus = { 0 };
+		size_t ignored;
+
+		if (strcmp(now, mask) == 0 &&
+		    irq_place(&irqs->items[i], wish, 1, &ignored, &cpus) == IRQ_AVOID)
+			add_step(&irqs->items[i], now, now, true, NULL, plan);
+	}
+}
+
 void policy_unused_rules(const struct irqs *irqs, const struct profile *profile,
 			 struct strv *warnings)
 {

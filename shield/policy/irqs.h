@@ -56,6 +56,13 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
 		 const struct cpuset *taken, const struct cpuset *rest, const char *default_irq,
 		 const char *default_original, struct plan *plans);
 
+/*
+ * Steps without a change for interrupts that have just the mask which the shield
+ * makes the default one: recorded, they are not taken for newcomers later.
+ */
+void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wish, const char *mask,
+		       struct plan *plan);
+
 /* A warning for each rule that no interrupt of now matches. */
 void policy_unused_rules(const struct irqs *irqs, const struct profile *profile,
 			 struct strv *warnings);

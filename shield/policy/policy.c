@@ -75,6 +75,7 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 	};
 	_cleanup_cpuset_ struct cpuset rest = { 0 }, before = { 0 };
 	_cleanup_free_ char *everything = cpulist_format(&host->present);
+	size_t first = plan->n;
 	/* No VM yet: its devices are those that the profile names. */
 	const struct irq_wish wish = {
 		.name = intent->name, .guest = &intent->guest, .vfio = intent->profile->vfio,
@@ -96,6 +97,11 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 		plan_mask("/sys/devices/virtual/workqueue/cpumask", scene->workqueues,
 			  &intent->taken, &rest, plan);
 	policy_irqs(&scene->irqs, &wish, 1, &intent->taken, &rest, NULL, NULL, plan);
+	if (scene->default_irq) {
+		_cleanup_free_ char *alike = xstrdup(plan->steps[first].to);
+
+		policy_irqs_alike(&scene->irqs, &wish, alike, plan);
+	}
 	net_plan(&scene->net, &intent->taken, &rest, plan);
 	policy_unused_rules(&scene->irqs, intent->profile, &plan->warnings);
 	for (size_t i = 0; i < scene->tasks.n; i++) {

@@ -143,15 +143,19 @@ int session_off(struct txn *txn, const char *name, struct err *err)
 	_cleanup_host_ struct host host = { 0 };
 	_cleanup_cpuset_ struct cpuset taken = { 0 };
 	_cleanup_plan_ struct plan keep = { 0 };
+	_cleanup_births_ struct births births = { 0 };
 
 	if (!state_shield(&txn->state, name))
 		return 0;
 	state_taken(&txn->state, &taken);
 	session_irqs_reclaim(txn);
+	session_births_begin(txn, &births);
 	if (host_probe(txn->sys, &host, err) < 0 ||
 	    policy_survivors(txn->sys, &host, &taken, &keep, err) < 0)
 		return -1;
-	return txn_off(txn, name, &keep, err);
+	if (txn_off(txn, name, &keep, err) < 0)
+		return -1;
+	return session_births_end(txn, &births, err);
 }
 
 int session_assign(const struct topology *topo, const struct cpuset *guest, size_t n,

@@ -55,6 +55,17 @@ void session_irqs_reclaim(struct txn *txn);
 
 /* Move kernel threads and interrupts that appeared since off guest CPUs. *found
  * counts them. */
+/* Interrupts that were born under a shield, and that nobody has seen yet when it
+ * ends: _begin before its end, _end after it (session_adopt.c). */
+struct births {
+	char *mask, *original; /* default_smp_affinity under it, and before; or NULL */
+	struct strv older;     /* had that mask before */
+};
+void session_births_begin(struct txn *txn, struct births *births);
+int session_births_end(struct txn *txn, const struct births *births, struct err *err);
+void session_births_clear(struct births *births);
+#define _cleanup_births_ _cleanup_(session_births_clear)
+
 int session_adopt(struct txn *txn, size_t *found, struct err *err);
 
 /*

@@ -24,6 +24,8 @@
 
 #include <string.h>
 
+#define DEFAULT_MASK "/proc/irq/default_smp_affinity"
+
 /* What makes a mask look written by a program. */
 struct habits {
 	const char *default_irq, *default_original; /* borrowed, or NULL */
@@ -41,7 +43,7 @@ static void habits_clear(struct habits *h)
 
 static void habits_read(struct txn *txn, struct habits *h)
 {
-	const struct step key = { .kind = STEP_WRITE, .path = (char *)"/proc/irq/default_smp_affinity" };
+	const struct step key = { .kind = STEP_WRITE, .path = (char *)DEFAULT_MASK };
 	const struct object *o = state_object(&txn->state, &key);
 	_cleanup_free_ char *present = NULL;
 
@@ -200,6 +202,62 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 	free(plans);
 	free(wishes);
 	return rc;
+}
+
+static const struct object *default_object(const struct txn *txn)
+{
+	const struct step key = { .kind = STEP_WRITE, .path = (char *)DEFAULT_MASK };
+
+	return state_object(&txn->state, &key);
+}
+
+/*
+ * What was born under the last shield has the default mask that we gave it, and
+ * without a shield would have had the original one. What had that mask before is
+ * recorded (policy_on), and listed here before the record goes.
+ */
+void session_births_begin(struct txn *txn, struct births *b)
+{
+	const struct object *o = default_object(txn);
+
+	if (!o || txn->state.n_shields > 1 || strcmp(o->ours, o->original) == 0)
+		return;
+	b->mask = xstrdup(o->ours);
+	b->original = xstrdup(o->original);
+	for (size_t i = 0; i < txn->state.n_objects; i++)
+		if (txn->state.objects[i]->identity &&
+		    strcmp(txn->state.objects[i]->original, b->mask) == 0)
+			strv_addf(&b->older, "%s %s", txn->state.objects[i]->path,
+				  txn->state.objects[i]->identity);
+}
+
+int session_births_end(struct txn *txn, const struct births *b, struct err *err)
+{
+	_cleanup_irqs_ struct irqs irqs = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+
+	if (!b->mask)
+		return 0;
+	if (irqs_snapshot(txn->sys, &irqs, err) < 0)
+		return -1;
+	for (size_t i = 0; i < irqs.n; i++) {
+		_cleanup_free_ char *path = irq_path(irqs.items[i].number);
+		_cleanup_free_ char *identity = irq_identity(&irqs.items[i]);
+		_cleanup_free_ char *mask = cpulist_format(&irqs.items[i].mask);
+		_cleanup_free_ char *key = xasprintf("%s %s", path, identity);
+
+		if (irq_movable(&irqs.items[i]) && strcmp(mask, b->mask) == 0 &&
+		    !strv_contains(&b->older, key))
+			plan_write(&plan, path, mask, b->original)->identity = take_ptr(identity);
+	}
+	return plan.n ? txn_give_back(txn, &plan, err) : 0;
+}
+
+void session_births_clear(struct births *b)
+{
+	free(b->mask);
+	free(b->original);
+	strv_clear(&b->older);
 }
 
 void session_irqs_reclaim(struct txn *txn)

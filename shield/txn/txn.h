@@ -100,6 +100,9 @@ int txn_off(struct txn *txn, const char *name, const struct plan *keep, struct e
  */
 int txn_repair(struct txn *txn, const char *name, bool partition, struct err *err);
 
+/* Objects of no shield, changed by one that has ended: to step->to. */
+int txn_give_back(struct txn *txn, const struct plan *plan, struct err *err);
+
 /* Save what was changed in txn->state beside the objects (pids, vCPUs). */
 int txn_save(struct txn *txn, struct err *err);
 

@@ -1,4 +1,5 @@
 # Interrupts of a passed-through card: where they go, when they appear, disappear and are reset.
+# shellcheck shell=sh source=/dev/null disable=SC2154  # what is sourced sets them
 . /t/irq.sh
 
 echo vfio-pci >/sys/bus/pci/devices/$card/driver_override

@@ -1,4 +1,5 @@
 # Devices of the host: queues, newcomers, drivers that reset masks, a storm, and what a busy host does to guest CPUs.
+# shellcheck shell=sh source=/dev/null disable=SC2154  # what is sourced sets them
 . /t/irq.sh
 
 net=$(ls /sys/bus/pci/drivers/virtio-pci/*/virtio*/net | grep -v : | head -n 1)
@@ -80,6 +81,7 @@ storm() {
 	done
 }
 ip link set "$net" down
+echo 0 >"/sys/class/net/$net/queues/rx-0/rps_cpus"
 masks_before
 : >$T/storm
 storm &
@@ -98,3 +100,12 @@ echo "# $(cat $T/storms) times bound and unbound, $rounds times on and off" >&2
 check "storm: no on or off failed" test $bad = 0
 sleep 1
 check "storm: masks as before" masks_restored
+
+# A mask that is what the host keeps already is nobody's newborn.
+echo 0-2 >"/proc/irq/$(number_of rtc0)/smp_affinity_list"
+profile narrow '{"version":1,"name":"narrow","guest":"3-7"}'
+masks_before
+check "chosen masks: on" shield on narrow
+sleep 1
+check "chosen masks: off" shield off narrow
+check "chosen masks: as before" masks_restored

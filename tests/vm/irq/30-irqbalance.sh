@@ -1,4 +1,5 @@
 # The real irqbalance: it never wins a guest CPU back, and gets its own back.
+# shellcheck shell=sh source=/dev/null disable=SC2154  # what is sourced sets them
 . /t/irq.sh
 
 mkdir -p /run/irqbalance
