@@ -110,6 +110,47 @@ static void without_memory(const struct topology *topo, const struct profile *p,
 		  p->path, list);
 }
 
+/* How many huge pages, of all sizes, are reserved on a node. */
+static unsigned long huge_pages(struct sys *sys, int node)
+{
+	_cleanup_free_ char *dir = xasprintf("/sys/devices/system/node/node%d/hugepages", node);
+	_cleanup_strv_ struct strv sizes = { 0 };
+	unsigned long pages = 0;
+
+	if (sys->ops->list(sys->ctx, dir, &sizes) < 0)
+		return 0;
+	for (size_t i = 0; i < sizes.n; i++) {
+		_cleanup_free_ char *path = xasprintf("%s/%s/nr_hugepages", dir, sizes.items[i]);
+		_cleanup_free_ char *text = NULL;
+
+		if (sys_read_line(sys, path, &text) == 0)
+			pages += strtoul(text, NULL, 10);
+	}
+	return pages;
+}
+
+/* A guest on huge pages has its memory where they were reserved. */
+static void huge_pages_elsewhere(struct sys *sys, const struct topology *topo,
+				 const struct profile *p, struct strv *warnings)
+{
+	_cleanup_cpuset_ struct cpuset nodes = { 0 }, all = { 0 }, with = { 0 };
+	_cleanup_free_ char *list = NULL, *there = NULL;
+
+	groups_of(topo, &p->guest, group_node, &nodes);
+	groups_of(topo, &topo->online, group_node, &all);
+	for (int n = cpuset_next(&all, -1); n >= 0; n = cpuset_next(&all, n))
+		if (huge_pages(sys, n) > 0)
+			cpuset_add(&with, (unsigned)n);
+	if (cpuset_empty(&with) || cpuset_intersects(&with, &nodes))
+		return;
+	list = cpulist_format(&nodes);
+	there = cpulist_format(&with);
+	strv_addf(warnings,
+		  "%s: huge pages are reserved on node %s only, the guest is on node %s; reserve "
+		  "them there: /sys/devices/system/node/node%d/hugepages",
+		  p->path, there, list, cpuset_next(&nodes, -1));
+}
+
 static void mixed_kinds(const struct topology *topo, const struct profile *p, struct strv *warnings)
 {
 	const char *kind = NULL;
@@ -160,12 +201,14 @@ static void not_acted_on(const struct profile *p, struct strv *warnings)
 				  p->path, keys[i].key);
 }
 
-void advise(const struct topology *topo, const struct profile *profile, struct strv *warnings)
+void advise(struct sys *sys, const struct topology *topo, const struct profile *profile,
+	    struct strv *warnings)
 {
 	split_siblings(topo, profile, warnings);
 	shared_l3(topo, profile, warnings);
 	across_nodes(topo, profile, warnings);
 	without_memory(topo, profile, warnings);
+	huge_pages_elsewhere(sys, topo, profile, warnings);
 	mixed_kinds(topo, profile, warnings);
 	few_cores(topo, profile, warnings);
 	not_acted_on(profile, warnings);

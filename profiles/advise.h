@@ -8,8 +8,9 @@
 
 /* Append a line for each of: split siblings, an L3 shared between guest and
  * host although the machine has several, a guest across nodes or kinds of
- * core, a node without memory, fewer than two housekeeping cores, more I/O
+ * core, memory (or huge pages) on other nodes only, fewer than two housekeeping cores, more I/O
  * threads or settings than this version acts on. */
-void advise(const struct topology *topo, const struct profile *profile, struct strv *warnings);
+void advise(struct sys *sys, const struct topology *topo, const struct profile *profile,
+	    struct strv *warnings);
 
 #endif

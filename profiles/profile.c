@@ -278,7 +278,7 @@ int profile_load(struct sys *sys, const struct topology *topo, const char *which
 	cpuset_clear(&load.housekeeping);
 	if (rc < 0)
 		return -1;
-	advise(topo, &p, warnings);
+	advise(sys, topo, &p, warnings);
 	*profile = p;
 	p = (struct profile){ 0 };
 	return 0;

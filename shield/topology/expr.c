@@ -123,6 +123,8 @@ static void show_place(const char *text, size_t at, struct err *err)
 	size_t from = at > 40 ? at - 40 : 0, n = strlen(text + from), have = strlen(err->text);
 	char line[73];
 
+	if (!*text)
+		return;
 	if (n > sizeof(line) - 1)
 		n = sizeof(line) - 1;
 	for (size_t i = 0; i < n; i++) {

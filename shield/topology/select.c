@@ -50,6 +50,14 @@ static size_t offset_of(const char *list, unsigned wanted)
 	return 0;
 }
 
+/* A character that does not belong to the list or word before it. */
+static int unexpected(struct select *s)
+{
+	if (*s->at == '-')
+		return select_error(s, "put a space before \"-\" to take CPUs away");
+	return select_error(s, "unexpected \"%c\"; write it like 0-3,8", *s->at);
+}
+
 /* A list of numbers, of whatever; `of`: those that exist. */
 static int parse_numbers(struct select *s, const char *what, const struct cpuset *of,
 			 struct cpuset *in, struct cpuset *out)
@@ -67,6 +75,8 @@ static int parse_numbers(struct select *s, const char *what, const struct cpuset
 		char *place = strstr(err.text, " at character "), *cause = strstr(err.text, "\": ");
 
 		s->at += at;
+		if (list[at] && strstr(err.text, "no list"))
+			return unexpected(s);
 		if (place)
 			*place = '\0';
 		return select_error(s, "%s; write it like 0-3,8; this machine has %ss %s",
@@ -354,7 +364,6 @@ static int parse_word(struct select *s, struct selection *ret)
 
 int select_parse(struct select *s, struct selection *ret)
 {
-	const char *start = s->at;
 	int rc;
 
 	if (isdigit((unsigned char)*s->at) || *s->at == '^')
@@ -368,11 +377,9 @@ int select_parse(struct select *s, struct selection *ret)
 					      : "CPU numbers or a word are missing");
 	if (rc < 0)
 		return -1;
-	/* A number or name that goes on: "0-3x", "p-cores-1" */
-	if (s->at > start && (isalnum((unsigned char)*s->at) || *s->at == '-' || *s->at == ',' ||
-			      *s->at == ':' || *s->at == '^'))
-		return select_error(s, "something that is no list; write it like 0-3,8, with a "
-				       "space before an operator \"-\"");
+	/* A number or name that goes on: "0-3x" */
+	if (*s->at && (isalnum((unsigned char)*s->at) || strchr(",:^-", *s->at)))
+		return unexpected(s);
 	s->at += strspn(s->at, " \t");
 	return 0;
 }

@@ -227,6 +227,14 @@ static void test_advice(void **state)
 	cpuset_add(&machine.memoryless, 1);
 	expect_warning("\"guest\":\"core:4-7\"", "node 1 of the guest has no memory");
 	cpuset_clear(&machine.memoryless);
+	assert_int_equal(system("mkdir -p root/sys/devices/system/node/node0/hugepages/x "
+				"root/sys/devices/system/node/node1/hugepages/x"),
+			 0);
+	write_file("root/sys/devices/system/node/node0/hugepages/x/nr_hugepages", "8\n");
+	write_file("root/sys/devices/system/node/node1/hugepages/x/nr_hugepages", "0\n");
+	expect_warning("\"guest\":\"core:4-7\"", "reserved on node 0 only, the guest is on node 1");
+	write_file("root/sys/devices/system/node/node1/hugepages/x/nr_hugepages", "8\n");
+	expect_warning("\"guest\":\"core:4-7\"", NULL);
 	snprintf(machine.cpus[7].kind, sizeof(machine.cpus[7].kind), "E");
 	expect_warning("\"guest\":\"core:4-7\"", "cores of different kinds");
 	*machine.cpus[7].kind = '\0';
