@@ -156,6 +156,38 @@ static int discard(struct app *app, struct err *err)
 	return rc;
 }
 
+static int recover_dry_run(struct app *app)
+{
+	static const char *const why[] = { "its set-up was interrupted", "its VM is gone",
+					   "its end was interrupted" };
+	_cleanup_strv_ struct strv dead = { 0 };
+	struct txn txn = { .lock = -1 };
+	struct err err = { 0 };
+	bool any = false;
+
+	if (txn_view(&txn, &app->sys, &err) < 0)
+		return cmd_fail(&err);
+	session_abandoned(&txn, &dead);
+	for (size_t i = 0; i < txn.state.n_shields; i++) {
+		const struct shield *s = &txn.state.shields[i];
+
+		if (s->phase == PHASE_ACTIVE && !strv_contains(&dead, s->name))
+			continue;
+		printf("%s: would be undone: %s\n", s->name, why[s->phase]);
+		any = true;
+	}
+	for (size_t i = 0; i < txn.state.n_objects; i++) {
+		const struct object *s = txn.state.objects[i];
+		_cleanup_free_ char *goal = txn_goal(&txn, s);
+		_cleanup_free_ char *name = step_object(s->kind, s->path, s->task.pid, s->identity);
+
+		if (s->next && !any)
+			printf("%s: would be set to %s\n", name, goal);
+	}
+	txn_end(&txn);
+	return cmd_finish(0);
+}
+
 int cmd_recover(struct app *app, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
@@ -175,6 +207,8 @@ int cmd_recover(struct app *app, int argc, char **argv)
 	int status = 0;
 
 	cmd_parse(app, &argp, argc, argv, 0, &o);
+	if (app->dry_run)
+		return recover_dry_run(app);
 	if (o.discard && discard(app, &err) < 0)
 		return cmd_fail(&err);
 	if (cmd_begin(app, false, &txn, &err) < 0)

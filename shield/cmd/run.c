@@ -143,7 +143,7 @@ static int pin(void *ctx, pid_t qemu, const struct vm_vcpus *vcpus, struct err *
 
 	if (cmd_begin(run->app, run->force, &txn, err) < 0)
 		return -1;
-	rc = session_attach(&txn, run->name, qemu, vcpus, err);
+	rc = session_attach(&txn, run->name, qemu, vcpus, NULL, err);
 	cmd_report(run->app, &txn);
 	txn_end(&txn);
 	return rc;

@@ -3,6 +3,7 @@
 #include "shield/run/guard.h"
 #include "shield/run/session.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 int cmd_need_root(const struct app *app, struct err *err)
@@ -25,6 +26,13 @@ static void trace(const char *line)
 
 int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err)
 {
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaddset(&set, signals[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	if (cmd_need_root(app, err) < 0 || txn_begin(txn, &app->sys, force, err) < 0)
 		return -1;
 	if (app->verbose)
@@ -43,6 +51,15 @@ int cmd_report(const struct app *app, struct txn *txn)
 	return txn->unmoved.n ? 64 : 0;
 }
 
+int cmd_show_plan(const struct app *app, const struct plan *plan)
+{
+	if (app->json)
+		return cmd_print_json(plan_json(plan));
+	cmd_warn(app, &plan->warnings);
+	plan_print(plan, stdout);
+	return cmd_finish(0);
+}
+
 int cmd_print_plan(struct app *app, const char *which, const char *partition, bool force)
 {
 	_cleanup_state_ struct state state = { 0 };
@@ -55,11 +72,7 @@ int cmd_print_plan(struct app *app, const char *which, const char *partition, bo
 	if (state_load(&app->sys, mount, &state, &err) < 0 ||
 	    session_plan(&app->sys, app->sysroot, which, partition, force, &state, &plan, &err) < 0)
 		return cmd_fail(&err);
-	if (app->json)
-		return cmd_print_json(plan_json(&plan));
-	cmd_warn(app, &plan.warnings);
-	plan_print(&plan, stdout);
-	return cmd_finish(0);
+	return cmd_show_plan(app, &plan);
 }
 
 int cmd_start_guard(const struct app *app, const char *name, struct err *err)

@@ -10,14 +10,19 @@
 /* Root is needed; ERR_UNSUPPORTED with the cure otherwise. */
 int cmd_need_root(const struct app *app, struct err *err);
 
-/* txn_begin() with the trace that -v asks for. */
+/* txn_begin() with the trace that -v asks for. From here on to the end of the
+ * program a signal does not stop us half-way (SIGKILL does; see txn.h), nor does
+ * a reader of our messages that has gone. */
 int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err);
 
 /* Print what the transaction reports, and return the status of success: 0, or
  * 64 when something movable did not move. */
 int cmd_report(const struct app *app, struct txn *txn);
 
-/* Print the steps of a plan, as text or JSON. */
+/* Print a plan, as text or JSON. */
+int cmd_show_plan(const struct app *app, const struct plan *plan);
+
+/* Make and print the plan of `on`. */
 int cmd_print_plan(struct app *app, const char *which, const char *partition, bool force);
 
 /* Start the guard of a shield; waits until it watches. */

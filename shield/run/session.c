@@ -293,7 +293,7 @@ static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
 }
 
 int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_vcpus *vcpus,
-		   struct err *err)
+		   struct plan *show, struct err *err)
 {
 	size_t n = vcpus->n;
 	struct shield *shield = state_shield(&txn->state, name);
@@ -315,6 +315,11 @@ int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm
 	    attach_plan(txn, shield, pid, vcpus, cpus, placed, &plan, err) < 0) {
 		shield->vm = vm;
 		return err_wrap(err, "shield %s", name);
+	}
+	if (show) {
+		*show = plan;
+		plan = (struct plan){ 0 };
+		return 0;
 	}
 	before = shield->vcpus;
 	n_before = shield->n_vcpus;

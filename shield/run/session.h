@@ -31,14 +31,16 @@ int session_off(struct txn *txn, const char *name, struct err *err);
 
 /*
  * Put a process into the shield's cgroup, its vCPU threads into the partition,
- * each pinned to a guest CPU of its own. May be repeated with more vCPUs.
+ * each pinned to a guest CPU of its own. May be repeated with more vCPUs. With
+ * show nothing is done: the plan goes there.
  */
 int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_vcpus *vcpus,
-		   struct err *err);
+		   struct plan *show, struct err *err);
 
 /* The same for a running QEMU: its vCPUs by QMP if it has a socket that is free,
  * else by the names of its threads. */
-int session_attach_running(struct txn *txn, const char *name, pid_t pid, struct err *err);
+int session_attach_running(struct txn *txn, const char *name, pid_t pid, struct plan *show,
+			   struct err *err);
 
 /* The shields whose VM has ended, and whose owner too, so that nobody else will
  * end them. */
@@ -53,8 +55,6 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err);
 /* What programs have changed of our masks is ours to restore: before the end. */
 void session_irqs_reclaim(struct txn *txn);
 
-/* Move kernel threads and interrupts that appeared since off guest CPUs. *found
- * counts them. */
 /* Interrupts that were born under a shield, and that nobody has seen yet when it
  * ends: _begin before its end, _end after it (session_adopt.c). */
 struct births {
@@ -66,6 +66,8 @@ int session_births_end(struct txn *txn, const struct births *births, struct err 
 void session_births_clear(struct births *births);
 #define _cleanup_births_ _cleanup_(session_births_clear)
 
+/* Move kernel threads and interrupts that appeared since off guest CPUs. *found
+ * counts them. */
 int session_adopt(struct txn *txn, size_t *found, struct err *err);
 
 /*

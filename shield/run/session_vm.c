@@ -1,55 +1,28 @@
 /* A running VM: its vCPUs, and whether it still lives. */
 #include "shield/cgroup/place.h"
-#include "shield/run/deadline.h"
-#include "shield/run/qmp.h"
-#include "shield/run/qmp_launch.h"
 #include "shield/run/session.h"
+#include "shield/run/vm_vcpus.h"
 #include "shield/task/task.h"
 
 #include <string.h>
 
-#define QMP_SECONDS 5
+#define QMP_MS 5000
 
-/* A monitor may be taken by someone else, or say nothing: then the next. */
-static int by_qmp(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
-{
-	_cleanup_strv_ struct strv argv = { 0 }, paths = { 0 };
-	struct err ignored;
-
-	if (vm_cmdline(sys, pid, &argv) < 0)
-		return -1;
-	strv_take(&argv, NULL);
-	qmp_find_sockets(argv.items, &paths);
-	for (size_t i = 0; i < paths.n; i++) {
-		struct qmp qmp = { .fd = -1 };
-		long long deadline = deadline_in(QMP_SECONDS * 1000);
-		bool ok = qmp_connect(&qmp, paths.items[i], NULL, NULL, deadline, &ignored) == 0 &&
-			  qmp_vcpus(&qmp, deadline, vcpus, &ignored) == 0 &&
-			  vm_vcpus_verify(sys, pid, vcpus, &ignored) == 0 && vcpus->n;
-
-		qmp_close(&qmp);
-		if (ok)
-			return 0;
-		vm_vcpus_clear(vcpus);
-	}
-	return -1;
-}
-
-int session_attach_running(struct txn *txn, const char *name, pid_t pid, struct err *err)
+int session_attach_running(struct txn *txn, const char *name, pid_t pid, struct plan *show,
+			   struct err *err)
 {
 	_cleanup_vcpus_ struct vm_vcpus vcpus = { 0 };
-	unsigned long long start;
+	int rc = vm_vcpus_find(txn->sys, pid, QMP_MS, NULL, NULL, &vcpus, err);
 
-	if (vm_identity(txn->sys, pid, &start) < 0)
+	if (rc < 0)
 		return err_set(err, ERR_FAILED, "process %d does not exist", (int)pid);
-	if (by_qmp(txn->sys, pid, &vcpus) < 0 &&
-	    (vm_vcpus_by_name(txn->sys, pid, &vcpus) < 0 || !vcpus.n))
+	if (rc == 0)
 		return err_set(err, ERR_FAILED,
 			       "process %d: no vCPU threads found. Is it QEMU? Start it with a QMP "
 			       "socket (-qmp unix:PATH,server=on,wait=off) or with named threads "
 			       "(-name NAME,debug-threads=on)",
 			       (int)pid);
-	return session_attach(txn, name, pid, &vcpus, err);
+	return session_attach(txn, name, pid, &vcpus, show, err);
 }
 
 static bool lives(struct txn *txn, const struct process *p)

@@ -75,7 +75,7 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 		rc = vm_vcpus_by_name(txn->sys, w->qemu, &vcpus);
 		if (rc < 0 || vcpus.n != 2)
 			return err_set(err, ERR_FAILED, "no vCPUs: %s", err_errno(rc));
-		return session_attach(txn, name, w->qemu, &vcpus, err);
+		return session_attach(txn, name, w->qemu, &vcpus, NULL, err);
 	case CMD_RECOVER:
 		return 0;
 	}
