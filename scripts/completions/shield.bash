@@ -46,7 +46,7 @@ _shield() {
 	case $command in
 	on | plan) mapfile -t COMPREPLY < <(compgen -f -W "$(_shield_names profiles)" -- "$cur") ;;
 	off | status | attach) mapfile -t COMPREPLY < <(compgen -W "$(_shield_names active)" -- "$cur") ;;
-	profile) mapfile -t COMPREPLY < <(compgen -W "list show check suggest $(_shield_names profiles)" -- "$cur") ;;
+	profile) mapfile -t COMPREPLY < <(compgen -W "list show check suggest import $(_shield_names profiles)" -- "$cur") ;;
 	run) mapfile -t COMPREPLY < <(compgen -c -f -- "$cur") ;;
 	esac
 }

@@ -3,6 +3,7 @@
 #include "profiles/profile.h"
 #include "shield/base/text.h"
 #include "shield/cmd/cmd.h"
+#include "shield/cmd/import.h"
 #include "shield/cmd/suggest.h"
 
 #include <stdio.h>
@@ -280,21 +281,25 @@ static int dispatch(struct app *app, struct args *args)
 	const char *action = words->n ? words->items[0] : "";
 	struct err err = { 0 };
 	bool list = strcmp(action, "list") == 0, show = strcmp(action, "show") == 0;
-	bool advice = strcmp(action, "suggest") == 0;
+	bool advice = strcmp(action, "suggest") == 0, import = strcmp(action, "import") == 0;
 
-	if (!list && !show && !advice && strcmp(action, "check") != 0)
-		return usage(*action ? "expected list, show, check or suggest"
-				     : "list, show, check or suggest is missing");
+	if (!list && !show && !advice && !import && strcmp(action, "check") != 0)
+		return usage(*action ? "expected list, show, check, suggest or import"
+				     : "list, show, check, suggest or import is missing");
 	if ((list || advice) && words->n > 1)
 		return usage("list and suggest take no name");
 	if (args->wished && !advice)
 		return usage("--vcpus, --gpu and --iothreads are options of suggest");
 	if (show && words->n > 2)
 		return usage("show takes one name or path, or none for this machine's profile");
+	if (import && words->n != 2)
+		return usage("import takes the file of a libvirt domain, or - for standard input");
 	if (topology_load(app->sysroot, &topo, &err) < 0)
 		return cmd_fail(&err);
 	if (advice)
 		return suggest_print(app, &topo, &args->wish);
+	if (import)
+		return import_print(app, &topo, words->items[1]);
 	if (list)
 		return do_list(app, &topo);
 	if (show)
@@ -307,7 +312,7 @@ int cmd_profile(struct app *app, int argc, char **argv)
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
-		.args_doc = "list\nshow [PROFILE]\ncheck [PROFILE...]\nsuggest",
+		.args_doc = "list\nshow [PROFILE]\ncheck [PROFILE...]\nsuggest\nimport DOMAIN.xml",
 		.doc = "Profiles: what a shield should be on this machine.\vPROFILE is a name, "
 		       "looked up in the profile directories, or the path of a file.",
 	};

@@ -3,10 +3,13 @@
 #include "shield/base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libcgroup.h>
 #include <linux/magic.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 static void discard(void *userdata, int level, const char *fmt, va_list ap)
 {
@@ -110,10 +113,31 @@ int cgroup_adapter_delete(const char *path)
 	return cgroup ? translate(cgroup_delete_cgroup_ext(cgroup, CGFLAG_DELETE_EMPTY_ONLY)) : rc;
 }
 
+/* libcgroup attaches only where the controller is on. A cgroup of systemd's, to
+ * which a process returns, may be without. */
+static int attach_by_hand(const char *path, pid_t pid)
+{
+	_cleanup_free_ char *mount = NULL, *file = NULL, *number = xasprintf("%d", (int)pid);
+	int rc = cgroup_adapter_mount(&mount), fd;
+
+	if (rc < 0)
+		return rc;
+	file = xasprintf("%s/%s/cgroup.procs", mount, path);
+	fd = open(file, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	rc = write(fd, number, strlen(number)) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
 int cgroup_adapter_attach(const char *path, pid_t pid)
 {
 	int rc;
 	_cleanup_(freecgroup) struct cgroup *cgroup = describe(path, &rc);
 
-	return cgroup ? translate(cgroup_attach_task_pid(cgroup, pid)) : rc;
+	if (!cgroup)
+		return rc;
+	rc = translate(cgroup_attach_task_pid(cgroup, pid));
+	return rc == -EIO ? attach_by_hand(path, pid) : rc;
 }

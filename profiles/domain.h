@@ -1,0 +1,36 @@
+/*
+ * domain: what libvirt's description of a virtual machine says about CPUs.
+ *
+ *	<name>win11</name>
+ *	<vcpu cpuset='2-5'>4</vcpu>
+ *	<cputune>
+ *	  <vcpupin vcpu='0' cpuset='2'/>		…
+ *	  <emulatorpin cpuset='0-1'/>
+ *	  <iothreadpin iothread='1' cpuset='1'/>
+ *	</cputune>
+ *
+ * The XML is untrusted: no entity is expanded, nothing is fetched, at most
+ * 1 MiB is read. (https://libvirt.org/formatdomain.html, "CPU Tuning")
+ */
+#ifndef SHIELD_PROFILES_DOMAIN_H
+#define SHIELD_PROFILES_DOMAIN_H
+
+#include "shield/base/cpuset.h"
+
+#define DOMAIN_VCPUS_MAX 4096
+
+struct domain {
+	char *name;
+	size_t n_vcpus;
+	struct cpuset *vcpus;	/* where each may run; empty: not pinned */
+	struct cpuset emulator; /* likewise */
+	size_t n_iothreads;
+	struct cpuset *iothreads;
+};
+
+/* -1 with ERR_USAGE, naming the element, when it is no such description. */
+int domain_parse(const char *xml, struct domain *domain, struct err *err);
+void domain_clear(struct domain *domain);
+#define _cleanup_domain_ _cleanup_(domain_clear)
+
+#endif

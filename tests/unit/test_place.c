@@ -1,0 +1,121 @@
+/* Where a shield lives: paths, names of units, and what is not ours. */
+#include "profiles/domain.h"
+#include "shield/cgroup/place.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void test_paths(void **state)
+{
+	static const struct {
+		enum place kind;
+		const char *name, *path;
+	} cases[] = {
+		{ PLACE_PLAIN, "win11", "/shield-win11/vcpus" },
+		{ PLACE_PLAIN, "a-b+c", "/shield-a-b+c/vcpus" },
+		{ PLACE_SCOPE, "win11", "/shield.slice/shield-win11.scope/vcpus" },
+		{ PLACE_SCOPE, "a-b@c+d.e_f", "/shield.slice/shield-a\\x2db\\x40c\\x2bd.e_f.scope/vcpus" },
+		{ PLACE_ROOT_SCOPE, "a-b", "/shield-a\\x2db.scope/vcpus" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *path = place_partition(cases[i].kind, cases[i].name);
+
+		assert_string_equal(path, cases[i].path);
+		assert_true(place_is_own(path, cases[i].name));
+		assert_false(place_is_own(path, "other"));
+	}
+	assert_false(place_is_own("/shield.slice/shield-a.scope", "a"));
+	assert_false(place_is_own("/shield.slice/shield-a.scope/../vcpus", "a"));
+	assert_false(place_is_own("/system.slice/shield-a.scope/vcpus", "a"));
+}
+
+static void test_units(void **state)
+{
+	static const struct {
+		const char *cgroup, *unit, *slice;
+	} cases[] = {
+		{ "/shield.slice", "shield.slice", NULL },
+		{ "/shield.slice/shield-a.scope", "shield-a.scope", "shield.slice" },
+		{ "/shield-a\\x2db.scope", "shield-a\\x2db.scope", "-.slice" },
+		{ "/shield-a", NULL, NULL },
+		{ "/shield-.scope/vcpus", NULL, NULL },
+		{ "/shield.slice/shield-a.scope/vcpus", NULL, NULL },
+		{ "/shield.slice2/shield-a.scope", NULL, NULL },
+		{ "/system.slice/shield-a.scope", NULL, NULL },
+		{ "/system.slice", NULL, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *unit = NULL, *slice = NULL;
+
+		assert_int_equal(place_is_unit(cases[i].cgroup, &unit, &slice), cases[i].unit != NULL);
+		if (cases[i].unit)
+			assert_string_equal(unit, cases[i].unit);
+		if (cases[i].slice)
+			assert_string_equal(slice, cases[i].slice);
+		else
+			assert_null(slice);
+	}
+}
+
+static void test_domain(void **state)
+{
+	static const char xml[] = "<domain type='kvm'><name>w</name><vcpu cpuset='0-7,^1'>3</vcpu>\n"
+				  "<iothreads>1</iothreads><cputune><vcpupin vcpu='1' cpuset='3'/>\n"
+				  "<vcpupin vcpu='9' cpuset='4'/><emulatorpin cpuset='0'/>\n"
+				  "<iothreadpin iothread='1' cpuset='5'/></cputune></domain>";
+	_cleanup_domain_ struct domain d = { 0 };
+	_cleanup_free_ char *first = NULL, *second = NULL, *io = NULL;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(domain_parse(xml, &d, &err), 0);
+	first = cpulist_format(&d.vcpus[0]);
+	second = cpulist_format(&d.vcpus[1]);
+	io = cpulist_format(&d.iothreads[0]);
+	assert_int_equal(d.n_vcpus, 3);
+	assert_string_equal(first, "0,2-7");
+	assert_string_equal(second, "3");
+	assert_string_equal(io, "5");
+}
+
+static void test_bad_domain(void **state)
+{
+	static const char *const bad[] = {
+		"", "x", "<domain>", "<domain/>", "<pool><name>a</name></pool>",
+		"<domain><name>a</name><vcpu>0</vcpu></domain>",
+		"<domain><name>a</name><vcpu>99999999999999999999</vcpu></domain>",
+		"<domain><name>a</name><vcpu>-1</vcpu></domain>",
+		"<domain><name>a</name><cputune><vcpupin cpuset='1'/></cputune></domain>",
+		"<domain><name>a</name><cputune><vcpupin vcpu='0' cpuset='1-'/></cputune></domain>",
+		"<domain><name>a</name><cputune><emulatorpin cpuset='x'/></cputune></domain>",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct domain d = { 0 };
+		struct err err = { 0 };
+
+		assert_int_equal(domain_parse(bad[i], &d, &err), -1);
+		assert_int_equal(err.kind, ERR_USAGE);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_units),
+		cmocka_unit_test(test_domain),
+		cmocka_unit_test(test_bad_domain),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
