@@ -5,12 +5,37 @@
 
 #include <string.h>
 
-static const char *const directories[] = {
-	"/etc/shield/profiles.d",
-	"/run/shield/profiles.d",
-	SHIELD_PROFILEDIR,
-	"/usr/lib/shield/profiles.d",
-};
+/* Beside the program itself: BIN/../lib/shield/profiles.d, wherever it was
+ * installed. A recorded machine has another program. */
+static void add_own(struct sys *sys, struct strv *dirs)
+{
+	_cleanup_free_ char *exe = NULL, *own = NULL;
+	char *slash;
+
+	if (sys->readonly || sys_readlink(sys, "/proc/self/exe", &exe) < 0)
+		return;
+	for (int up = 0; up < 2; up++) {
+		slash = strrchr(exe, '/');
+		if (!slash)
+			return;
+		*slash = '\0';
+	}
+	own = xasprintf("%s/lib/shield/profiles.d", exe);
+	if (sys_exists(sys, own) && !strv_contains(dirs, own))
+		strv_add(dirs, own);
+}
+
+/* Where profiles are looked for, the first that counts first. */
+static void list_directories(struct sys *sys, struct strv *dirs)
+{
+	strv_add(dirs, "/etc/shield/profiles.d");
+	strv_add(dirs, "/run/shield/profiles.d");
+	add_own(sys, dirs);
+	if (!strv_contains(dirs, SHIELD_PROFILEDIR))
+		strv_add(dirs, SHIELD_PROFILEDIR);
+	if (!strv_contains(dirs, "/usr/lib/shield/profiles.d"))
+		strv_add(dirs, "/usr/lib/shield/profiles.d");
+}
 
 static bool ends_in_json(const char *name)
 {
@@ -19,16 +44,15 @@ static bool ends_in_json(const char *name)
 	return n > 5 && strcmp(name + n - 5, ".json") == 0;
 }
 
-char *find_directories(void)
+char *find_directories(struct sys *sys)
 {
-	char *all = xstrdup(directories[0]);
+	_cleanup_strv_ struct strv dirs = { 0 };
+	char *all = NULL;
 
-	for (size_t d = 1; d < ARRAY_SIZE(directories); d++) {
-		char *longer = NULL;
+	list_directories(sys, &dirs);
+	for (size_t d = 0; d < dirs.n; d++) {
+		char *longer = xasprintf("%s%s%s", d ? all : "", d ? ", " : "", dirs.items[d]);
 
-		if (strstr(all, directories[d]))
-			continue; /* installed below /usr */
-		longer = xasprintf("%s, %s", all, directories[d]);
 		free(all);
 		all = longer;
 	}
@@ -38,10 +62,13 @@ char *find_directories(void)
 /* The names in every directory, without .json. */
 void find_all(struct sys *sys, struct strv *names)
 {
-	for (size_t d = 0; d < ARRAY_SIZE(directories); d++) {
+	_cleanup_strv_ struct strv dirs = { 0 };
+
+	list_directories(sys, &dirs);
+	for (size_t d = 0; d < dirs.n; d++) {
 		_cleanup_strv_ struct strv entries = { 0 };
 
-		if (sys->ops->list(sys->ctx, directories[d], &entries) < 0)
+		if (sys->ops->list(sys->ctx, dirs.items[d], &entries) < 0)
 			continue;
 		for (size_t i = 0; i < entries.n; i++) {
 			char *name = entries.items[i];
@@ -69,7 +96,7 @@ static int unknown(struct sys *sys, const char *name, struct err *err)
 			       "there is no profile \"%s\"; did you mean \"%s\"? 'shield profile "
 			       "list' shows all",
 			       name, meant);
-	where = find_directories();
+	where = find_directories(sys);
 	return err_set(err, ERR_USAGE,
 		       "there is no profile \"%s\" in %s; write one there, or give a path; "
 		       "'shield profile list' shows all",
@@ -80,6 +107,7 @@ static int unknown(struct sys *sys, const char *name, struct err *err)
 static char *path_of(struct sys *sys, const char *name, const char *beside)
 {
 	const char *slash = beside ? strrchr(beside, '/') : NULL;
+	_cleanup_strv_ struct strv dirs = { 0 };
 
 	if (beside) {
 		char *path = xasprintf("%.*s%s.json", slash ? (int)(slash + 1 - beside) : 0, beside,
@@ -90,8 +118,9 @@ static char *path_of(struct sys *sys, const char *name, const char *beside)
 		free(path);
 		return NULL;
 	}
-	for (size_t d = 0; d < ARRAY_SIZE(directories); d++) {
-		char *path = xasprintf("%s/%s.json", directories[d], name);
+	list_directories(sys, &dirs);
+	for (size_t d = 0; d < dirs.n; d++) {
+		char *path = xasprintf("%s/%s.json", dirs.items[d], name);
 
 		if (sys_exists(sys, path))
 			return path;

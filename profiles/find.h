@@ -20,7 +20,7 @@ int find_read(struct sys *sys, const char *which, const struct document *beside,
 	      struct document *doc, struct err *err);
 
 /* Where profiles are looked for, "A, B, C"; the caller frees. */
-char *find_directories(void);
+char *find_directories(struct sys *sys);
 
 /* The names of all profiles, sorted. */
 void find_all(struct sys *sys, struct strv *names);

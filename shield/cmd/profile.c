@@ -1,5 +1,7 @@
 /* shield profile: list, show and check profiles, and suggest one. */
+#include "profiles/fields.h"
 #include "profiles/find.h"
+#include "profiles/machine.h"
 #include "profiles/profile.h"
 #include "shield/base/text.h"
 #include "shield/cmd/cmd.h"
@@ -65,12 +67,31 @@ struct loaded {
 	struct strv warnings;
 	struct err err;
 	bool good;
+	bool other; /* good as far as can be said, but for another machine */
+	char *path; /* of the latter */
 };
 
 static void loaded_clear(struct loaded *loaded)
 {
 	profile_clear(&loaded->profile);
 	strv_clear(&loaded->warnings);
+	free(loaded->path);
+}
+
+/* A profile for other machines names CPUs that are not here: that is no fault. */
+static bool is_other(struct app *app, const char *which, struct loaded *loaded)
+{
+	_cleanup_document_ struct document doc = { 0 };
+	_cleanup_machine_ struct machine machine = { 0 };
+
+	if (find_read(&app->sys, which, NULL, &doc, NULL) < 0 || fields_check(&doc, NULL) < 0 ||
+	    !json_object_get(doc.root, "machine"))
+		return false;
+	machine_read(&app->sys, &machine);
+	if (machine_match(&machine, &doc, NULL))
+		return false;
+	loaded->path = xstrdup(doc.path);
+	return true;
 }
 
 static void load(struct app *app, const struct topology *topo, const char *which,
@@ -78,6 +99,15 @@ static void load(struct app *app, const struct topology *topo, const char *which
 {
 	loaded->good = profile_load(&app->sys, topo, which, &loaded->profile, &loaded->warnings,
 				    &loaded->err) == 0;
+}
+
+/* The same of all profiles there are, those of other machines among them. */
+static void load_any(struct app *app, const struct topology *topo, const char *which,
+		     struct loaded *loaded)
+{
+	loaded->other = is_other(app, which, loaded);
+	if (!loaded->other)
+		load(app, topo, which, loaded);
 }
 
 static void set_list(json_t *object, const char *key, const struct cpuset *cpus)
@@ -128,7 +158,8 @@ static json_t *describe(const struct topology *topo, const char *which, const st
 	json_t *object = json_object();
 
 	json_object_set_new(object, "name", cmd_json_bytes(loaded->good ? p->name : which));
-	json_object_set_new(object, "valid", json_boolean(loaded->good));
+	json_object_set_new(object, "valid", json_boolean(loaded->good || loaded->other));
+	json_object_set_new(object, "for_this_machine", json_boolean(!loaded->other));
 	if (loaded->good) {
 		get_emulator(topo, p, &emulator, &housekeeping);
 		json_object_set_new(object, "path", cmd_json_bytes(p->path));
@@ -141,6 +172,8 @@ static json_t *describe(const struct topology *topo, const char *which, const st
 		json_object_set_new(object, "devices", cmd_json_strings(&p->devices));
 		json_object_set_new(object, "user", p->user ? json_string(p->user) : json_null());
 		json_object_set_new(object, "command", cmd_json_strings(&p->command));
+	} else if (loaded->other) {
+		json_object_set_new(object, "path", cmd_json_bytes(loaded->path));
 	} else {
 		json_object_set_new(object, "error", cmd_json_bytes(loaded->err.text));
 	}
@@ -150,7 +183,7 @@ static json_t *describe(const struct topology *topo, const char *which, const st
 
 static void note_none(struct app *app)
 {
-	_cleanup_free_ char *where = find_directories();
+	_cleanup_free_ char *where = find_directories(&app->sys);
 
 	cmd_note(app, "there are no profiles in %s", where);
 }
@@ -166,12 +199,15 @@ static int do_list(struct app *app, const struct topology *topo)
 		struct loaded loaded = { 0 };
 		_cleanup_free_ char *guest = NULL;
 
-		load(app, topo, names.items[i], &loaded);
+		load_any(app, topo, names.items[i], &loaded);
 		json_array_append_new(all, describe(topo, names.items[i], &loaded));
 		guest = cpulist_format(&loaded.profile.guest);
 		if (!app->json && loaded.good)
 			printf("%-24s  guest %-20s  %s\n", names.items[i], guest,
 			       loaded.profile.path);
+		else if (!app->json && loaded.other)
+			printf("%-24s  for another machine         %s\n", names.items[i],
+			       loaded.path);
 		else if (!app->json)
 			printf("%-24s  not usable: %.*s\n", names.items[i],
 			       (int)strcspn(loaded.err.text, "\n"), loaded.err.text);
@@ -244,9 +280,12 @@ static int do_check(struct app *app, const struct topology *topo, struct strv *w
 		_cleanup_(loaded_clear)
 		struct loaded loaded = { 0 };
 
-		load(app, topo, all.items[i], &loaded);
+		if (which->n == 1)
+			load_any(app, topo, all.items[i], &loaded);
+		else
+			load(app, topo, all.items[i], &loaded);
 		json_array_append_new(results, describe(topo, all.items[i], &loaded));
-		if (!loaded.good)
+		if (!loaded.good && !loaded.other)
 			status = ERR_USAGE;
 		if (app->json)
 			continue;
@@ -255,6 +294,8 @@ static int do_check(struct app *app, const struct topology *topo, struct strv *w
 			_cleanup_free_ char *guest = cpulist_format(&loaded.profile.guest);
 
 			printf("%s: good, guest %s\n", loaded.profile.path, guest);
+		} else if (loaded.other) {
+			printf("%s: good, for another machine\n", loaded.path);
 		} else {
 			cmd_fail(&loaded.err);
 		}

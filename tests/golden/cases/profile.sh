@@ -47,5 +47,9 @@ if [ -e "$repo/profiles/$name.json" ]; then
 	mkdir -p "$machine/usr/lib/shield/profiles.d"
 	cp "$repo"/profiles/*.json "$machine/usr/lib/shield/profiles.d/"
 	golden "$name/profile" 0 "$binary" profile show --sysroot "$machine"
+	if [ "$name" = rk3588 ]; then
+		golden "$name/list" 0 "$binary" profile list --sysroot "$machine"
+		golden "$name/check" 0 "$binary" profile check --sysroot "$machine"
+	fi
 	rm -r "${machine:?}/usr"
 fi
