@@ -37,8 +37,8 @@ back() {
 # recover after a kill: itself killed at some point, then again at another, then allowed to end.
 recover() {
 	r=$((($1 * 7) % 97 + 1))
-	KILL_AT_LOG=$T/killed2 kill-at $r $shield recover >/dev/null 2>&1
-	KILL_AT_LOG=$T/killed2 kill-at $((r / 2 + 1)) $shield recover >/dev/null 2>&1
+	KILL_AT_LOG=$T/killed2 timeout -k 1 60 kill-at $r $shield recover >/dev/null 2>&1
+	KILL_AT_LOG=$T/killed2 timeout -k 1 60 kill-at $((r / 2 + 1)) $shield recover >/dev/null 2>&1
 	$shield recover >$T/recover 2>&1 || {
 		cat $T/recover
 		return 1
@@ -55,7 +55,7 @@ points() {
 	*) return ;;
 	esac
 	$prepare >/dev/null 2>&1
-	kill-at 0 "$@" >/dev/null 2>&1
+	timeout -k 1 60 kill-at 0 "$@" >/dev/null 2>&1
 	calls=$(sed -n 's/^ended after \([0-9]*\) .*/\1/p' $T/killed)
 	clean_up >/dev/null 2>&1
 	back >$T/said 2>&1 || {
@@ -67,8 +67,9 @@ points() {
 	n=1
 	while [ $n -le "${calls:-0}" ] && [ $bad -lt 5 ]; do
 		if [ $((n % PARTS)) = "$PART" ]; then
+			[ -z "${TIMES-}" ] || echo "# $(cut -d' ' -f1 /proc/uptime) $points_name $n" >&2
 			$prepare >/dev/null 2>&1
-			kill-at $n "$@" >/dev/null 2>&1
+			timeout -k 1 60 kill-at $n "$@" >/dev/null 2>&1
 			clean_up >/dev/null 2>&1
 			done=$((done + 1))
 			{ recover $n && before_or_after && back; } >$T/said 2>&1 || {
@@ -93,13 +94,13 @@ clean_up() { guard_off; }
 on() { $shield on win11 && guard_off; }
 on_two() { $shield on one && $shield on two && guard_off; }
 half_on() {
-	kill-at 60 $shield on win11
+	timeout -k 1 60 kill-at 60 $shield on win11
 	guard_off
 }
 half_off() {
 	$shield on win11
 	guard_off
-	kill-at 40 $shield off win11
+	timeout -k 1 60 kill-at 40 $shield off win11
 }
 if [ $kernel = 6.1 ]; then
 	profile one '{"version":1,"name":"one","guest":"2","emulator":"3"}'

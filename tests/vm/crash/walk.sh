@@ -51,7 +51,7 @@ step() {
 	echo "$what $name $r" >>$T/walk
 	if [ "$r" = 0 ]; then
 		random 150
-		KILL_AT_LOG=$T/killed kill-at $((r + 1)) /usr/local/bin/shield $what $name >/dev/null 2>&1
+		KILL_AT_LOG=$T/killed timeout -k 1 60 kill-at $((r + 1)) /usr/local/bin/shield $what $name >/dev/null 2>&1
 		shield recover
 	else
 		shield $what $name || return 1
