@@ -1,4 +1,5 @@
 # SIGKILL at each system call that changes something: $ONLY of it, the points that are $PART modulo $PARTS.
+# shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh
 shield=/usr/local/bin/shield
 export KILL_AT_LOG=$T/killed

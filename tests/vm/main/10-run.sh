@@ -1,4 +1,5 @@
 # What must be true while a VM runs, and that `status` knows when it is not.
+# shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh
 
 # Every thread off the guest CPUs, but for the vCPUs and those that status names with a reason; and no name too many.
@@ -80,8 +81,7 @@ default_off() {
 	[ $((0x$mask & 0x3c)) = 0 ] && [ $((0x$mask)) != 0 ]
 }
 status_ok() {
-	shield status
-	[ $? = 0 ] && shield status --json | jq -e '.version == 1 and (.shields | length) == 1 and (.shields[0] |
+	shield status && shield status --json | jq -e '.version == 1 and (.shields | length) == 1 and (.shields[0] |
 		.name == "win11" and .phase == "active" and .guest == "2-5" and .partition == "isolated" and
 		.cgroup == "/sys/fs/cgroup/shield-win11/vcpus" and (.vcpus | map(.index) == [0, 1, 2, 3]) and
 		(.vcpus | map(.cpu) | sort == [2, 3, 4, 5]) and ([.problems[] | select(.severity == "broken")] == []))' &&

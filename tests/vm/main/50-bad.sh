@@ -1,4 +1,5 @@
 # Bad input: nothing changes, one clear line on stderr, the right status.
+# shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh
 before
 
@@ -38,7 +39,7 @@ bad "empty" 2 ''
 bad "a text" 2 '"guest"'
 bad "cut off" 2 '{"version":1,"name":"bad"'
 bad "garbage after it" 2 '{"version":1,"name":"bad","guest":"5"} x'
-for cpus in 5-2 1,,2 0-3x 99 2- -1 99999999999999999999 4294967298 0-7 '' ' ' '2 3' 2,3, ,2 2--3 0x2 2-5:0 none '2-5
+for cpus in 5-2 1,,2 0-3x 99 2- -1 99999999999999999999 4294967298 0-7 '' ' ' '2 3' '2,3,' ,2 2--3 0x2 2-5:0 none '2-5
 '; do
 	bad "guest CPUs \"$(printf %s "$cpus" | tr '\n' '~')\"" 2 "$(printf '%s' "$cpus" | jq -Rsc '{"version":1,"name":"bad","guest":.}')"
 done

@@ -1,6 +1,7 @@
 # One CPU: nothing can be shielded there, and that is said.
 # machine: --cpus 1
 # kernels: 6.12
+# shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh
 before
 refused() {
