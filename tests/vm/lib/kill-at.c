@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* clang-format off */
 static const struct {
 	unsigned long long nr;
 	const char *name;
@@ -33,6 +34,7 @@ static const struct {
 	CALL(kill), CALL(pidfd_send_signal), CALL(sched_setscheduler), CALL(sched_setattr), CALL(prlimit64),
 	CALL(fork), CALL(vfork), CALL(clone), CALL(clone3), CALL(execve), CALL(creat), CALL(sendto), CALL(connect),
 };
+/* clang-format on */
 
 /* The name of a call that changes something, or NULL. */
 static const char *changes(const struct __ptrace_syscall_info *info)

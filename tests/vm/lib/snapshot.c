@@ -89,7 +89,8 @@ static bool number(const char *name)
 }
 
 /* Calls back for every entry of a directory, in a stable order. */
-static void each(const char *dir, void (*fn)(const char *dir, const char *name, void *ctx), void *ctx)
+static void each(const char *dir, void (*fn)(const char *dir, const char *name, void *ctx),
+		 void *ctx)
 {
 	struct dirent **names;
 	int n = scandir(dir, &names, NULL, alphasort);
@@ -197,7 +198,8 @@ static void put_file(FILE *out, const char *path)
 
 static void put_thread(const struct thread *t, void *ctx)
 {
-	char *key = format("thread %ld %llu %s", t->tid, t->start, t->flags & FIXED ? "fixed" : "free");
+	char *key =
+		format("thread %ld %llu %s", t->tid, t->start, t->flags & FIXED ? "fixed" : "free");
 	char *value = format("%s in %s (%s)", t->allowed, t->cgroup, t->comm);
 
 	put(ctx, key, value);
@@ -213,7 +215,8 @@ static void put_cgroup(const char *dir, const char *name, void *ctx)
 	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
 		put(ctx, path, "is a cgroup");
 		each(path, put_cgroup, ctx);
-	} else if (strncmp(name, "cpuset.", 7) == 0 || strcmp(name, "cgroup.subtree_control") == 0 ||
+	} else if (strncmp(name, "cpuset.", 7) == 0 ||
+		   strcmp(name, "cgroup.subtree_control") == 0 ||
 		   strcmp(name, "cgroup.type") == 0) {
 		put_file(ctx, path);
 	}
@@ -245,7 +248,8 @@ static void put_workqueue(const char *dir, const char *name, void *ctx)
 static void put_sysctl(const char *dir, const char *name, void *ctx)
 {
 	static const char *const moving[] = { "ns_last_pid", "stat_refresh", "compact_memory",
-					      "drop_caches", "random", "pty", "keys" };
+					      "drop_caches", "random",	     "pty",
+					      "keys" };
 	char *path = format("%s/%s", dir, name);
 	struct stat st;
 	bool skip = false;
@@ -259,7 +263,8 @@ static void put_sysctl(const char *dir, const char *name, void *ctx)
 
 static void put_cpu(const char *dir, const char *name, void *ctx)
 {
-	static const char *const files[] = { "online", "cpufreq/scaling_governor", "power/pm_qos_resume_latency_us" };
+	static const char *const files[] = { "online", "cpufreq/scaling_governor",
+					     "power/pm_qos_resume_latency_us" };
 
 	if (strncmp(name, "cpu", 3) != 0 || !number(name + 3))
 		return;
@@ -294,7 +299,8 @@ static int take(const char *file)
 
 	if (!out)
 		die(file);
-	put(out, "fixed threads", access(MOUNT "/cpuset.cpus.isolated", F_OK) ? "rewritten" : "kept");
+	put(out, "fixed threads",
+	    access(MOUNT "/cpuset.cpus.isolated", F_OK) ? "rewritten" : "kept");
 	with_threads(put_thread, out);
 	put_cgroup("/sys/fs", "cgroup", out);
 	each("/proc/irq", put_irq, out);
@@ -389,8 +395,8 @@ static int compare(const char *before, const char *after)
 		if (order == 0 ? differs(key, was, is) : !thread) {
 			bool note = thread && rewritten && strstr(key, " fixed");
 
-			printf("%s%s: was %s, is %s\n", note ? "note: the kernel's own doing: " : "", key,
-			       was, is);
+			printf("%s%s: was %s, is %s\n",
+			       note ? "note: the kernel's own doing: " : "", key, was, is);
 			if (note)
 				notes++;
 			else
@@ -399,8 +405,8 @@ static int compare(const char *before, const char *after)
 		i += order <= 0;
 		k += order >= 0;
 	}
-	printf("%zu values compared, %zu of them threads: %zu differ, %zu notes\n", compared, threads,
-	       differences, notes);
+	printf("%zu values compared, %zu of them threads: %zu differ, %zu notes\n", compared,
+	       threads, differences, notes);
 	return differences ? 1 : 0;
 }
 
@@ -444,7 +450,9 @@ static void print_thread(const struct thread *t, void *ctx)
 	(void)ctx;
 	if (t->tgid != getpid() && touches(t->allowed))
 		printf("%ld %ld %s %s %s %s\n", t->tid, t->tgid,
-		       !(t->flags & KTHREAD) ? "user" : t->flags & FIXED ? "fixed" : "kernel",
+		       !(t->flags & KTHREAD) ? "user"
+		       : t->flags & FIXED    ? "fixed"
+					     : "kernel",
 		       t->allowed, t->cgroup, t->comm);
 }
 
@@ -483,6 +491,7 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	}
-	fprintf(stderr, "usage: snapshot take FILE | compare BEFORE AFTER | on CPULIST | irqs CPULIST\n");
+	fprintf(stderr,
+		"usage: snapshot take FILE | compare BEFORE AFTER | on CPULIST | irqs CPULIST\n");
 	return 2;
 }
