@@ -24,7 +24,7 @@ rejects() {
 			;;
 		esac
 		[ "$command" = status ] || one_line $T/err || return 1
-		grep -q "recover\|remove\|discard\|use the program" $T/err || {
+		grep -q "recover\|remove\|discard\|use the program\|chown\|must be" $T/err || {
 			echo "does not say how to go on:"
 			cat $T/err
 			return 1

@@ -31,19 +31,19 @@ order() {
 		case $who in
 		wrapper) kill -9 "$w" ;;
 		guard) kill -9 "$g" ;;
-		vm) kill -9 "$v" ;;
-		all) kill -9 "$w" "$g" "$v" ;;
-		end) kill "$v" ;;
+		vm) kill -9 "$v" && wait_for 10 not_running "$v" ;;
+		all) kill -9 "$w" "$g" "$v" && wait_for 10 not_running "$v" ;;
+		end) kill "$v" && wait_for 10 not_running "$v" ;;
 		esac
-		usleep 200000
-		if [ "$who" = guard ] && [ -d "/proc/$v" ]; then
+		[ "$who" = vm ] || usleep 200000
+		if [ "$who" = guard ] && ! not_running "$v"; then
 			status 1 shield status >$T/text && answer -e '[.shields[].problems[].object] | index("guard")' || return 1
 		fi
-		if [ -d "/proc/$v" ]; then
+		if ! not_running "$v"; then
 			still_shielded || return 1
 		fi
 	done
-	[ ! -d "/proc/$v" ] || kill "$v"
+	not_running "$v" || kill "$v"
 	wait "$run" 2>/dev/null
 	if [ -n "$helped" ]; then
 		shield recover || return 1
