@@ -1,0 +1,258 @@
+/* Interrupts: what they are, where they belong, and irqbalance. */
+#include "irq/irq.h"
+#include "irq/pci.h"
+#include "irq/vfio.h"
+#include "shield/policy/irqs.h"
+#include "shield/sys/balancer.h"
+#include "shield/sys/kfile.h"
+#include "tests/fake/kernel.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct cpuset set(const char *list)
+{
+	struct cpuset cpus = { 0 };
+
+	assert_int_equal(cpulist_parse(list, &cpus, NULL), 0);
+	return cpus;
+}
+
+static void assert_list(const struct cpuset *cpus, const char *expected)
+{
+	char *list = cpulist_format(cpus);
+
+	assert_string_equal(list, expected);
+	free(list);
+}
+
+static void test_actions(void **state)
+{
+	unsigned vector = 99;
+	char *device = vfio_action_device("vfio-msix[13](0000:01:00.0)", &vector);
+
+	(void)state;
+	assert_string_equal(device, "0000:01:00.0");
+	assert_int_equal(vector, 13);
+	free(device);
+	device = vfio_action_device("vfio-intx(0000:01:00.1)", &vector);
+	assert_string_equal(device, "0000:01:00.1");
+	assert_int_equal(vector, 0);
+	free(device);
+	assert_null(vfio_action_device("xhci_hcd", &vector));
+	assert_null(vfio_action_device("vfio-msix[0](../../etc)", &vector));
+	assert_null(vfio_action_device("vfio-msix[0](", &vector));
+}
+
+static void test_matches(void **state)
+{
+	const struct irq irq = {
+		.actions = (char *)"i801_smbus,ehci_hcd:usb1", .chip = (char *)"IR-IO-APIC",
+		.device = (char *)"0000:00:1f.3", .driver = (char *)"i801_smbus",
+	};
+
+	(void)state;
+	assert_true(irq_matches(&irq, "action:ehci*"));
+	assert_true(irq_matches(&irq, "chip:*APIC"));
+	assert_true(irq_matches(&irq, "driver:i801_smbus"));
+	assert_true(irq_matches(&irq, "pci:0000:00:*"));
+	assert_false(irq_matches(&irq, "driver:nvme"));
+	assert_false(irq_matches(&irq, "action:ehci"));
+	assert_false(irq_matches(&irq, "ehci"));
+	assert_false(irq_matches(&irq, "actions:*"));
+}
+
+static enum irq_place place(const char *actions, const struct irq_wish *wishes, struct cpuset *cpus)
+{
+	const struct irq irq = {
+		.class = strncmp(actions, "vfio", 4) ? IRQ_ORDINARY : IRQ_VFIO, .actions = (char *)actions,
+		.chip = (char *)"IR-PCI-MSI", .device = (char *)"", .driver = (char *)"nvme",
+	};
+	size_t wish;
+
+	cpuset_clear(cpus);
+	return irq_place(&irq, wishes, 2, &wish, cpus);
+}
+
+static void test_place(void **state)
+{
+	struct cpuset first = set("4-7"), second = set("8-9"), cpus = { 0 };
+	struct profile_rule rule = { (char *)"action:nvme*", set("0,8") };
+	unsigned order[] = { 5, 4 };
+	struct irq_wish wishes[] = {
+		{ .name = "a", .guest = &first, .rules = &rule, .n_rules = 1 },
+		{ .name = "b", .guest = &second, .cpus = order, .n_cpus = 2, .vfio = VFIO_SPREAD },
+	};
+
+	(void)state;
+	strv_add(&wishes[0].devices, "0000:01:00.0");
+	strv_add(&wishes[0].devices, "0000:01:00.1");
+	strv_add(&wishes[1].devices, "0000:02:00.0");
+	/* Vector after vector, each device one further. */
+	assert_int_equal(place("vfio-msix[0](0000:01:00.0)", wishes, &cpus), IRQ_SET);
+	assert_list(&cpus, "4");
+	place("vfio-msix[6](0000:01:00.0)", wishes, &cpus);
+	assert_list(&cpus, "6");
+	place("vfio-msi[0](0000:01:00.1)", wishes, &cpus);
+	assert_list(&cpus, "5");
+	/* In the order of the vCPUs where that is known. */
+	place("vfio-msix[1](0000:02:00.0)", wishes, &cpus);
+	assert_list(&cpus, "4");
+	/* Another VM's, and a device of the host. */
+	assert_int_equal(place("vfio-msix[0](0000:03:00.0)", wishes, &cpus), IRQ_AVOID);
+	assert_int_equal(place("xhci_hcd", wishes, &cpus), IRQ_AVOID);
+	/* A rule never gives guest CPUs of another shield. */
+	assert_int_equal(place("nvme0q1", wishes, &cpus), IRQ_SET);
+	assert_list(&cpus, "0");
+	wishes[0].vfio = VFIO_GUEST;
+	place("vfio-msix[0](0000:01:00.0)", wishes, &cpus);
+	assert_list(&cpus, "4-7");
+	wishes[0].vfio = VFIO_LEAVE;
+	assert_int_equal(place("vfio-msix[0](0000:01:00.0)", wishes, &cpus), IRQ_LEAVE);
+	strv_clear(&wishes[0].devices);
+	strv_clear(&wishes[1].devices);
+	cpuset_clear(&rule.cpus);
+	cpuset_clear(&first);
+	cpuset_clear(&second);
+	cpuset_clear(&cpus);
+}
+
+/* Two thousand of them, with devices: found, in order, and planned for. */
+static void test_many(void **state)
+{
+	struct fake *fake = fake_new(FAKE_7, 16);
+	struct cpuset taken = set("4-15"), rest = set("0-3");
+	struct irq_wish wish = { .name = "a", .guest = &taken };
+	struct irqs irqs = { 0 };
+	struct plan plan = { 0 };
+	struct err err = { 0 };
+	struct sys sys;
+
+	(void)state;
+	fake_sys(fake, &sys);
+	for (unsigned i = 0; i < 2000; i++) {
+		char *path = xasprintf("/sys/bus/pci/devices/0000:%02x:00.0/msi_irqs/%u", i / 100, 100 + i);
+		char *name = xasprintf("nic-%u", i);
+
+		fake_irq(fake, 100 + i, name, i % 2 ? "0-15" : "1", i % 10 == 3 ? FAKE_MANAGED : 0);
+		fake_file(fake, path, "msix\n");
+		free(name);
+		free(path);
+	}
+	fake_symlink(fake, "/sys/bus/pci/devices/0000:01:00.0/driver", "../../../bus/pci/drivers/ixgbe");
+	assert_int_equal(irqs_snapshot(&sys, &irqs, &err), 0);
+	assert_true(irqs.n >= 2000);
+	for (size_t i = 1; i < irqs.n; i++)
+		assert_true(irqs.items[i - 1].number < irqs.items[i].number);
+	for (size_t i = 0; i < irqs.n; i++)
+		if (irqs.items[i].number == 250) {
+			char *identity = irq_identity(&irqs.items[i]);
+
+			assert_string_equal(irqs.items[i].driver, "ixgbe");
+			assert_string_equal(identity, "nic-150@0000:01:00.0");
+			assert_int_equal(irq_is(&sys, 250, identity), 1);
+			assert_int_equal(irq_is(&sys, 251, identity), 0);
+			free(identity);
+		}
+	policy_irqs(&irqs, &wish, 1, &taken, &rest, NULL, NULL, &plan);
+	assert_int_equal(plan.n, 1000 - 200);
+	for (size_t i = 0; i < plan.n; i++)
+		assert_string_equal(plan.steps[i].to, "0-3");
+	plan_clear(&plan);
+	irqs_clear(&irqs);
+	cpuset_clear(&taken);
+	cpuset_clear(&rest);
+	fake_free(fake);
+}
+
+static void test_paths(void **state)
+{
+	unsigned number;
+
+	(void)state;
+	assert_non_null(kfile_find("/run/irqbalance/irqbalance12.sock", NULL));
+	assert_null(kfile_find("/run/irqbalance/irqbalance.sock", NULL));
+	assert_null(kfile_find("/run/irqbalance/irqbalance1x.sock", NULL));
+	assert_non_null(kfile_find("/sys/class/net/eth0.5/queues/rx-11/rps_cpus", NULL));
+	assert_null(kfile_find("/sys/class/net/../queues/rx-1/rps_cpus", NULL));
+	assert_null(kfile_find("/sys/class/net/eth0/queues/rx-1/rps_flow_cnt", NULL));
+	assert_true(irq_path_number("/proc/irq/17/smp_affinity_list", &number));
+	assert_int_equal(number, 17);
+	assert_false(irq_path_number("/proc/irq/017/smp_affinity_list", &number));
+	assert_false(irq_path_number("/proc/irq/default_smp_affinity", &number));
+	assert_true(pci_address_ok("0000:00:1f.2"));
+	assert_false(pci_address_ok("0000:00:1f.2x"));
+	assert_string_equal(irq_write_hint(-ENOENT), "");
+	assert_non_null(strstr(irq_write_hint(-ENOSPC), "vector"));
+}
+
+/* irqbalance: what it is asked, and what the answers mean. */
+static const char *banned;
+static char *asked;
+static struct sys_ops ops;
+
+static int answer(void *ctx, const char *path, const char *request, char **ret)
+{
+	(void)ctx;
+	if (strcmp(path, "/run/irqbalance/irqbalance7.sock") != 0)
+		return -ENOENT;
+	free(asked);
+	asked = xstrdup(request);
+	if (ret)
+		*ret = xasprintf("SLEEP 10 IRQ 3 LOAD 1 BANNED %s\n", banned);
+	return 0;
+}
+
+static void test_balancer(void **state)
+{
+	static const char path[] = "/run/irqbalance/irqbalance7.sock";
+	struct fake *fake = fake_new(FAKE_7, 8);
+	const struct kfile *row = kfile_find(path, NULL);
+	struct cpuset cpus = { 0 };
+	char *value;
+	struct sys sys;
+
+	(void)state;
+	fake_sys(fake, &sys);
+	ops = *sys.ops;
+	ops.ask = answer;
+	sys.ops = &ops;
+	fake_file(fake, "/sys/devices/system/cpu/nohz_full", "7\n");
+	banned = "00000001";
+	assert_int_equal(kfile_read(&sys, row, path, &value), 0);
+	assert_string_equal(value, "1-6");
+	assert_string_equal(asked, "setup");
+	/* Guest CPUs 4-5 are taken out; those of nohz_full stay banned. */
+	assert_int_equal(kfile_write(&sys, row, path, "1-3,6"), 0);
+	assert_string_equal(asked, "settings cpus 0,4-5,7");
+	assert_int_equal(kfile_write(&sys, row, path, value), 0);
+	assert_string_equal(asked, "settings cpus 0,7");
+	/* Nothing banned is its default; an empty list would crash it. */
+	assert_int_equal(kfile_write(&sys, row, path, "0-6"), 0);
+	assert_string_equal(asked, "settings cpus NULL");
+	banned = "xyz";
+	assert_int_equal(balancer_read(&sys, path, &cpus, NULL), -EBADMSG);
+	assert_int_equal(balancer_read(&sys, "/run/irqbalance/irqbalance8.sock", &cpus, NULL), -ENOENT);
+	free(asked);
+	free(value);
+	cpuset_clear(&cpus);
+	fake_free(fake);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_actions), cmocka_unit_test(test_matches),
+		cmocka_unit_test(test_place),	cmocka_unit_test(test_many),
+		cmocka_unit_test(test_paths),	cmocka_unit_test(test_balancer),
+	};
+
+	mem_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
