@@ -1,0 +1,186 @@
+/*
+ * bench: what does the safety of a transaction cost? Times `shield on` and
+ * `shield off` against a bare program that makes the same kernel writes, as
+ * `shield -v` has listed them, and nothing else: no snapshot, no state file, no
+ * reading back. Run by tests/bench/run in a test VM; not a test.
+ *
+ * Usage: bench ROUNDS PROFILE ON-TRACE OFF-TRACE
+ *        bench threads N	N threads that sleep, until it is killed
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINES_MAX 20000
+
+struct trace {
+	char *lines[LINES_MAX];
+	int n;
+};
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static void load(const char *path, struct trace *trace)
+{
+	FILE *f = fopen(path, "r");
+	char *line = NULL;
+	size_t size = 0;
+
+	while (f && trace->n < LINES_MAX && getline(&line, &size, f) > 0)
+		if (strstr(line, " -> "))
+			trace->lines[trace->n++] = strdup(line + strlen("shield: "));
+	free(line);
+	if (f)
+		fclose(f);
+}
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		fprintf(stderr, "bare: %s: %s: %m\n", path, text);
+	close(fd);
+}
+
+/* A list of CPUs below 64 as a mask. */
+static unsigned long long mask(const char *list)
+{
+	unsigned long long bits = 0;
+	char *end;
+
+	for (; *list; list = *end ? end + 1 : end) {
+		unsigned long first = strtoul(list, &end, 10), last = first;
+
+		if (*end == '-')
+			last = strtoul(end + 1, &end, 10);
+		for (; first <= last; first++)
+			bits |= 1ULL << first;
+	}
+	return bits;
+}
+
+/* "PATH: OLD -> NEW", "thread TID (NAME): OLD -> NEW" */
+static void replay_line(const char *line)
+{
+	char object[4096], value[4096];
+	const char *to = strstr(line, " -> ") + 4, *colon = strstr(line, ": ");
+
+	snprintf(object, sizeof(object), "%.*s", (int)(colon - line), line);
+	snprintf(value, sizeof(value), "%.*s", (int)strcspn(to, "\n"), to);
+	if (strncmp(object, "thread ", 7) == 0) {
+		unsigned long long bits = mask(value);
+
+		sched_setaffinity(atoi(object + 7), sizeof(bits), (cpu_set_t *)&bits);
+	} else if (strcmp(value, "present") == 0) {
+		mkdir(object, 0755);
+	} else if (strcmp(value, "absent") == 0) {
+		rmdir(object);
+	} else if (strstr(object, "default_smp_affinity") || strstr(object, "workqueue/cpumask")) {
+		char hex[32];
+
+		snprintf(hex, sizeof(hex), "%llx", mask(value));
+		put(object, hex);
+	} else {
+		put(object, strcmp(value, "(empty)") == 0 ? "\n" : value);
+	}
+}
+
+static double replay(const struct trace *trace)
+{
+	double start = now();
+
+	for (int i = 0; i < trace->n; i++)
+		replay_line(trace->lines[i]);
+	return now() - start;
+}
+
+static double run(const char *command, const char *profile)
+{
+	double start = now();
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		execlp("shield", "shield", "-q", command, profile, (char *)NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	if (status)
+		fprintf(stderr, "shield %s: status %d\n", command, status);
+	return now() - start;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median(double *values, int n)
+{
+	qsort(values, (size_t)n, sizeof(*values), compare);
+	return values[n / 2];
+}
+
+static void *doze(void *arg)
+{
+	(void)arg;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static int threads(int n)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 32768);
+	for (int i = 1; i < n; i++)
+		if (pthread_create(&thread, &attr, doze, NULL) != 0)
+			return 1;
+	puts("ready");
+	fflush(stdout);
+	pause();
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct trace on, off;
+	static double bare[100], ours[100];
+	int rounds = argc == 5 ? atoi(argv[1]) : 0;
+
+	if (argc == 3 && strcmp(argv[1], "threads") == 0)
+		return threads(atoi(argv[2]));
+	if (rounds < 1 || rounds > 100) {
+		fprintf(stderr, "usage: bench ROUNDS PROFILE ON-TRACE OFF-TRACE\n");
+		return 2;
+	}
+	load(argv[3], &on);
+	load(argv[4], &off);
+	/* Alternating, so that whatever else the machine does hits both. */
+	for (int i = 0; i < rounds; i++) {
+		bare[i] = replay(&on) + replay(&off);
+		ours[i] = run("on", argv[2]) + run("off", argv[2]);
+	}
+	printf("writes %d, bare %.1f ms, shield %.1f ms, ratio %.1f\n", on.n + off.n,
+	       median(bare, rounds), median(ours, rounds), median(ours, rounds) / median(bare, rounds));
+	return 0;
+}
