@@ -1,6 +1,7 @@
 #include "shield/run/session.h"
 
 #include "shield/cgroup/place.h"
+#include "shield/policy/managers.h"
 #include "shield/run/audit.h"
 #include "shield/run/hold.h"
 
@@ -14,7 +15,10 @@ static int intend(struct sys *sys, const char *root, struct scene *scene, const 
 	if (scene_read(sys, root, scene, err) < 0 ||
 	    profile_load(sys, &scene->topo, which, profile, warnings, err) < 0)
 		return -1;
-	return policy_intend(scene, profile, partition, active, force, intent, warnings, err);
+	if (policy_intend(scene, profile, partition, active, force, intent, warnings, err) < 0)
+		return -1;
+	managers_find(sys, &scene->tasks, warnings);
+	return 0;
 }
 
 /* A cgroup of that name with processes in it is not ours to take. */
