@@ -59,7 +59,7 @@ static void plan_mask(const char *path, const char *value, const struct cpuset *
  */
 static bool recorded(const struct host *host, const struct task *task)
 {
-	if (task->flags & TASK_NO_SETAFFINITY)
+	if ((task->flags & TASK_NO_SETAFFINITY) || task_vfio_handler(task))
 		return false;
 	return !host->remote || (task->flags & TASK_KTHREAD);
 }

@@ -207,6 +207,8 @@ static void audit_thread(struct txn *txn, const struct shield *s, const struct t
 		    immovable_reason(t));
 		return;
 	}
+	if (task_vfio_handler(t))
+		return; /* it is where its interrupt is: audit_irqs() */
 	if (task_cgroup(txn->sys, t->tgid, t->tid, &cgroup) < 0)
 		return; /* it has ended */
 	if (strcmp(cgroup, s->cgroup) == 0) {

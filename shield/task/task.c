@@ -215,3 +215,9 @@ int tasks_snapshot(struct sys *sys, const struct cpuset *touching, struct tasks 
 	}
 	return 0;
 }
+
+bool task_vfio_handler(const struct task *task)
+{
+	return (task->flags & TASK_KTHREAD) && strncmp(task->comm, "irq/", 4) == 0 &&
+	       strstr(task->comm, "-vfio-");
+}

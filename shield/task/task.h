@@ -53,6 +53,11 @@ void task_clear(struct task *task);
 int task_same(struct sys *sys, pid_t tid, unsigned long long start);
 bool task_alive(struct sys *sys, pid_t tid, unsigned long long start);
 
+/* The handler thread of a passed-through card's interrupt ("irq/37-vfio-msi", on
+ * real-time kernels and with threadirqs): it is where its interrupt is, which
+ * may be a guest CPU. */
+bool task_vfio_handler(const struct task *task);
+
 /* The CPUs in Cpus_allowed: unlike sched_getaffinity(2) with those that are
  * offline. 0 or a negated errno. */
 int task_allowed(struct sys *sys, pid_t tid, struct cpuset *cpus);

@@ -1,8 +1,10 @@
 # Devices of the host: queues, newcomers, drivers that reset masks, a storm, and what a busy host does to guest CPUs.
-# shellcheck shell=sh source=/dev/null disable=SC2154  # what is sourced sets them
+# shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks
 . /t/irq.sh
 
-net=$(ls /sys/bus/pci/drivers/virtio-pci/*/virtio*/net | grep -v : | head -n 1)
+for net in /sys/bus/pci/drivers/virtio-pci/*/virtio*/net/*; do
+	net=${net##*/}
+done
 nic=$(readlink -f "/sys/class/net/$net/device/..")
 nic=${nic##*/}
 ip link set "$net" up
@@ -19,7 +21,7 @@ managed() {
 check "devices: managed queues are explained" managed
 check "devices: shield irq says so" sh -c 'shield irq --json | jq -e "[.irqs[] | select(.actions | test(\"-req\")) | .class] | length == 8"'
 rps() {
-	echo "$(cat "/sys/class/net/$net/queues/rx-0/rps_cpus")"
+	cat "/sys/class/net/$net/queues/rx-0/rps_cpus"
 	[ "$(cat "/sys/class/net/$net/queues/rx-0/rps_cpus")" = "${1:-0f}" ]
 }
 host=0f
