@@ -5,6 +5,7 @@
 
 #include "shield/txn/apply.h"
 
+#include <errno.h>
 #include <string.h>
 
 static char *name_of(const struct object *o)
@@ -79,6 +80,14 @@ char *txn_goal(const struct txn *txn, const struct object *o)
 	return cpulist_format(&cpus);
 }
 
+/* Is it certainly not there? */
+static bool absent(const struct txn *txn, const char *path)
+{
+	struct stat st;
+
+	return txn->sys->ops->lstat(txn->sys->ctx, path, &st) == -ENOENT;
+}
+
 /* Where the processes of the shield that made this cgroup go. */
 static const char *home_of(const struct txn *txn, const struct object *o)
 {
@@ -89,7 +98,7 @@ static const char *home_of(const struct txn *txn, const struct object *o)
 		if (shield && shield->home) {
 			_cleanup_free_ char *path = xasprintf("%s%s", txn->mount, shield->home);
 
-			if (sys_exists(txn->sys, path))
+			if (!absent(txn, path))
 				return shield->home;
 		}
 	}
@@ -118,7 +127,7 @@ void settle_aim(struct txn *txn)
 		o->drifted = false;
 		if (o->kind == STEP_PROCESS) {
 			cgroup = xasprintf("%s%s", txn->mount, o->target);
-			if (!sys_exists(txn->sys, cgroup))
+			if (absent(txn, cgroup))
 				replace(&o->target, xstrdup(home_of(txn, o)));
 		}
 		if (o->kind != STEP_AFFINITY || irq_thread(o) || o->next || txn->force || txn->reassert)
@@ -175,6 +184,23 @@ static void settled(struct txn *txn, struct object *o, bool done, bool open)
 	}
 }
 
+/* A cgroup that holds a process whose own place is known, but which could not
+ * be moved there: emptying it would lose that. */
+static bool holds_ours(const struct txn *txn, const struct object *dir)
+{
+	const char *path = dir->path + (txn->mount ? strlen(txn->mount) : 0);
+	size_t n = strlen(path);
+
+	for (size_t i = 0; i < txn->state.n_objects; i++) {
+		const struct object *o = txn->state.objects[i];
+
+		if (o->kind == STEP_PROCESS && strcmp(o->ours, o->target) != 0 &&
+		    strncmp(o->ours, path, n) == 0 && (o->ours[n] == '/' || !o->ours[n]))
+			return true;
+	}
+	return false;
+}
+
 static bool is_control(const struct txn *txn, const struct object *o)
 {
 	const struct kfile *row = o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
@@ -190,6 +216,10 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 
 	if (dies(txn, o) || o->refused) {
 		replace(&o->ours, xstrdup(o->target));
+		return 0;
+	}
+	if (!forward && o->kind == STEP_DIR && !claimed(txn, o) && holds_ours(txn, o)) {
+		strv_addf(&txn->leftover, "%s: still holds a process", o->path);
 		return 0;
 	}
 	switch (object_apply(txn, o, o->kind != STEP_AFFINITY && !txn->reassert, home_of(txn, o), err)) {
@@ -215,9 +245,10 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 		break;
 	case APPLIED_REFUSED:
 		name = name_of(o);
-		if (!forward && strcmp(o->ours, o->original) != 0) {
-			/* It took our value, so it can take its own again. */
-			strv_addf(&txn->leftover, "%s: refused", name);
+		if (strcmp(o->ours, o->original) != 0) {
+			/* It took a value once, so this is not for good. */
+			strv_addf(forward || claimed(txn, o) ? &txn->unmoved : &txn->leftover,
+				  "%s: refused", name);
 			open = true;
 			break;
 		}
