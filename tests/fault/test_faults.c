@@ -82,7 +82,21 @@ static void refer(struct reference *r, enum flavour flavour, const struct scene_
 	world_clear(&w);
 }
 
-static char *judge(struct world *w, const struct reference *r, const struct outcome *o)
+/* The kernel says for good that an object cannot be as it was: a CPU set that
+ * it takes no more, a controller that someone came to need. Then it is enough
+ * to say so. */
+static bool excused(const struct scene_case *s, const struct fault_event *event, int error,
+		    const struct outcome *o)
+{
+	bool cpus = event->op == OP_SETAFFINITY || strstr(event->object, "/smp_affinity_list");
+	bool control = strstr(event->object, "/cgroup.subtree_control");
+
+	return s->command != CMD_ON && s->command != CMD_ATTACH && o->told &&
+	       ((cpus && error == EINVAL) || (control && error == EBUSY));
+}
+
+static char *judge(struct world *w, const struct reference *r, const struct outcome *o,
+		   bool pardon)
 {
 	_cleanup_free_ char *now = fake_snapshot_kernel(w->fake), *why = NULL, *after = NULL;
 	_cleanup_free_ char *to_before = text_diff(r->before, now);
@@ -95,14 +109,14 @@ static char *judge(struct world *w, const struct reference *r, const struct outc
 		return xstrdup("no message");
 	if (o->rc < 0 && err.kind != ERR_INCOMPLETE && *to_before && *to_goal)
 		return xasprintf("failed (%s), but not as before:\n%s", err.text, to_before);
-	if (o->rc == 0 && *to_goal && !(o->told && diff_is_soft(to_goal)))
+	if (o->rc == 0 && *to_goal && !pardon && !(o->told && diff_is_soft(to_goal)))
 		return xasprintf("succeeded, but not as wanted:\n%s", to_goal);
 	why = world_restore(w);
 	if (why)
 		return xasprintf("(%d %s) then without faults: %s", o->rc, err.text, why);
 	after = fake_snapshot_kernel(w->fake);
 	to_original = text_diff(r->original, after);
-	if (*to_original)
+	if (*to_original && !pardon)
 		return xasprintf("(%d %s) after recovery and off:\n%s", o->rc, err.text, to_original);
 	return NULL;
 }
@@ -145,7 +159,7 @@ static void attempt(enum flavour flavour, const struct scene_case *s, const stru
 	world_run(&w, &sys, s->command, s->shield, &outcome);
 	tally->runs++;
 	tally->met += f.met;
-	why = judge(&w, r, &outcome);
+	why = judge(&w, r, &outcome, excused(s, event, error, &outcome));
 	if (why) {
 		_cleanup_free_ char *where =
 			xasprintf("%s, %s: operation %zu of %zu (%s %s): %s %s", s->name,
@@ -199,9 +213,13 @@ static void run_scene(void **state)
 	scene(*state);
 }
 
-int main(void)
+/* With the name of a scene only that one. */
+int main(int argc, char **argv)
 {
 	struct CMUnitTest tests[ARRAY_SIZE(scenes)];
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 
 	for (size_t i = 0; i < ARRAY_SIZE(scenes); i++)
 		tests[i] = (struct CMUnitTest){ .name = scenes[i].name, .test_func = run_scene,
