@@ -228,7 +228,7 @@ static int run_child(struct run *run, const struct user_account *user, struct er
 		child_deinit(&child);
 		return CHILD_OURS;
 	}
-	socket = xasprintf(STATE_DIR "/%s.qmp", run->name);
+	socket = xasprintf(STATE_SOCKET, run->name);
 	if (supervise(&child, &run->app->sys,
 		      &(struct supervise_options){ .argv = run->argv,
 						   .user = user,

@@ -323,9 +323,16 @@ void settle_conclude(struct txn *txn)
 	for (size_t i = 0; i < txn->state.n_shields; i++)
 		if (txn->state.shields[i].phase == PHASE_APPLYING)
 			txn->state.shields[i].phase = PHASE_ACTIVE;
-	for (size_t i = txn->state.n_shields; clean && i-- > 0;)
-		if (txn->state.shields[i].phase == PHASE_RELEASING)
-			state_remove_shield(&txn->state, txn->state.shields[i].name);
+	for (size_t i = txn->state.n_shields; clean && i-- > 0;) {
+		_cleanup_free_ char *socket = NULL;
+
+		if (txn->state.shields[i].phase != PHASE_RELEASING)
+			continue;
+		/* Left behind where both QEMU and its supervisor were killed. */
+		socket = xasprintf(STATE_SOCKET, txn->state.shields[i].name);
+		txn->sys->ops->unlink(txn->sys->ctx, socket);
+		state_remove_shield(&txn->state, txn->state.shields[i].name);
+	}
 	if (clean)
 		state_keep(&txn->state, wanted);
 }

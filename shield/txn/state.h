@@ -20,6 +20,8 @@
 
 #define STATE_DIR "/run/shield"
 #define STATE_FILE STATE_DIR "/state.json"
+/* The monitor of a shield's QEMU, by its name; goes with the shield. */
+#define STATE_SOCKET STATE_DIR "/%s.qmp"
 
 enum phase { PHASE_APPLYING, PHASE_ACTIVE, PHASE_RELEASING };
 
