@@ -58,6 +58,13 @@ static int check_directory(struct sys *sys, int fd, struct err *err)
 		       why);
 }
 
+static int no_directory(int rc, struct err *err)
+{
+	return err_set(err, ERR_FAILED, STATE_DIR ": cannot be opened: %s%s", err_errno(rc),
+		       rc == -ENOTDIR || rc == -ELOOP ? "; it must be a directory: remove what is there"
+						      : "");
+}
+
 int state_lock(struct sys *sys, struct err *err)
 {
 	int fd, rc;
@@ -73,8 +80,7 @@ int state_lock(struct sys *sys, struct err *err)
 			       rc == -EACCES || rc == -EPERM ? "; run it as root (sudo)" : "");
 	fd = sys->ops->open(sys->ctx, STATE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	if (fd < 0)
-		return err_set(err, ERR_FAILED, STATE_DIR ": cannot be opened: %s%s", err_errno(fd),
-			       fd == -ENOTDIR || fd == -ELOOP ? "; it must be a directory" : "");
+		return no_directory(fd, err);
 	rc = check_directory(sys, fd, err);
 	if (rc == 0) {
 		rc = sys->ops->flock(sys->ctx, fd, LOCK_EX);
@@ -99,7 +105,7 @@ static int open_trusted(struct sys *sys, struct err *err)
 	if (fd == -ENOENT)
 		return -ENOENT;
 	if (fd < 0)
-		return err_set(err, ERR_FAILED, STATE_DIR ": cannot be opened: %s", err_errno(fd));
+		return no_directory(fd, err);
 	rc = check_directory(sys, fd, err);
 	sys->ops->close(sys->ctx, fd);
 	if (rc < 0)
