@@ -106,6 +106,10 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 	policy_unused_rules(&scene->irqs, intent->profile, &plan->warnings);
 	for (size_t i = 0; i < scene->tasks.n; i++) {
 		const struct task *t = &scene->tasks.items[i];
+
+		/* In the cgroup of another shield, which this one does not touch. */
+		if (!cpuset_empty(&t->allowed) && cpuset_within(&t->allowed, active))
+			continue;
 		/* Born under a shield, with all that this left: without it it
 		 * would have had everything. */
 		bool narrowed = !cpuset_empty(active) && cpuset_equal(&t->allowed, &before);

@@ -126,6 +126,10 @@ int session_on(struct txn *txn, const char *which, const char *partition, struct
 		return -1;
 	if (settle_irqbalance(txn, &scene, err) < 0)
 		return -1;
+	if (place_kind(&scene.host) == PLACE_ROOT_SCOPE)
+		strv_add(warnings, "before Linux 6.2 each use of the cpuset controller destroys the "
+				   "affinities of all programs; they are put back when the shield ends, "
+				   "but systemd may use it once more after that");
 	if (place_kind(&scene.host) != PLACE_PLAIN && hold_start(txn->sys, &hold, err) < 0)
 		return -1;
 	policy_on(&scene, &intent, &active, &plan);
