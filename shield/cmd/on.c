@@ -37,10 +37,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "one profile at a time: \"%s\" is too many", arg);
 		o->profile = arg;
 		return 0;
-	case ARGP_KEY_END:
-		if (!o->profile)
-			argp_error(state, "which profile? 'shield profile list' shows what there is");
-		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -49,8 +45,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 int cmd_plan(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
-		options, parse, "PROFILE",
-		"Show every write that 'shield on' would make, and make none of them.", NULL, NULL, NULL,
+		options, parse, "[PROFILE]",
+		"Show every write that 'shield on' would make, and make none of them. Without a "
+		"profile: the one that matches this machine.", NULL, NULL, NULL,
 	};
 	struct options o = { .partition = "isolated" };
 
@@ -61,8 +58,9 @@ int cmd_plan(struct app *app, int argc, char **argv)
 int cmd_on(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
-		options, parse, "PROFILE",
-		"Take the guest CPUs of a profile away from the host, until 'shield off'.", NULL,
+		options, parse, "[PROFILE]",
+		"Take the guest CPUs of a profile away from the host, until 'shield off'. Without "
+		"a profile: the one that matches this machine.", NULL,
 		NULL, NULL,
 	};
 	struct options o = { .partition = "isolated" };

@@ -70,8 +70,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_END:
-		if (!run->profile)
-			argp_error(state, "which profile? -p PROFILE; 'shield profile list' shows them");
 		if (!run->argv)
 			argp_error(state, "which command? shield run -p PROFILE -- qemu-system-x86_64 …");
 		return 0;
@@ -248,7 +246,7 @@ static int run_child(struct run *run, const struct user_account *user, struct er
 int cmd_run(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
-		options, parse, "-p PROFILE -- COMMAND [ARGUMENT…]",
+		options, parse, "[-p PROFILE] -- COMMAND [ARGUMENT…]",
 		"Run a VM on CPUs of its own, and give them back when it ends. COMMAND is QEMU, a "
 		"script that ends up in QEMU, or any other program. The exit status is the "
 		"command's own, 128 + N when signal N killed it, 127 when it does not exist, 126 "
