@@ -3,10 +3,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 int cmd_fail(const struct err *err)
 {
-	fprintf(stderr, "shield: %s\n", err->text);
+	/* What follows the first line shows the place of it, to people. */
+	int n = isatty(STDERR_FILENO) ? (int)strlen(err->text) : (int)strcspn(err->text, "\n");
+
+	fprintf(stderr, "shield: %.*s\n", n, err->text);
 	return err->kind ? (int)err->kind : ERR_FAILED;
 }
 

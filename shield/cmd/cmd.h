@@ -33,7 +33,8 @@ struct app {
 void cmd_parse(struct app *app, const struct argp *argp, int argc, char **argv, unsigned flags,
 	       void *input);
 
-/* Print "shield: TEXT" to stderr and return the status that goes with it. */
+/* Print "shield: TEXT" to stderr and return the status that goes with it. On a
+ * terminal also the further lines that a text may have (an excerpt, a caret). */
 int cmd_fail(const struct err *err);
 
 /* "shield: TEXT" to stderr, unless -q. */
