@@ -201,7 +201,8 @@ static int begin(struct run *run, struct err *err)
 		run->cgroup = xstrdup(state_shield(&txn.state, run->name)->cgroup);
 		run->hold = state_shield(&txn.state, run->name)->hold;
 	}
-	cmd_warn(run->app, &warnings);
+	if (rc == 0) /* else there is one thing to say */
+		cmd_warn(run->app, &warnings);
 	cmd_report(run->app, &txn);
 	txn_end(&txn);
 	if (rc == 0 && guard_spawn(run->name, &guard) < 0)

@@ -44,7 +44,8 @@ int cmd_report(const struct app *app, struct txn *txn)
 {
 	for (size_t i = 0; i < txn->report.n; i++)
 		cmd_note(app, "%s", txn->report.items[i]);
-	for (size_t i = 0; i < txn->immovable.n; i++)
+	/* `status` names them, with the reason. */
+	for (size_t i = 0; app->verbose && i < txn->immovable.n; i++)
 		cmd_note(app, "cannot be moved: %s", txn->immovable.items[i]);
 	for (size_t i = 0; i < txn->unmoved.n; i++)
 		cmd_note(app, "not moved: %s", txn->unmoved.items[i]);

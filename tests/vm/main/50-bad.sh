@@ -124,7 +124,7 @@ check "a full disk: lost output is an error" full_output
 closed_run() { status 3 shield run -p win11 -- sh -c 'exit 3' <&- >&- 2>&-; }
 check "closed streams: run" closed_run
 no_foreign_files() { # the command has none of our files
-	shield run -p win11 -- sh -c 'ls -l /proc/$$/fd; true' <&- >$T/out 2>&1
+	shield run --quiet -p win11 -- sh -c 'ls -l /proc/$$/fd; true' <&- >$T/out 2>&1
 	cat $T/out
 	! grep -qE 'shield|cgroup|/proc/[^s]' $T/out
 }
