@@ -125,7 +125,7 @@ ends() {
 		return 1
 	}
 }
-not_running() { ! [ -d "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
+not_running() { grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null || ! [ -d "/proc/$1" ]; }
 
 # One clear line on stderr; on 6.1 the warning that the emulator takes a CPU may precede it.
 one_line() {
