@@ -91,6 +91,8 @@ int state_lock(struct sys *sys, struct err *err)
 		sys->ops->close(sys->ctx, fd);
 		return -1;
 	}
+	/* Whoever was writing it was killed: only the holder of the lock does. */
+	sys->ops->unlink(sys->ctx, STATE_TEMPORARY);
 	return fd;
 }
 
