@@ -68,7 +68,7 @@ static void read_events(struct supervision *s)
 	while ((n = procevents_read(&s->events, events, ARRAY_SIZE(events))) > 0)
 		for (int i = 0; i < n; i++) {
 			if (events[i].what == PROCEVENTS_THREAD)
-				supervise_look_in(s, SETTLE_MS);
+				supervise_new_thread(s);
 			else if (vm_is_qemu(s->sys, events[i].pid) &&
 				 vm_is_descendant(s->sys, events[i].pid, getpid()))
 				supervise_candidate(s, events[i].pid);

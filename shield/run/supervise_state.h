@@ -28,7 +28,7 @@ struct supervision {
 	pid_t candidate;
 	long long candidate_until; /* when to give it up */
 	struct vm_vcpus seen;	   /* by names, in the last look */
-	unsigned looks;
+	unsigned looks;		   /* at the candidate; at the VM since its last new thread */
 
 	pid_t vm;
 	int vm_fd;     /* its pidfd */
@@ -64,6 +64,8 @@ int supervise_watch_vm(struct supervision *s, pid_t pid, struct err *err);
 void supervise_forget_vm(struct supervision *s);
 /* A QEMU by its name was seen. */
 void supervise_candidate(struct supervision *s, pid_t pid);
+/* The VM has a new thread: look soon; for a burst of them once. */
+void supervise_new_thread(struct supervision *s);
 /* Look in ms milliseconds, or earlier if that is planned already. */
 void supervise_look_in(struct supervision *s, int ms);
 

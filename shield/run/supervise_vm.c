@@ -18,6 +18,10 @@
 #define STARTING_LOOKS 20
 #define SLOW_MS 1000
 #define THREADS_MS 5000
+/* A new thread gets its name, and QEMU its list, a moment after it is born; on a
+ * busy host the moment is long, so look once more, and once more. */
+#define SETTLE_MS 1000
+#define SETTLED_LOOKS 3
 /* For a QEMU whose monitor closed to be seen ending. */
 #define ENDING_MS 2000
 #define QMP_MS 5000
@@ -33,6 +37,11 @@ void supervise_look_in(struct supervision *s, int ms)
 
 	if (!s->look_at || at < s->look_at)
 		s->look_at = at;
+}
+
+void supervise_new_thread(struct supervision *s)
+{
+	supervise_look_in(s, SETTLE_MS);
 }
 
 void supervise_candidate(struct supervision *s, pid_t pid)
@@ -98,8 +107,10 @@ static int adopt(struct supervision *s, pid_t pid, struct vm_vcpus *vcpus, struc
 		return -1;
 	s->vcpus = *vcpus;
 	*vcpus = (struct vm_vcpus){ 0 };
-	vm_threads(s->sys, pid, &s->threads);
 	choose_events(s);
+	/* More may have come since they were listed, before any event told. */
+	s->looks = 0;
+	supervise_look_in(s, SETTLE_MS);
 	return 0;
 }
 
@@ -181,8 +192,12 @@ static void look_at_vm(struct supervision *s)
 	strv_clear(&s->threads);
 	s->threads = threads;
 	threads = (struct strv){ 0 };
-	if (!fresh)
+	if (fresh)
+		s->looks = 0;
+	if (s->looks == SETTLED_LOOKS)
 		return;
+	if (++s->looks < SETTLED_LOOKS)
+		supervise_look_in(s, SETTLE_MS << s->looks);
 	if (s->qmp.fd >= 0) {
 		rc = ask_own_monitor(s, deadline_in(QMP_MS), &pid, &vcpus, &err);
 		if (s->qmp.fd >= 0)

@@ -202,6 +202,7 @@ struct record {
 	char text[2000];
 	int fail; /* the hook to fail: 'p'lace, 'v' is_vm, 'i' pin */
 	int signal_at_pin;
+	bool slow_pin; /* the first one takes its time */
 	size_t vcpus;
 	unsigned pins;
 };
@@ -250,6 +251,8 @@ static int pin(void *ctx, pid_t qemu, const struct vm_vcpus *vcpus, struct err *
 	FILE *file = fopen(getenv("FAKE_PINS"), "a");
 	fputc('x', file);
 	fclose(file);
+	if (r->slow_pin && r->pins == 1)
+		usleep(500000);
 	if (r->signal_at_pin)
 		kill(getpid(), r->signal_at_pin);
 	return r->fail == 'i' ? err_set(err, ERR_FAILED, "no CPU is left") : 0;
@@ -505,6 +508,10 @@ static void test_hotplug(void **state)
 	o = run_shell("\"$1\"; exit 6", "hotplug");
 	assert_int_equal(o.status, 6);
 	assert_string_equal(o.r.text, "place is_vm pin2 pin3 ended ");
+	/* one that is born before we listen for new threads */
+	o = run_with((struct supervise_options){ 0 }, argv, "hotplug",
+		     (struct record){ .slow_pin = true });
+	assert_string_equal(o.r.text, "place-vm pin2 pin3 ended ");
 }
 
 static void test_wrapper(void **state)
