@@ -1,5 +1,7 @@
 #include "shield/cgroup/host.h"
 
+#include "shield/sys/kfile.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -125,17 +127,16 @@ static int probe(struct sys *sys, const char *path, bool *found)
 int host_probe(struct sys *sys, struct host *host, struct err *err)
 {
 	_cleanup_strv_ struct strv names = { 0 };
-	_cleanup_free_ char *control = NULL, *text = NULL, *isolated = NULL;
+	_cleanup_free_ char *control = NULL, *isolated = NULL;
 	int rc = sys->ops->cgroup_mount(sys->ctx, &host->mount);
 
 	if (rc < 0)
 		return diagnose(sys, err);
 	control = xasprintf("%s/cgroup.subtree_control", host->mount);
 	isolated = xasprintf("%s/cpuset.cpus.isolated", host->mount);
-	rc = sys_read_line(sys, control, &text);
+	rc = kfile_read(sys, kfile_find(control, host->mount), control, &host->controllers);
 	if (rc < 0)
 		return err_set(err, ERR_UNSUPPORTED, "%s: %s", control, err_errno(rc));
-	host->controllers = xstrdup(has_word(text, "cpuset") ? "+cpuset" : "-cpuset");
 	if ((rc = probe(sys, isolated, &host->remote)) < 0 ||
 	    (rc = probe(sys, "/sys/devices/virtual/workqueue/cpumask_isolated",
 			&host->workqueues)) < 0 ||

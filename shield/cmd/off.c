@@ -50,18 +50,15 @@ static int choose(const struct state *state, const struct options *o, struct str
 
 static int dry_run(struct app *app, const struct options *o)
 {
-	_cleanup_state_ struct state state = { 0 };
+	_cleanup_txn_ struct txn txn = { .lock = -1 };
 	_cleanup_strv_ struct strv names = { 0 };
-	_cleanup_free_ char *mount = NULL;
 	struct err err = { 0 };
 
-	if (app->sys.ops->cgroup_mount(app->sys.ctx, &mount) < 0)
-		mount = NULL;
-	if (state_load(&app->sys, mount, &state, &err) < 0 || choose(&state, o, &names, &err) < 0)
+	if (txn_view(&txn, &app->sys, &err) < 0 || choose(&txn.state, o, &names, &err) < 0)
 		return cmd_fail(&err);
 	for (size_t n = 0; n < names.n; n++)
-		for (size_t i = state.n_objects; i-- > 0;) {
-			const struct object *s = state.objects[i];
+		for (size_t i = txn.state.n_objects; i-- > 0;) {
+			const struct object *s = txn.state.objects[i];
 			_cleanup_free_ char *name =
 				step_object(s->kind, s->path, s->task.pid, s->identity);
 

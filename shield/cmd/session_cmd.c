@@ -1,6 +1,5 @@
 #include "shield/cmd/session_cmd.h"
 
-#include "shield/run/guard.h"
 #include "shield/run/session.h"
 
 #include <signal.h>
@@ -63,21 +62,12 @@ int cmd_show_plan(const struct app *app, const struct plan *plan)
 
 int cmd_print_plan(struct app *app, const char *which, const char *partition, bool force)
 {
-	_cleanup_state_ struct state state = { 0 };
+	_cleanup_txn_ struct txn txn = { .lock = -1 };
 	_cleanup_plan_ struct plan plan = { 0 };
-	_cleanup_free_ char *mount = NULL;
 	struct err err = { 0 };
 
-	if (app->sys.ops->cgroup_mount(app->sys.ctx, &mount) < 0)
-		mount = NULL;
-	if (state_load(&app->sys, mount, &state, &err) < 0 ||
-	    session_plan(&app->sys, app->sysroot, which, partition, force, &state, &plan, &err) < 0)
+	if (txn_view(&txn, &app->sys, &err) < 0 ||
+	    session_plan(&app->sys, app->sysroot, which, partition, force, &txn.state, &plan, &err) < 0)
 		return cmd_fail(&err);
 	return cmd_show_plan(app, &plan);
-}
-
-int cmd_start_guard(const struct app *app, const char *name, struct err *err)
-{
-	(void)app;
-	return guard_spawn(name, err);
 }

@@ -25,7 +25,4 @@ int cmd_show_plan(const struct app *app, const struct plan *plan);
 /* Make and print the plan of `on`. */
 int cmd_print_plan(struct app *app, const char *which, const char *partition, bool force);
 
-/* Start the guard of a shield; waits until it watches. */
-int cmd_start_guard(const struct app *app, const char *name, struct err *err);
-
 #endif

@@ -1,5 +1,6 @@
 #include "shield/txn/state_json.h"
 
+#include "profiles/profile.h"
 #include "shield/cgroup/place.h"
 
 #include <errno.h>
@@ -122,15 +123,6 @@ static bool cgroup_ok(const char *path)
 	return true;
 }
 
-static bool name_ok(const char *name)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789._-@+";
-	size_t n = strlen(name);
-
-	return n > 0 && n <= 64 && strspn(name, allowed) == n && *name != '.' && *name != '-';
-}
-
 static int read_process(json_t *json, struct process *p)
 {
 	json_int_t pid, start;
@@ -172,7 +164,7 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 	struct shield *s;
 	size_t p = 0;
 
-	if (!name_ok(name) ||
+	if (profile_check_name(name, NULL) < 0 ||
 	    json_unpack_ex(json, NULL, JSON_STRICT,
 			   "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s?o, s?o}", "phase",
 			   &phase, "owner", &owner, "guard", &guard, "vm", &vm, "guest", &guest,
