@@ -10,6 +10,7 @@
 #ifndef SHIELD_BASE_MEM_H
 #define SHIELD_BASE_MEM_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -31,6 +32,7 @@ void *xrealloc(void *p, size_t count, size_t size);
 char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) _printf_(1, 2);
+char *xvasprintf(const char *fmt, va_list ap) _printf_(1, 0);
 
 /* For _cleanup_(freep): frees what a pointer variable holds. */
 static inline void freep(void *p)

@@ -19,15 +19,10 @@ void strv_add(struct strv *v, const char *s)
 void strv_addf(struct strv *v, const char *fmt, ...)
 {
 	va_list ap;
-	char *text;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	strv_take(v, xvasprintf(fmt, ap));
 	va_end(ap);
-	if (n < 0)
-		mem_exhausted();
-	strv_take(v, text);
 }
 
 bool strv_contains(const struct strv *v, const char *s)

@@ -28,9 +28,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->force = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (o->name)
-			argp_error(state, "one name at a time: \"%s\" is too many", arg);
-		o->name = arg;
+		cmd_one_argument(state, &o->name, "name", arg);
 		return 0;
 	case ARGP_KEY_END:
 		if (!o->pid)

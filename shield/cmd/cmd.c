@@ -14,6 +14,13 @@ int cmd_fail(const struct err *err)
 	return err->kind ? (int)err->kind : ERR_FAILED;
 }
 
+void cmd_one_argument(struct argp_state *state, const char **value, const char *what, char *arg)
+{
+	if (*value)
+		argp_error(state, "one %s at a time: \"%s\" is too many", what, arg);
+	*value = arg;
+}
+
 void cmd_note(const struct app *app, const char *fmt, ...)
 {
 	va_list ap;

@@ -33,6 +33,9 @@ struct app {
 void cmd_parse(struct app *app, const struct argp *argp, int argc, char **argv, unsigned flags,
 	       void *input);
 
+/* For ARGP_KEY_ARG: the one thing (a "name", say) that the command takes. */
+void cmd_one_argument(struct argp_state *state, const char **value, const char *what, char *arg);
+
 /* Print "shield: TEXT" to stderr and return the status that goes with it. On a
  * terminal also the further lines that a text may have (an excerpt, a caret). */
 int cmd_fail(const struct err *err);

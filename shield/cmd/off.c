@@ -19,9 +19,7 @@ static error_t parse_off(int key, char *arg, struct argp_state *state)
 		o->force = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (o->name)
-			argp_error(state, "one name at a time: \"%s\" is too many", arg);
-		o->name = arg;
+		cmd_one_argument(state, &o->name, "name", arg);
 		return 0;
 	case ARGP_KEY_END:
 		if (o->all && o->name)
@@ -109,8 +107,6 @@ int cmd_off(struct app *app, int argc, char **argv)
 			cmd_note(app, "%s is not active", names.items[i]);
 	}
 	cmd_report(app, &txn);
-	for (size_t i = 0; i < txn.leftover.n; i++)
-		cmd_note(app, "left: %s", txn.leftover.items[i]);
 	txn_end(&txn);
 	return cmd_finish(status);
 }
@@ -219,8 +215,6 @@ int cmd_recover(struct app *app, int argc, char **argv)
 	}
 	if (cmd_report(app, &txn) == 0 && !dead.n && !txn.report.n && !txn.leftover.n)
 		cmd_note(app, "nothing to recover");
-	for (size_t i = 0; i < txn.leftover.n; i++)
-		cmd_note(app, "left: %s", txn.leftover.items[i]);
 	if (txn.leftover.n)
 		status = ERR_INCOMPLETE;
 	txn_end(&txn);

@@ -33,9 +33,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'p':
 	case ARGP_KEY_ARG:
-		if (o->profile)
-			argp_error(state, "one profile at a time: \"%s\" is too many", arg);
-		o->profile = arg;
+		cmd_one_argument(state, &o->profile, "profile", arg);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -48,6 +48,8 @@ int cmd_report(const struct app *app, struct txn *txn)
 		cmd_note(app, "cannot be moved: %s", txn->immovable.items[i]);
 	for (size_t i = 0; i < txn->unmoved.n; i++)
 		cmd_note(app, "not moved: %s", txn->unmoved.items[i]);
+	for (size_t i = 0; i < txn->leftover.n; i++)
+		cmd_note(app, "left: %s", txn->leftover.items[i]);
 	return txn->unmoved.n ? 64 : 0;
 }
 

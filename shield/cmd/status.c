@@ -14,9 +14,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	if (key != ARGP_KEY_ARG)
 		return ARGP_ERR_UNKNOWN;
-	if (o->name)
-		argp_error(state, "one name at a time: \"%s\" is too many", arg);
-	o->name = arg;
+	cmd_one_argument(state, &o->name, "name", arg);
 	return 0;
 }
 

@@ -138,3 +138,48 @@ one_line() {
 		return 1
 	}
 }
+
+# no_host NAME: what must be true on a host that cannot do it: one clear line, status 4, and nothing changes.
+no_host() {
+	before
+	check "$1: on" refused 4 shield on win11
+	check "$1: run" refused 125 shield run -p win11 -- true
+	check "$1: plan" refused 4 shield plan win11
+	check "$1: off does nothing" status 0 shield off
+	check "$1: status" status 3 shield status
+	check "$1: topology" status 0 shield topology
+	finish "$1"
+}
+refused() { # STATUS COMMAND…
+	refused_want=$1
+	shift
+	"$@" >$T/out 2>$T/err
+	refused_got=$?
+	cat $T/err
+	[ $refused_got = "$refused_want" ] && one_line $T/err || {
+		echo "status $refused_got"
+		return 1
+	}
+}
+
+# main_job NAME CPUS: a VM with a vCPU for each of these guest CPUs (of the profile win11), from start to end.
+main_job() {
+	main_cpus=$2
+	main_n=$(for c in $(echo "$2" | tr ',' ' '); do seq "${c%-*}" "${c#*-}"; done | wc -l)
+	taskset 0xc sleep 1000 &
+	main_sleep=$!
+	before
+	check "$1: a VM starts" start "$main_n" shield run -p win11 -- $qemu -smp "$main_n"
+	check "$1: vCPUs alone, all else off" main_alone
+	check "$1: status agrees" status 0 shield status
+	kill "$(pidof qemu-system-x86_64)"
+	check "$1: its end" ends 0
+	finish "$1"
+	kill $main_sleep
+}
+main_alone() {
+	snapshot on "$main_cpus" | awk '$3 != "fixed"' >$T/on
+	cat $T/on
+	[ "$(grep -cE 'CPU [0-9]+/TCG' $T/on)" = "$main_n" ] && [ "$(wc -l <$T/on)" = "$main_n" ] &&
+		[ "$(cut -d' ' -f4 $T/on | sort -u | wc -l)" = "$main_n" ] && ! snapshot irqs "$main_cpus" | grep ' movable '
+}

@@ -4,21 +4,5 @@
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh
 profile win11 '{"version":1,"name":"win11","guest":"2-5"}'
-cpus=2-5
-taskset 0xc sleep 1000 &
-before
-n=$(for c in $(echo $cpus | tr ',' ' '); do seq "${c%-*}" "${c#*-}"; done | wc -l)
-alone() {
-	snapshot on $cpus | awk '$3 != "fixed"' >$T/on
-	cat $T/on
-	[ "$(grep -cE 'CPU [0-9]+/TCG' $T/on)" = "$n" ] && [ "$(wc -l <$T/on)" = "$n" ] &&
-		[ "$(cut -d' ' -f4 $T/on | sort -u | wc -l)" = "$n" ] && ! snapshot irqs $cpus | grep ' movable '
-}
-check "smt: a VM starts" start "$n" shield run -p win11 -- $qemu -smp "$n"
-check "smt: vCPUs alone, all else off" alone
-check "smt: status agrees" status 0 shield status
-kill "$(pidof qemu-system-x86_64)"
-check "smt: its end" ends 0
-finish "smt"
-kill %1
+main_job smt 2-5
 true
