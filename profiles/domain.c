@@ -1,8 +1,8 @@
 #include "profiles/domain.h"
 
+#include "profiles/libxml.h"
+
 #include <errno.h>
-#include <libxml/parser.h>
-#include <libxml/tree.h>
 #include <string.h>
 
 static void freedoc(xmlDocPtr *doc)
@@ -46,7 +46,8 @@ static int number(const xmlChar *text, size_t max, size_t *ret)
 
 static int content(xmlNode *node, size_t max, size_t *ret)
 {
-	_cleanup_(freexml) xmlChar *text = xmlNodeGetContent(node);
+	_cleanup_(freexml)
+	xmlChar *text = xmlNodeGetContent(node);
 
 	return number(text, max, ret);
 }
@@ -54,7 +55,8 @@ static int content(xmlNode *node, size_t max, size_t *ret)
 /* The attribute cpuset="1-4,^3"; 1 when there is none. */
 static int cpuset(xmlNode *node, struct cpuset *set, struct err *err)
 {
-	_cleanup_(freexml) xmlChar *text = xmlGetProp(node, (const xmlChar *)"cpuset");
+	_cleanup_(freexml)
+	xmlChar *text = xmlGetProp(node, (const xmlChar *)"cpuset");
 	_cleanup_cpuset_ struct cpuset out = { 0 };
 	size_t at;
 
@@ -74,7 +76,8 @@ static int cpuset(xmlNode *node, struct cpuset *set, struct err *err)
 static int pin(xmlNode *node, const char *key, size_t first, struct cpuset *sets, size_t n,
 	       struct err *err)
 {
-	_cleanup_(freexml) xmlChar *text = xmlGetProp(node, (const xmlChar *)key);
+	_cleanup_(freexml)
+	xmlChar *text = xmlGetProp(node, (const xmlChar *)key);
 	size_t i;
 
 	if (number(text, DOMAIN_VCPUS_MAX, &i) < 0)
@@ -88,14 +91,16 @@ static int pin(xmlNode *node, const char *key, size_t first, struct cpuset *sets
 
 static int read_domain(xmlNode *root, struct domain *d, struct err *err)
 {
-	xmlNode *name = child(root, "name"), *vcpu = child(root, "vcpu"), *tune = child(root, "cputune");
+	xmlNode *name = child(root, "name"), *vcpu = child(root, "vcpu"),
+		*tune = child(root, "cputune");
 	xmlNode *iothreads = child(root, "iothreads");
 	_cleanup_cpuset_ struct cpuset all = { 0 };
 	xmlChar *text;
 
 	if (!is(root, "domain") || !name)
-		return err_set(err, ERR_USAGE, "no <domain> with a <name>; 'virsh dumpxml DOMAIN' "
-					       "prints one");
+		return err_set(err, ERR_USAGE,
+			       "no <domain> with a <name>; 'virsh dumpxml DOMAIN' "
+			       "prints one");
 	text = xmlNodeGetContent(name);
 	d->name = xstrdup((const char *)text);
 	xmlFree(text);
@@ -127,14 +132,13 @@ static int read_domain(xmlNode *root, struct domain *d, struct err *err)
 	return 0;
 }
 
-int domain_parse(const char *xml, struct domain *domain, struct err *err)
+static int parse(const char *xml, struct domain *domain, struct err *err)
 {
-	_cleanup_(freedoc) xmlDocPtr doc =
-		xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
-			      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	_cleanup_(freedoc)
+	xmlDocPtr doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
+				      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
 
-	*domain = (struct domain){ 0 };
 	if (!root) {
 		const xmlError *e = xmlGetLastError();
 
@@ -144,6 +148,12 @@ int domain_parse(const char *xml, struct domain *domain, struct err *err)
 		return 0;
 	domain_clear(domain);
 	return -1;
+}
+
+int domain_parse(const char *xml, struct domain *domain, struct err *err)
+{
+	*domain = (struct domain){ 0 };
+	return libxml_load(err) < 0 ? -1 : parse(xml, domain, err);
 }
 
 void domain_clear(struct domain *domain)
