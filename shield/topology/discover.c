@@ -35,7 +35,29 @@ static bool is_machine(const char *root)
 	return found;
 }
 
-int discover(const char *root, hwloc_topology_t *ret, struct err *err)
+static int choose(hwloc_topology_t hwloc, bool whole)
+{
+	unsigned long flags = HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED;
+
+#if HWLOC_API_VERSION >= 0x00020800
+	if (!whole)
+		flags |= HWLOC_TOPOLOGY_FLAG_NO_DISTANCES | HWLOC_TOPOLOGY_FLAG_NO_MEMATTRS;
+#endif
+	/* x86 would walk over all CPUs, those of guests included. */
+	if (hwloc_topology_set_flags(hwloc, flags) < 0 ||
+	    hwloc_topology_set_components(hwloc, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86") <
+		    0)
+		return -1;
+	if (whole)
+		return 0;
+	return hwloc_topology_set_cache_types_filter(hwloc, HWLOC_TYPE_FILTER_KEEP_NONE) < 0 ||
+			       hwloc_topology_set_type_filter(hwloc, HWLOC_OBJ_L3CACHE,
+							      HWLOC_TYPE_FILTER_KEEP_ALL) < 0
+		       ? -1
+		       : 0;
+}
+
+int discover(const char *root, bool whole, hwloc_topology_t *ret, struct err *err)
 {
 	hwloc_topology_t hwloc = NULL;
 
@@ -48,10 +70,7 @@ int discover(const char *root, hwloc_topology_t *ret, struct err *err)
 	errno = 0;
 	if (hwloc_topology_init(&hwloc) < 0)
 		mem_exhausted();
-	if (hwloc_topology_set_flags(hwloc, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED) < 0 ||
-	    hwloc_topology_set_components(hwloc, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86") <
-		    0 ||
-	    hwloc_topology_load(hwloc) < 0) {
+	if (choose(hwloc, whole) < 0 || hwloc_topology_load(hwloc) < 0) {
 		hwloc_topology_destroy(hwloc);
 		return err_set(err, ERR_UNSUPPORTED,
 			       "hwloc cannot read the topology below %s/sys: %s", root,

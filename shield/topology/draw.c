@@ -165,7 +165,7 @@ char *draw_xml(const char *root, const struct topo_owner *owners, size_t n, stru
 	char *buffer, *xml;
 	int size;
 
-	if (discover(root, &hwloc, err) < 0)
+	if (discover(root, true, &hwloc, err) < 0)
 		return NULL;
 	while ((pu = hwloc_get_next_obj_by_type(hwloc, HWLOC_OBJ_PU, pu))) {
 		_cleanup_free_ char *owner = owner_text(owners, n, pu->os_index);

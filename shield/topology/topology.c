@@ -91,7 +91,7 @@ int topology_load(const char *root, struct topology *topo, struct err *err)
 	_cleanup_topology_ struct topology t = { 0 };
 	hwloc_obj_t pu = NULL;
 
-	if (discover(root, &hwloc, err) < 0)
+	if (discover(root, false, &hwloc, err) < 0)
 		return -1;
 	t.cpus = xcalloc((size_t)hwloc_get_nbobjs_by_type(hwloc, HWLOC_OBJ_PU), sizeof(*t.cpus));
 	while ((pu = hwloc_get_next_obj_by_type(hwloc, HWLOC_OBJ_PU, pu))) {
