@@ -36,6 +36,11 @@ void cpuset_copy(struct cpuset *dst, const struct cpuset *src)
 		cpuset_clear(dst);
 }
 
+void cpuset_from_words(struct cpuset *set, const unsigned long *words, size_t n)
+{
+	check(hwloc_bitmap_from_ulongs(bits(set), (unsigned)n, words));
+}
+
 void cpuset_add(struct cpuset *set, unsigned cpu)
 {
 	check(hwloc_bitmap_set(bits(set), cpu));
@@ -124,9 +129,8 @@ struct cursor {
 
 static int complain(const struct cursor *c, const char *what)
 {
-	return err_set(c->err, ERR_USAGE, "CPU list \"%.80s\": %s at character %zu%s",
-		       c->text, what, (size_t)(c->at - c->text) + 1,
-		       "; write it like 0-3,8");
+	return err_set(c->err, ERR_USAGE, "CPU list \"%.80s\": %s at character %zu%s", c->text,
+		       what, (size_t)(c->at - c->text) + 1, "; write it like 0-3,8");
 }
 
 static int parse_number(struct cursor *c, unsigned *ret, unsigned max)

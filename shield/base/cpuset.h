@@ -29,6 +29,8 @@ void cpuset_clear(struct cpuset *set);
 #define _cleanup_cpuset_ _cleanup_(cpuset_clear)
 
 void cpuset_copy(struct cpuset *dst, const struct cpuset *src);
+/* Bit b of word w is CPU w * 8 * sizeof(long) + b, as in a cpu_set_t. */
+void cpuset_from_words(struct cpuset *set, const unsigned long *words, size_t n);
 void cpuset_add(struct cpuset *set, unsigned cpu);
 void cpuset_add_range(struct cpuset *set, unsigned first, unsigned last);
 void cpuset_remove(struct cpuset *set, unsigned cpu);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -19,11 +20,15 @@ struct real {
 	char *root; /* "" or a prefix without a trailing slash */
 };
 
-static char *full(void *ctx, const char *path)
+/* The path below the prefix, in *buffer if there is one. */
+static const char *full(void *ctx, const char *path, char **buffer)
 {
 	struct real *real = ctx;
 
-	return xasprintf("%s%s", real->root, path);
+	if (!*real->root)
+		return path;
+	*buffer = xasprintf("%s%s", real->root, path);
+	return *buffer;
 }
 
 static int result(long rc)
@@ -33,7 +38,8 @@ static int result(long rc)
 
 static int real_open(void *ctx, const char *path, int flags)
 {
-	_cleanup_free_ char *p = full(ctx, path);
+	_cleanup_free_ char *buffer = NULL;
+	const char *p = full(ctx, path, &buffer);
 	int fd = open(p, flags | O_CLOEXEC, 0644);
 	int rc = result(fd);
 
@@ -74,14 +80,16 @@ static int real_fstat(void *ctx, int fd, struct stat *st)
 
 static int real_lstat(void *ctx, const char *path, struct stat *st)
 {
-	_cleanup_free_ char *p = full(ctx, path);
+	_cleanup_free_ char *buffer = NULL;
+	const char *p = full(ctx, path, &buffer);
 
 	return result(lstat(p, st));
 }
 
 static int real_mkdir(void *ctx, const char *path)
 {
-	_cleanup_free_ char *p = full(ctx, path);
+	_cleanup_free_ char *buffer = NULL;
+	const char *p = full(ctx, path, &buffer);
 	int rc = result(mkdir(p, 0755));
 
 	if (rc == 0 && chmod(p, 0755) < 0) /* whatever the umask is */
@@ -91,28 +99,31 @@ static int real_mkdir(void *ctx, const char *path)
 
 static int real_rmdir(void *ctx, const char *path)
 {
-	_cleanup_free_ char *p = full(ctx, path);
+	_cleanup_free_ char *buffer = NULL;
+	const char *p = full(ctx, path, &buffer);
 
 	return result(rmdir(p));
 }
 
 static int real_unlink(void *ctx, const char *path)
 {
-	_cleanup_free_ char *p = full(ctx, path);
+	_cleanup_free_ char *buffer = NULL;
+	const char *p = full(ctx, path, &buffer);
 
 	return result(unlink(p));
 }
 
 static int real_rename(void *ctx, const char *from, const char *to)
 {
-	_cleanup_free_ char *f = full(ctx, from), *t = full(ctx, to);
+	_cleanup_free_ char *f = NULL, *t = NULL;
 
-	return result(rename(f, t));
+	return result(rename(full(ctx, from, &f), full(ctx, to, &t)));
 }
 
 static int real_list(void *ctx, const char *path, struct strv *names)
 {
-	_cleanup_free_ char *p = full(ctx, path);
+	_cleanup_free_ char *buffer = NULL;
+	const char *p = full(ctx, path, &buffer);
 	struct dirent *entry;
 	DIR *dir = opendir(p);
 	int rc;
@@ -129,7 +140,8 @@ static int real_list(void *ctx, const char *path, struct strv *names)
 
 static int real_readlink(void *ctx, const char *path, char **ret)
 {
-	_cleanup_free_ char *p = full(ctx, path);
+	_cleanup_free_ char *buffer = NULL;
+	const char *p = full(ctx, path, &buffer);
 	char target[4096]; /* PATH_MAX */
 	ssize_t n = readlink(p, target, sizeof(target));
 
@@ -163,8 +175,10 @@ static int connect_to(const char *path)
 
 static int real_ask(void *ctx, const char *path, const char *request, char **answer)
 {
-	_cleanup_free_ char *p = full(ctx, path);
-	_cleanup_(closep) int fd = connect_to(p);
+	_cleanup_free_ char *buffer = NULL;
+	const char *p = full(ctx, path, &buffer);
+	_cleanup_(closep)
+	int fd = connect_to(p);
 	size_t size = strlen(request), at = 0, room = 65536;
 	char *text;
 	ssize_t n;
@@ -199,28 +213,28 @@ static int real_flock(void *ctx, int fd, int operation)
 	return rc;
 }
 
+#define MASK_WORDS ((CPUSET_MAX_CPU + 1) / (8 * sizeof(unsigned long)))
+#define WORD_BITS (8 * sizeof(unsigned long))
+
 /* The kernel refuses (EINVAL) a buffer smaller than its own mask; remember the
  * size that was enough. cpu_set_t buffers are arrays of unsigned long. */
 static size_t mask_size = 128;
-#define WORD_BITS (8 * sizeof(unsigned long))
 
 static int real_getaffinity(void *ctx, pid_t tid, struct cpuset *cpus)
 {
-	(void)ctx;
-	cpuset_clear(cpus);
-	for (; mask_size <= (CPUSET_MAX_CPU + 1) / 8; mask_size *= 2) {
-		_cleanup_free_ unsigned long *mask = xcalloc(1, mask_size);
+	unsigned long mask[MASK_WORDS];
 
-		if (sched_getaffinity(tid, mask_size, (cpu_set_t *)mask) < 0) {
-			if (errno == EINVAL)
-				continue;
-			return -errno;
+	(void)ctx;
+	for (; mask_size <= sizeof(mask); mask_size *= 2) {
+		/* It returns how much of the buffer it has written. */
+		long n = syscall(SYS_sched_getaffinity, tid, mask_size, mask);
+
+		if (n >= 0) {
+			cpuset_from_words(cpus, mask, (size_t)n / sizeof(*mask));
+			return 0;
 		}
-		for (size_t w = 0; w < mask_size / sizeof(*mask); w++)
-			for (unsigned b = 0; mask[w] && b < WORD_BITS; b++)
-				if (mask[w] & (1UL << b))
-					cpuset_add(cpus, (unsigned)(w * WORD_BITS) + b);
-		return 0;
+		if (errno != EINVAL)
+			return -errno;
 	}
 	return -EINVAL;
 }
@@ -235,6 +249,12 @@ static int real_setaffinity(void *ctx, pid_t tid, const struct cpuset *cpus)
 	for (int c = cpuset_next(cpus, -1); c >= 0; c = cpuset_next(cpus, c))
 		mask[(size_t)c / WORD_BITS] |= 1UL << ((size_t)c % WORD_BITS);
 	return result(sched_setaffinity(tid, words * sizeof(*mask), (cpu_set_t *)mask));
+}
+
+static int real_getscheduler(void *ctx, pid_t tid)
+{
+	(void)ctx;
+	return result(sched_getscheduler(tid));
 }
 
 static int real_cgroup_create(void *ctx, const char *path)
@@ -291,6 +311,7 @@ static const struct sys_ops real_ops = {
 	.flock = real_flock,
 	.getaffinity = real_getaffinity,
 	.setaffinity = real_setaffinity,
+	.getscheduler = real_getscheduler,
 	.cgroup_create = real_cgroup_create,
 	.cgroup_delete = real_cgroup_delete,
 	.cgroup_attach = real_cgroup_attach,
@@ -343,6 +364,7 @@ void sys_open_real(struct sys *sys, const char *root)
 	if (sys->readonly) {
 		recorded_ops = real_ops;
 		recorded_ops.getaffinity = recorded_getaffinity;
+		recorded_ops.getscheduler = NULL;
 		recorded_ops.cgroup_mount = recorded_cgroup_mount;
 		sys->ops = &recorded_ops;
 	}
