@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define SCHED_DEADLINE_POLICY 6
-
 void intent_clear(struct intent *intent)
 {
 	cpuset_clear(&intent->guest);
@@ -65,11 +63,12 @@ static int check_cpus(const struct scene *scene, const struct profile *profile,
 	}
 	if (cpuset_intersects(&profile->guest, &scene->host.isolcpus)) {
 		text = overlap(&profile->guest, &scene->host.isolcpus);
-		return err_set(err, ERR_UNSUPPORTED,
-			       "CPU %s is taken from the scheduler by isolcpus= already, and "
-			       "kernels crash or leak when a partition meets that; remove isolcpus= "
-			       "from the kernel command line (the shield replaces it) and reboot",
-			       text);
+		return err_set(
+			err, ERR_UNSUPPORTED,
+			"CPU %s is taken from the scheduler by isolcpus= already, and "
+			"kernels crash or leak when a partition meets that; remove isolcpus= "
+			"from the kernel command line (the shield replaces it) and reboot",
+			text);
 	}
 	if (!cpuset_empty(&scene->host.isolcpus)) {
 		text = cpulist_format(&scene->host.isolcpus);
@@ -142,11 +141,12 @@ static int check_siblings(const struct scene *scene, const struct intent *intent
 		if (!clash)
 			continue;
 		text = cpulist_format(cpuset_empty(&s->cpus) ? &s->exclusive : &s->cpus);
-		return err_set(err, ERR_UNSUPPORTED,
-			       "the cgroup %s%s has CPUs %s set, which overlaps: take these CPUs "
-			       "out of its cpuset.cpus (AllowedCPUs= of a systemd unit, cpuset-cpus "
-			       "of a container)",
-			       scene->host.mount, s->path, text);
+		return err_set(
+			err, ERR_UNSUPPORTED,
+			"the cgroup %s%s has CPUs %s set, which overlaps: take these CPUs "
+			"out of its cpuset.cpus (AllowedCPUs= of a systemd unit, cpuset-cpus "
+			"of a container)",
+			scene->host.mount, s->path, text);
 	}
 	return 0;
 }
@@ -156,7 +156,7 @@ static int check_tasks(const struct scene *scene, struct err *err)
 	for (size_t i = 0; i < scene->tasks.n; i++) {
 		const struct task *t = &scene->tasks.items[i];
 
-		if (t->policy == SCHED_DEADLINE_POLICY && strncmp(t->comm, "sugov:", 6) != 0)
+		if (t->policy == TASK_DEADLINE && strncmp(t->comm, "sugov:", 6) != 0)
 			return err_set(err, ERR_UNSUPPORTED,
 				       "thread %d (%s) is scheduled with SCHED_DEADLINE, which "
 				       "forbids narrowing its CPUs; end it, or change its policy "
@@ -200,15 +200,17 @@ int policy_intend(const struct scene *scene, const struct profile *profile, cons
 	if (check_siblings(scene, intent, err) < 0 || check_tasks(scene, err) < 0)
 		return -1;
 	for (size_t i = 0; i < scene->tasks.n; i++)
-		if (strcmp(scene->tasks.items[i].comm, "irqbalance") == 0 && !scene->irqbalance.pid &&
+		if (strcmp(scene->tasks.items[i].comm, "irqbalance") == 0 &&
+		    !scene->irqbalance.pid &&
 		    scene->tasks.items[i].tid == scene->tasks.items[i].tgid) {
 			_cleanup_free_ char *guest = cpulist_format(&intent->guest);
 
-			strv_addf(warnings, "irqbalance is running and has no socket in "
-					    "/run/irqbalance, so it cannot be told to leave the "
-					    "guest CPUs alone and moves interrupts back; set "
-					    "IRQBALANCE_BANNED_CPULIST=%s in its configuration "
-					    "(/etc/default/irqbalance) and restart it, or stop it",
+			strv_addf(warnings,
+				  "irqbalance is running and has no socket in "
+				  "/run/irqbalance, so it cannot be told to leave the "
+				  "guest CPUs alone and moves interrupts back; set "
+				  "IRQBALANCE_BANNED_CPULIST=%s in its configuration "
+				  "(/etc/default/irqbalance) and restart it, or stop it",
 				  guest);
 		}
 	return 0;

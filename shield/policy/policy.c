@@ -29,7 +29,8 @@ static void plan_affinity(const struct task *task, const struct cpuset *taken,
 	_cleanup_free_ char *from = cpulist_format(&task->allowed);
 	_cleanup_free_ char *to = without(&task->allowed, taken, rest);
 
-	avoid(plan_task(plan, STEP_AFFINITY, task->tid, task->start, task->comm, from, to), original);
+	avoid(plan_task(plan, STEP_AFFINITY, task->tid, task->start, task->comm, from, to),
+	      original);
 }
 
 /* A mask as a set; empty if there is none. */
@@ -70,16 +71,21 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 	const struct host *host = &scene->host;
 	const struct cpuset none = { 0 };
 	const struct placement placement = {
-		intent->name, &intent->guest,
-		intent->own_emulator ? &intent->emulator : &none, intent->partition,
+		intent->name,
+		&intent->guest,
+		intent->own_emulator ? &intent->emulator : &none,
+		intent->partition,
 	};
 	_cleanup_cpuset_ struct cpuset rest = { 0 }, before = { 0 };
 	_cleanup_free_ char *everything = cpulist_format(&host->present);
 	size_t first = plan->n;
 	/* No VM yet: its devices are those that the profile names. */
 	const struct irq_wish wish = {
-		.name = intent->name, .guest = &intent->guest, .vfio = intent->profile->vfio,
-		.rules = intent->profile->rules, .n_rules = intent->profile->n_rules,
+		.name = intent->name,
+		.guest = &intent->guest,
+		.vfio = intent->profile->vfio,
+		.rules = intent->profile->rules,
+		.n_rules = intent->profile->n_rules,
 		.devices = intent->profile->devices,
 	};
 
@@ -106,19 +112,23 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 	policy_unused_rules(&scene->irqs, intent->profile, &plan->warnings);
 	for (size_t i = 0; i < scene->tasks.n; i++) {
 		const struct task *t = &scene->tasks.items[i];
+		_cleanup_cpuset_ struct cpuset now = { 0 };
 
 		/* In the cgroup of another shield, which this one does not touch. */
 		if (!cpuset_empty(&t->allowed) && cpuset_within(&t->allowed, active))
 			continue;
+		/* A mask may name CPUs that are offline, or can never be. */
+		cpuset_copy(&now, &t->allowed);
+		cpuset_and(&now, &host->online);
+
 		/* Born under a shield, with all that this left: without it it
 		 * would have had everything. */
-		bool narrowed = !cpuset_empty(active) && cpuset_equal(&t->allowed, &before);
+		bool narrowed = !cpuset_empty(active) && cpuset_equal(&now, &before);
 
 		/* Nothing is to be written to a user thread where the kernel keeps
 		 * its mask; but `attach` will pin some, and must know what they
 		 * had, which the kernel then no longer shows. */
-		bool chosen = !(t->flags & TASK_NO_SETAFFINITY) &&
-			      !cpuset_equal(&t->allowed, &before) &&
+		bool chosen = !(t->flags & TASK_NO_SETAFFINITY) && !cpuset_equal(&now, &before) &&
 			      cpuset_intersects(&t->allowed, &intent->taken);
 
 		if (recorded(host, t) || chosen)
@@ -140,10 +150,11 @@ int policy_newcomers(struct sys *sys, const struct host *host, const struct cpus
 {
 	_cleanup_cpuset_ struct cpuset rest = { 0 };
 	_cleanup_tasks_ struct tasks tasks = { 0 };
+	const struct task_filter filter = { .kernel = host->remote, .touching = taken };
 
 	cpuset_copy(&rest, &host->online);
 	cpuset_andnot(&rest, taken);
-	if (tasks_snapshot(sys, taken, &tasks, err) < 0)
+	if (tasks_snapshot(sys, &filter, &tasks, err) < 0)
 		return -1;
 	for (size_t i = 0; i < tasks.n; i++)
 		if (recorded(host, &tasks.items[i]) && !inside_any(sys, &tasks.items[i], inside))
@@ -161,7 +172,7 @@ int policy_survivors(struct sys *sys, const struct host *host, const struct cpus
 		return 0;
 	cpuset_copy(&rest, &host->online);
 	cpuset_andnot(&rest, taken);
-	if (tasks_snapshot(sys, NULL, &tasks, err) < 0)
+	if (tasks_snapshot(sys, &(struct task_filter){ 0 }, &tasks, err) < 0)
 		return -1;
 	for (size_t i = 0; i < tasks.n; i++) {
 		const struct task *t = &tasks.items[i];

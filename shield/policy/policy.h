@@ -18,10 +18,10 @@ struct intent {
 	const char *name;
 	const struct profile *profile; /* borrowed */
 	struct cpuset guest;
-	struct cpuset emulator;     /* resolved: where QEMU's other threads run */
-	bool own_emulator;          /* the profile names emulator CPUs */
-	struct cpuset taken;        /* what the host may not use */
-	const char *partition;      /* "isolated" or "root" */
+	struct cpuset emulator; /* resolved: where QEMU's other threads run */
+	bool own_emulator;	/* the profile names emulator CPUs */
+	struct cpuset taken;	/* what the host may not use */
+	const char *partition;	/* "isolated" or "root" */
 };
 void intent_clear(struct intent *intent);
 #define _cleanup_intent_ _cleanup_(intent_clear)
@@ -34,12 +34,15 @@ struct scene {
 	struct tasks tasks;
 	struct irqbalance irqbalance;
 	struct net_masks net;
-	char *default_irq;          /* cpulist of default_smp_affinity */
-	char *workqueues;           /* cpulist of the unbound workqueues, or NULL */
+	char *default_irq; /* cpulist of default_smp_affinity */
+	char *workqueues;  /* cpulist of the unbound workqueues, or NULL */
 };
 
-/* Read all of it; root is "" or --sysroot. */
-int scene_read(struct sys *sys, const char *root, struct scene *scene, struct err *err);
+/* Read all of it; root is "" or --sysroot. Of the threads whose CPUs the kernel
+ * keeps, only those that have others than the shields left them (active: the
+ * CPUs that these took). */
+int scene_read(struct sys *sys, const char *root, const struct cpuset *active, struct scene *scene,
+	       struct err *err);
 /* Without tasks, interrupts and masks: enough for profiles and preflight. */
 int scene_read_host(struct sys *sys, const char *root, struct scene *scene, struct err *err);
 void scene_clear(struct scene *scene);

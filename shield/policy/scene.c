@@ -35,13 +35,22 @@ static int read_mask(struct sys *sys, const char *path, char **ret, struct err *
 	return 0;
 }
 
-int scene_read(struct sys *sys, const char *root, struct scene *scene, struct err *err)
+int scene_read(struct sys *sys, const char *root, const struct cpuset *active, struct scene *scene,
+	       struct err *err)
 {
+	_cleanup_cpuset_ struct cpuset before = { 0 };
+	struct task_filter threads = { 0 };
+
 	/* First of all: it may answer late, having moved interrupts meanwhile. */
 	irqbalance_snapshot(sys, &scene->irqbalance);
-	if (scene_read_host(sys, root, scene, err) < 0 ||
-	    irqs_snapshot(sys, &scene->irqs, err) < 0 ||
-	    tasks_snapshot(sys, NULL, &scene->tasks, err) < 0 ||
+	if (scene_read_host(sys, root, scene, err) < 0)
+		return -1;
+	cpuset_copy(&before, &scene->host.online);
+	cpuset_andnot(&before, active);
+	if (scene->host.remote)
+		threads.ordinary = &before;
+	if (irqs_snapshot(sys, &scene->irqs, err) < 0 ||
+	    tasks_snapshot(sys, &threads, &scene->tasks, err) < 0 ||
 	    read_mask(sys, "/proc/irq/default_smp_affinity", &scene->default_irq, err) < 0)
 		return -1;
 	net_snapshot(sys, &scene->net);

@@ -36,8 +36,8 @@ static void add(struct problems *p, enum severity severity, char *object, const 
 		const char *actual, const char *reason)
 {
 	GROW(p->items, p->n, p->cap);
-	p->items[p->n++] = (struct problem){ severity, object, xstrdup(expected), xstrdup(actual),
-					     reason };
+	p->items[p->n++] =
+		(struct problem){ severity, object, xstrdup(expected), xstrdup(actual), reason };
 }
 
 static void expect_file(struct txn *txn, const char *dir, const char *file, const char *expected,
@@ -145,7 +145,8 @@ static int audit_irqs(struct txn *txn, const struct shield *s, struct problems *
 		const char *fixed = fixed_reason(irq, refused, &s->guest);
 
 		if (on_guest && fixed)
-			add(p, SEVERITY_IMMOVABLE, take_ptr(object), "off the guest CPUs", mask, fixed);
+			add(p, SEVERITY_IMMOVABLE, take_ptr(object), "off the guest CPUs", mask,
+			    fixed);
 		else if (on_guest && !known && irq_movable(irq))
 			add(p, SEVERITY_BROKEN, take_ptr(object), "off the guest CPUs", mask,
 			    "an interrupt on guest CPUs");
@@ -214,24 +215,26 @@ static void audit_thread(struct txn *txn, const struct shield *s, const struct t
 	if (strcmp(cgroup, s->cgroup) == 0) {
 		reason = inside_reason(s, t);
 		if (reason)
-			add(p, SEVERITY_BROKEN, take_ptr(object), "pinned to one guest CPU", allowed,
-			    reason);
+			add(p, SEVERITY_BROKEN, take_ptr(object), "pinned to one guest CPU",
+			    allowed, reason);
 		return;
 	}
 	add(p, SEVERITY_BROKEN, take_ptr(object), "off the guest CPUs", allowed,
-	    t->flags & TASK_KTHREAD ? "a kernel thread on guest CPUs" : "a host task on guest CPUs");
+	    t->flags & TASK_KTHREAD ? "a kernel thread on guest CPUs"
+				    : "a host task on guest CPUs");
 }
 
 static int audit_threads(struct txn *txn, const struct shield *s, struct problems *p,
 			 struct err *err)
 {
+	const struct task_filter guests = { .touching = &s->guest };
 	size_t before = p->n;
 
 	for (int look = 0; look < 2; look++) {
 		_cleanup_tasks_ struct tasks tasks = { 0 };
 		bool broken = false;
 
-		if (tasks_snapshot(txn->sys, &s->guest, &tasks, err) < 0)
+		if (tasks_snapshot(txn->sys, &guests, &tasks, err) < 0)
 			return -1;
 		for (size_t i = 0; i < tasks.n; i++)
 			audit_thread(txn, s, &tasks.items[i], p);
@@ -265,8 +268,9 @@ void audit_vcpus(struct txn *txn, const struct shield *s, struct problems *p)
 			continue;
 		expected = xasprintf("%u", v->cpu);
 		actual = cpulist_format(&allowed);
-		add(p, SEVERITY_BROKEN, xasprintf("vCPU %u (thread %d)", v->index, (int)v->thread.pid),
-		    expected, actual, "a vCPU that is not on its CPU");
+		add(p, SEVERITY_BROKEN,
+		    xasprintf("vCPU %u (thread %d)", v->index, (int)v->thread.pid), expected,
+		    actual, "a vCPU that is not on its CPU");
 	}
 }
 

@@ -12,7 +12,7 @@ static int intend(struct sys *sys, const char *root, struct scene *scene, const 
 		  struct profile *profile, struct intent *intent, struct strv *warnings,
 		  struct err *err)
 {
-	if (scene_read(sys, root, scene, err) < 0 ||
+	if (scene_read(sys, root, active, scene, err) < 0 ||
 	    profile_load(sys, &scene->topo, which, profile, warnings, err) < 0)
 		return -1;
 	if (policy_intend(scene, profile, partition, active, force, intent, warnings, err) < 0)
@@ -127,9 +127,10 @@ int session_on(struct txn *txn, const char *which, const char *partition, struct
 	if (settle_irqbalance(txn, &scene, err) < 0)
 		return -1;
 	if (place_kind(&scene.host) == PLACE_ROOT_SCOPE)
-		strv_add(warnings, "before Linux 6.2 each use of the cpuset controller destroys the "
-				   "affinities of all programs; they are put back when the shield ends, "
-				   "but systemd may use it once more after that");
+		strv_add(warnings,
+			 "before Linux 6.2 each use of the cpuset controller destroys the "
+			 "affinities of all programs; they are put back when the shield ends, "
+			 "but systemd may use it once more after that");
 	if (place_kind(&scene.host) != PLACE_PLAIN && hold_start(txn->sys, &hold, err) < 0)
 		return -1;
 	policy_on(&scene, &intent, &active, &plan);
@@ -232,8 +233,7 @@ static void unshielded(struct txn *txn, const struct host *host, const struct cp
 
 /* The steps for one thread of the VM. */
 static int attach_thread(struct txn *txn, const struct host *host, const struct shield *shield,
-			 const struct task *t, bool vcpu, unsigned cpu,
-			 struct plan *plan)
+			 const struct task *t, bool vcpu, unsigned cpu, struct plan *plan)
 {
 	_cleanup_free_ char *outer = place_process(shield->cgroup), *cgroup = NULL;
 	_cleanup_free_ char *from = NULL, *to = NULL;
@@ -288,10 +288,12 @@ static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
 		if (task_read(txn->sys, pid, (pid_t)atoi(tids.items[i]), &t) < 0)
 			continue;
 		vcpu = find(vcpus, t.tid, &at);
-		if (attach_thread(txn, &host, shield, &t, vcpu != NULL, vcpu ? cpus[at] : 0, plan) < 0)
+		if (attach_thread(txn, &host, shield, &t, vcpu != NULL, vcpu ? cpus[at] : 0, plan) <
+		    0)
 			continue;
 		if (vcpu)
-			placed[found++] = (struct vcpu){ vcpu->index, { t.tid, t.start }, cpus[at] };
+			placed[found++] =
+				(struct vcpu){ vcpu->index, { t.tid, t.start }, cpus[at] };
 	}
 	if (found < vcpus->n)
 		return err_set(err, ERR_FAILED, "process %d: %zu of its %zu vCPU threads are gone",
@@ -312,8 +314,10 @@ int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm
 	size_t n_before;
 
 	if (!shield)
-		return err_set(err, ERR_INACTIVE, "the shield %s is not active; 'shield on %s' "
-						  "begins it", name, name);
+		return err_set(err, ERR_INACTIVE,
+			       "the shield %s is not active; 'shield on %s' "
+			       "begins it",
+			       name, name);
 	if (shield->vm.pid && shield->vm.pid != pid &&
 	    task_alive(txn->sys, shield->vm.pid, shield->vm.start))
 		return err_set(err, ERR_FAILED, "the shield %s holds process %d already", name,

@@ -46,6 +46,8 @@ struct sys_ops {
 	/* sched_getaffinity(2) and sched_setaffinity(2) of one thread. */
 	int (*getaffinity)(void *ctx, pid_t tid, struct cpuset *cpus);
 	int (*setaffinity)(void *ctx, pid_t tid, const struct cpuset *cpus);
+	/* sched_getscheduler(2); NULL where only files tell (a recorded machine). */
+	int (*getscheduler)(void *ctx, pid_t tid);
 	/* libcgroup: make and delete an empty cgroup, move a process. The path
 	 * is relative to the cgroup root, "shield-win11/vcpus". */
 	int (*cgroup_create)(void *ctx, const char *path);

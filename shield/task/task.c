@@ -26,24 +26,26 @@ void tasks_clear(struct tasks *tasks)
  * (proc(5)): state is field 3, flags 9, start time 22, policy 41. */
 static int parse_stat(char *text, struct task *task, char *state)
 {
-	char *open = strchr(text, '('), *close = strrchr(text, ')'), *save = NULL, *word;
-	unsigned field = 3;
+	char *open = strchr(text, '('), *close = strrchr(text, ')');
+	unsigned field = 2;
 
 	if (!open || !close || close < open)
 		return -ESRCH;
 	*close = '\0';
 	task->comm = text_escape(open + 1);
-	for (word = strtok_r(close + 1, " ", &save); word; word = strtok_r(NULL, " ", &save), field++) {
+	for (const char *at = close + 1; at; at = strchr(at, ' ')) {
+		at++;
+		field++;
 		if (field == 3)
-			*state = *word;
+			*state = *at;
 		else if (field == 9)
-			task->flags = (unsigned)strtoul(word, NULL, 10);
+			task->flags = (unsigned)strtoul(at, NULL, 10);
 		else if (field == 22)
-			task->start = strtoull(word, NULL, 10);
+			task->start = strtoull(at, NULL, 10);
 		else if (field == 41)
-			task->policy = (unsigned)strtoul(word, NULL, 10);
+			task->policy = (unsigned)strtoul(at, NULL, 10);
 	}
-	return field > 22 ? 0 : -ESRCH;
+	return field >= 22 ? 0 : -ESRCH;
 }
 
 static int read_stat(struct sys *sys, const char *path, struct task *task, char *state)
@@ -74,7 +76,8 @@ int task_read(struct sys *sys, pid_t tgid, pid_t tid, struct task *task)
 
 int task_same(struct sys *sys, pid_t tid, unsigned long long start)
 {
-	_cleanup_free_ char *path = xasprintf("/proc/%d/stat", (int)tid);
+	/* Below /proc/TID itself the kernel sums up all threads of the process. */
+	_cleanup_free_ char *path = xasprintf("/proc/%d/task/%d/stat", (int)tid, (int)tid);
 	_cleanup_task_ struct task task = { 0 };
 	char state = 'X';
 	int rc = read_stat(sys, path, &task, &state);
@@ -145,22 +148,44 @@ static int pid_of(const char *name)
 	return atoi(name);
 }
 
-/* One thread into task; 1 if it does not touch. A negated errno, -ESRCH when it
- * has ended. */
-static int read_thread(struct sys *sys, pid_t tgid, pid_t tid, const struct cpuset *touching,
-		       bool exact, struct task *task)
+/* What a snapshot leaves out, and what there is to know about it beforehand. */
+struct scan {
+	struct sys *sys;
+	const struct task_filter *filter;
+	bool exact; /* masks may name CPUs that are offline */
+};
+
+static bool ordinary(const struct scan *scan, pid_t tid, const struct cpuset *allowed)
 {
-	_cleanup_cpuset_ struct cpuset allowed = { 0 };
-	int rc = sys->ops->getaffinity(sys->ctx, tid, &allowed);
+	struct sys *sys = scan->sys;
+
+	return scan->filter->ordinary && sys->ops->getscheduler &&
+	       cpuset_equal(allowed, scan->filter->ordinary) &&
+	       sys->ops->getscheduler(sys->ctx, tid) != (int)TASK_DEADLINE;
+}
+
+/* One thread into task; 1 if it is not wanted. A negated errno, -ESRCH when it
+ * has ended. */
+static int read_thread(const struct scan *scan, pid_t tgid, pid_t tid, struct cpuset *allowed,
+		       struct task *task)
+{
+	int rc = scan->sys->ops->getaffinity(scan->sys->ctx, tid, allowed);
 
 	if (rc < 0)
 		return rc;
-	if (touching && !cpuset_intersects(&allowed, touching))
+	if (scan->filter->touching && !cpuset_intersects(allowed, scan->filter->touching))
 		return 1;
-	rc = task_read(sys, tgid, tid, task);
-	if (rc == 0 && exact)
-		rc = task_allowed(sys, tid, &allowed);
-	cpuset_copy(&task->allowed, &allowed);
+	/* A kernel thread is the first one of its own. */
+	if (tid != tgid && ordinary(scan, tid, allowed))
+		return 1;
+	rc = task_read(scan->sys, tgid, tid, task);
+	if (rc < 0)
+		return rc;
+	if (scan->filter->kernel && !(task->flags & TASK_KTHREAD))
+		return 1;
+	if (scan->exact)
+		rc = task_allowed(scan->sys, tid, allowed);
+	cpuset_copy(&task->allowed, allowed);
 	return rc;
 }
 
@@ -171,37 +196,56 @@ static bool ended(int rc)
 	return rc == -ENOENT || rc == -ESRCH;
 }
 
-static int read_process(struct sys *sys, pid_t tgid, const struct cpuset *touching, bool exact,
+/* The thread as the last one of tasks, if it is wanted. */
+static int add_thread(const struct scan *scan, pid_t tgid, pid_t tid, struct cpuset *allowed,
+		      struct tasks *tasks, struct err *err)
+{
+	_cleanup_task_ struct task task = { 0 };
+	int rc = read_thread(scan, tgid, tid, allowed, &task);
+
+	if (rc < 0 && !ended(rc))
+		return err_set(err, ERR_FAILED, "/proc/%d/task/%d: cannot be read: %s", (int)tgid,
+			       (int)tid, err_errno(rc));
+	if (rc != 0)
+		return 0;
+	GROW(tasks->items, tasks->n, tasks->cap);
+	tasks->items[tasks->n++] = task;
+	task = (struct task){ 0 };
+	return 0;
+}
+
+static int read_process(const struct scan *scan, pid_t tgid, struct cpuset *allowed,
 			struct tasks *tasks, struct err *err)
 {
-	_cleanup_free_ char *dir = xasprintf("/proc/%d/task", (int)tgid);
+	_cleanup_free_ char *dir = NULL;
 	_cleanup_strv_ struct strv tids = { 0 };
-	int rc = sys->ops->list(sys->ctx, dir, &tids);
+	size_t before = tasks->n;
+	int rc;
 
+	if (add_thread(scan, tgid, tgid, allowed, tasks, err) < 0)
+		return -1;
+	if (scan->filter->kernel ||
+	    (tasks->n > before && (tasks->items[before].flags & TASK_KTHREAD)))
+		return 0;
+	dir = xasprintf("/proc/%d/task", (int)tgid);
+	rc = scan->sys->ops->list(scan->sys->ctx, dir, &tids);
 	if (rc < 0 && !ended(rc))
 		return err_set(err, ERR_FAILED, "%s: cannot be listed: %s", dir, err_errno(rc));
 	for (size_t t = 0; t < tids.n; t++) {
-		_cleanup_task_ struct task task = { 0 };
 		pid_t tid = pid_of(tids.items[t]);
 
-		rc = read_thread(sys, tgid, tid, touching, exact, &task);
-		if (rc < 0 && !ended(rc))
-			return err_set(err, ERR_FAILED, "%s/%d: cannot be read: %s", dir, (int)tid,
-				       err_errno(rc));
-		if (rc != 0)
-			continue;
-		GROW(tasks->items, tasks->n, tasks->cap);
-		tasks->items[tasks->n++] = task;
-		task = (struct task){ 0 };
+		if (tid != tgid && add_thread(scan, tgid, tid, allowed, tasks, err) < 0)
+			return -1;
 	}
 	return 0;
 }
 
-int tasks_snapshot(struct sys *sys, const struct cpuset *touching, struct tasks *tasks,
+int tasks_snapshot(struct sys *sys, const struct task_filter *filter, struct tasks *tasks,
 		   struct err *err)
 {
+	const struct scan scan = { sys, filter, has_offline(sys) };
+	_cleanup_cpuset_ struct cpuset allowed = { 0 };
 	_cleanup_strv_ struct strv pids = { 0 };
-	bool exact = has_offline(sys);
 	int rc = sys->ops->list(sys->ctx, "/proc", &pids);
 
 	if (rc < 0)
@@ -210,7 +254,7 @@ int tasks_snapshot(struct sys *sys, const struct cpuset *touching, struct tasks 
 	for (size_t p = 0; p < pids.n; p++) {
 		pid_t tgid = pid_of(pids.items[p]);
 
-		if (tgid > 0 && read_process(sys, tgid, touching, exact, tasks, err) < 0)
+		if (tgid > 0 && read_process(&scan, tgid, &allowed, tasks, err) < 0)
 			return -1;
 	}
 	return 0;

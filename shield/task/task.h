@@ -11,17 +11,20 @@
 
 /* Bits of /proc/PID/stat field 9, the same from 6.1 to 7.3
  * (include/linux/sched.h). */
-#define TASK_EXITING        0x00000004u /* PF_EXITING */
-#define TASK_WQ_WORKER      0x00000020u /* PF_WQ_WORKER */
-#define TASK_KTHREAD        0x00200000u /* PF_KTHREAD */
+#define TASK_EXITING 0x00000004u	/* PF_EXITING */
+#define TASK_WQ_WORKER 0x00000020u	/* PF_WQ_WORKER */
+#define TASK_KTHREAD 0x00200000u	/* PF_KTHREAD */
 #define TASK_NO_SETAFFINITY 0x04000000u /* PF_NO_SETAFFINITY: affinity is fixed */
+
+/* SCHED_DEADLINE of linux/sched.h, which libc's sched.h lacks. */
+#define TASK_DEADLINE 6u
 
 struct task {
 	pid_t tid, tgid;
 	unsigned long long start; /* clock ticks since boot */
 	unsigned flags;
-	unsigned policy;          /* SCHED_DEADLINE is 6 */
-	char *comm;               /* escaped, see text.h */
+	unsigned policy; /* SCHED_DEADLINE, or another */
+	char *comm;	 /* escaped, see text.h */
 	struct cpuset allowed;
 };
 
@@ -31,11 +34,20 @@ struct tasks {
 };
 
 /*
- * Read every thread, or only those that may run on a CPU of `touching` (the
- * others cost one system call each; NULL: all). Threads that end meanwhile are
- * left out. -1 if anything else cannot be read: it could not be restored.
+ * Which threads to read; all zero: every one. A thread that is left out costs a
+ * system call or two, one that is read some ten times as much.
  */
-int tasks_snapshot(struct sys *sys, const struct cpuset *touching, struct tasks *tasks,
+struct task_filter {
+	bool kernel;		       /* only kernel threads */
+	const struct cpuset *touching; /* only what may run on one of these CPUs */
+	/* Leave out the threads of user processes, but for the first of each, that
+	 * may run on just these CPUs and have no deadline. */
+	const struct cpuset *ordinary;
+};
+
+/* Read the threads. Those that end meanwhile are left out. -1 if anything else
+ * cannot be read: it could not be restored. */
+int tasks_snapshot(struct sys *sys, const struct task_filter *filter, struct tasks *tasks,
 		   struct err *err);
 void tasks_clear(struct tasks *tasks);
 #define _cleanup_tasks_ _cleanup_(tasks_clear)

@@ -28,6 +28,7 @@ static const struct {
 	[OP_FLOCK]	    = { "flock",	false, { ENOLCK, ENOMEM } },
 	[OP_GETAFFINITY]    = { "getaffinity",	false, { EPERM } },
 	[OP_SETAFFINITY]    = { "setaffinity",	true,  { EINVAL, EPERM, EBUSY, ENOMEM, ESRCH } },
+	[OP_GETSCHEDULER]   = { "getscheduler",	false, { EPERM } },
 	[OP_CGROUP_CREATE]  = { "cgroup create", true, { EAGAIN, EPERM, ENOMEM, EIO, EROFS } },
 	[OP_CGROUP_DELETE]  = { "cgroup delete", true, { EBUSY, EPERM, EIO } },
 	[OP_CGROUP_ATTACH]  = { "cgroup attach", true, { EPERM, ENOSPC, EBUSY, EOPNOTSUPP, EAGAIN,
@@ -96,13 +97,13 @@ static int enter(struct faulty *f, enum fault_op op, const char *object)
 	return f->mode == FAULT_SHORT ? 1 : -f->error;
 }
 
-#define ENTER(op, object)                                                                          \
-	struct faulty *f = ctx;                                                                    \
-	struct sys *b = &f->below;                                                                 \
-	int fault = enter(f, op, object);                                                          \
-                                                                                                   \
-	if (fault < 0)                                                                             \
-		return fault
+#define ENTER(op, object)                 \
+	struct faulty *f = ctx;           \
+	struct sys *b = &f->below;        \
+	int fault = enter(f, op, object); \
+                                          \
+	if (fault < 0)                    \
+	return fault
 
 static int faulty_open(void *ctx, const char *path, int flags)
 {
@@ -207,6 +208,14 @@ static int faulty_setaffinity(void *ctx, pid_t tid, const struct cpuset *cpus)
 	return b->ops->setaffinity(b->ctx, tid, cpus);
 }
 
+static int faulty_getscheduler(void *ctx, pid_t tid)
+{
+	_cleanup_free_ char *thread = xasprintf("%d", (int)tid);
+
+	ENTER(OP_GETSCHEDULER, thread);
+	return b->ops->getscheduler(b->ctx, tid);
+}
+
 static int faulty_cgroup_create(void *ctx, const char *path)
 {
 	ENTER(OP_CGROUP_CREATE, path);
@@ -247,13 +256,25 @@ static int faulty_unit_stop(void *ctx, const char *unit)
 void faulty_sys(struct faulty *faulty, const struct sys *below, struct sys *sys)
 {
 	static struct sys_ops faulty_ops = {
-		.open = faulty_open, .read = faulty_read, .write = faulty_write,
-		.close = faulty_close, .fstat = faulty_fstat, .lstat = faulty_lstat,
-		.mkdir = faulty_mkdir, .rmdir = faulty_rmdir, .unlink = faulty_unlink,
-		.rename = faulty_rename, .list = faulty_list, .flock = faulty_flock,
-		.getaffinity = faulty_getaffinity, .setaffinity = faulty_setaffinity,
-		.cgroup_create = faulty_cgroup_create, .cgroup_delete = faulty_cgroup_delete,
-		.cgroup_attach = faulty_cgroup_attach, .cgroup_mount = faulty_cgroup_mount,
+		.open = faulty_open,
+		.read = faulty_read,
+		.write = faulty_write,
+		.close = faulty_close,
+		.fstat = faulty_fstat,
+		.lstat = faulty_lstat,
+		.mkdir = faulty_mkdir,
+		.rmdir = faulty_rmdir,
+		.unlink = faulty_unlink,
+		.rename = faulty_rename,
+		.list = faulty_list,
+		.flock = faulty_flock,
+		.getaffinity = faulty_getaffinity,
+		.setaffinity = faulty_setaffinity,
+		.getscheduler = faulty_getscheduler,
+		.cgroup_create = faulty_cgroup_create,
+		.cgroup_delete = faulty_cgroup_delete,
+		.cgroup_attach = faulty_cgroup_attach,
+		.cgroup_mount = faulty_cgroup_mount,
 	};
 
 	/* NULL where no systemd is expected. */

@@ -21,10 +21,29 @@
 #include <setjmp.h>
 
 enum fault_op {
-	OP_OPEN, OP_OPEN_WRITE, OP_CREATE, OP_READ, OP_WRITE, OP_CLOSE, OP_FSTAT, OP_LSTAT,
-	OP_MKDIR, OP_RMDIR, OP_UNLINK, OP_RENAME, OP_LIST, OP_FLOCK, OP_GETAFFINITY,
-	OP_SETAFFINITY, OP_CGROUP_CREATE, OP_CGROUP_DELETE, OP_CGROUP_ATTACH, OP_CGROUP_MOUNT,
-	OP_UNIT_START, OP_UNIT_STOP,
+	OP_OPEN,
+	OP_OPEN_WRITE,
+	OP_CREATE,
+	OP_READ,
+	OP_WRITE,
+	OP_CLOSE,
+	OP_FSTAT,
+	OP_LSTAT,
+	OP_MKDIR,
+	OP_RMDIR,
+	OP_UNLINK,
+	OP_RENAME,
+	OP_LIST,
+	OP_FLOCK,
+	OP_GETAFFINITY,
+	OP_SETAFFINITY,
+	OP_GETSCHEDULER,
+	OP_CGROUP_CREATE,
+	OP_CGROUP_DELETE,
+	OP_CGROUP_ATTACH,
+	OP_CGROUP_MOUNT,
+	OP_UNIT_START,
+	OP_UNIT_STOP,
 };
 
 enum fault_mode { FAULT_NONE, FAULT_ONCE, FAULT_STUCK, FAULT_ALL, FAULT_SHORT, FAULT_DIE };
@@ -44,11 +63,11 @@ struct faulty {
 	void (*before)(void *ctx, size_t number, const struct fault_event *event);
 	void *ctx;
 
-	size_t count;              /* operations so far */
+	size_t count;		   /* operations so far */
 	struct fault_event *trace; /* all of them, count entries */
 	size_t cap;
-	bool met;                  /* the fault has happened */
-	char *paths[64];           /* of open descriptors, by number modulo 64 */
+	bool met;	 /* the fault has happened */
+	char *paths[64]; /* of open descriptors, by number modulo 64 */
 };
 
 /* The door; the struct must stay. Fill in mode, at, error before or after. */

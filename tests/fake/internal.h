@@ -29,16 +29,16 @@ enum prs { PRS_MEMBER, PRS_ROOT, PRS_ISOLATED };
 struct cg {
 	char *name;
 	struct cg *parent, *children, *next;
-	bool control;  /* +cpuset in its subtree_control */
+	bool control; /* +cpuset in its subtree_control */
 	bool threaded;
 	/* The cpuset, if it has one: the parent has `control`. */
 	struct cpuset cpus, excl; /* as written */
-	struct cpuset xcpus;      /* cpuset.cpus.exclusive.effective */
-	struct cpuset eff;        /* cpuset.cpus.effective */
-	struct cpuset basis;      /* what its tasks were given last */
+	struct cpuset xcpus;	  /* cpuset.cpus.exclusive.effective */
+	struct cpuset eff;	  /* cpuset.cpus.effective */
+	struct cpuset basis;	  /* what its tasks were given last */
 	enum prs prs;
 	bool valid, remote;
-	const char *why;          /* it is invalid; may be NULL */
+	const char *why; /* it is invalid; may be NULL */
 };
 
 struct ftask {
@@ -69,9 +69,9 @@ struct node {
 
 struct ffd {
 	bool used;
-	char *path;        /* of an active file or directory */
+	char *path;	   /* of an active file or directory */
 	struct node *node; /* of a plain one */
-	char *text;        /* an active file as it was at the first read */
+	char *text;	   /* an active file as it was at the first read */
 	size_t at;
 	int flags;
 	bool locked;
@@ -81,7 +81,7 @@ struct fake {
 	enum flavour flavour;
 	unsigned ncpus;
 	struct cpuset possible, online;
-	struct cpuset taken;    /* by partitions: subpartitions_cpus */
+	struct cpuset taken;	/* by partitions: subpartitions_cpus */
 	struct cpuset isolated; /* by isolated ones */
 	struct cg *root;
 	struct ftask **tasks;
@@ -158,6 +158,7 @@ void ftask_apply(struct fake *fake, struct ftask *task, bool moved);
 void ftask_housekeeping(struct fake *fake); /* FAKE_7: kernel threads */
 pid_t fake_process_as(struct fake *fake, pid_t pid, const char *comm);
 int fake_getaffinity(void *ctx, pid_t tid, struct cpuset *cpus);
+int fake_getscheduler(void *ctx, pid_t tid);
 int fake_setaffinity(void *ctx, pid_t tid, const struct cpuset *cpus);
 
 #endif

@@ -373,12 +373,25 @@ static int fake_cgroup_mount(void *ctx, char **ret)
 void fake_sys(struct fake *fake, struct sys *sys)
 {
 	static const struct sys_ops ops = {
-		.open = fake_open, .read = fake_read, .write = fake_write, .close = fake_close,
-		.fstat = fake_fstat, .lstat = fake_lstat, .mkdir = fake_mkdir,
-		.rmdir = fake_rmdir, .unlink = fake_unlink, .rename = fake_rename,
-		.list = fake_list, .readlink = fake_readlink, .flock = fake_flock, .getaffinity = fake_getaffinity,
-		.setaffinity = fake_setaffinity, .cgroup_create = fake_cgroup_create,
-		.cgroup_delete = fake_cgroup_delete, .cgroup_attach = fake_cgroup_attach,
+		.open = fake_open,
+		.read = fake_read,
+		.write = fake_write,
+		.close = fake_close,
+		.fstat = fake_fstat,
+		.lstat = fake_lstat,
+		.mkdir = fake_mkdir,
+		.rmdir = fake_rmdir,
+		.unlink = fake_unlink,
+		.rename = fake_rename,
+		.list = fake_list,
+		.readlink = fake_readlink,
+		.flock = fake_flock,
+		.getaffinity = fake_getaffinity,
+		.getscheduler = fake_getscheduler,
+		.setaffinity = fake_setaffinity,
+		.cgroup_create = fake_cgroup_create,
+		.cgroup_delete = fake_cgroup_delete,
+		.cgroup_attach = fake_cgroup_attach,
 		.cgroup_mount = fake_cgroup_mount,
 	};
 

@@ -75,6 +75,11 @@ int fake_getaffinity(void *ctx, pid_t tid, struct cpuset *cpus)
 	return 0;
 }
 
+int fake_getscheduler(void *ctx, pid_t tid)
+{
+	return ftask_find(ctx, tid) ? 0 : -ESRCH;
+}
+
 int fake_setaffinity(void *ctx, pid_t tid, const struct cpuset *cpus)
 {
 	_cleanup_cpuset_ struct cpuset granted = { 0 };
