@@ -115,6 +115,7 @@ static double run(const char *command, const char *profile)
 	int status;
 
 	if (pid == 0) {
+		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
 		execlp("shield", "shield", "-q", command, profile, (char *)NULL);
 		_exit(127);
 	}
@@ -164,7 +165,7 @@ static int threads(int n)
 int main(int argc, char **argv)
 {
 	static struct trace on, off;
-	static double bare[100], ours[100];
+	static double bare[100], begin[100], end[100], ours[100], start[100], plan[100];
 	int rounds = argc == 5 ? atoi(argv[1]) : 0;
 
 	if (argc == 3 && strcmp(argv[1], "threads") == 0)
@@ -178,9 +179,16 @@ int main(int argc, char **argv)
 	/* Alternating, so that whatever else the machine does hits both. */
 	for (int i = 0; i < rounds; i++) {
 		bare[i] = replay(&on) + replay(&off);
-		ours[i] = run("on", argv[2]) + run("off", argv[2]);
+		begin[i] = run("on", argv[2]);
+		end[i] = run("off", argv[2]);
+		ours[i] = begin[i] + end[i];
+		start[i] = run("--version", NULL);
+		plan[i] = run("plan", argv[2]);
 	}
-	printf("writes %d, bare %.1f ms, shield %.1f ms, ratio %.1f\n", on.n + off.n,
-	       median(bare, rounds), median(ours, rounds), median(ours, rounds) / median(bare, rounds));
+	printf("%d writes: bare %.1f ms, shield %.1f ms (on %.1f, off %.1f), ratio %.1f; to start a "
+	       "program %.1f, and to make a plan %.1f\n",
+	       on.n + off.n, median(bare, rounds), median(ours, rounds), median(begin, rounds),
+	       median(end, rounds), median(ours, rounds) / median(bare, rounds),
+	       median(start, rounds), median(plan, rounds));
 	return 0;
 }
