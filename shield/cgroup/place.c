@@ -3,7 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
-static const char vcpus[] = "/vcpus", scope[] = ".scope", slice_dir[] = "/" PLACE_SLICE;
+static const char scope[] = ".scope", slice_dir[] = "/" PLACE_SLICE;
 
 enum place place_kind(const struct host *host)
 {
@@ -23,30 +23,64 @@ char *place_escape(const char *name)
 	return text;
 }
 
-char *place_partition(enum place kind, const char *name)
+char *place_cgroup(enum place kind, const char *name)
 {
 	_cleanup_free_ char *escaped = place_escape(name);
 
 	if (kind == PLACE_PLAIN)
-		return xasprintf("/shield-%s%s", name, vcpus);
-	return xasprintf("%s/shield-%s%s%s", kind == PLACE_SCOPE ? slice_dir : "", escaped, scope,
-			 vcpus);
+		return xasprintf("/shield-%s", name);
+	return xasprintf("%s/shield-%s%s", kind == PLACE_SCOPE ? slice_dir : "", escaped, scope);
 }
 
-char *place_process(const char *partition)
+char *place_vcpus(const char *cgroup)
 {
-	return xstrndup(partition, strlen(partition) - strlen(vcpus));
+	return xasprintf("%s/vcpus", cgroup);
 }
 
-bool place_is_own(const char *partition, const char *name)
+bool place_is_own(const char *cgroup, const struct partitions *partitions, const char *name)
 {
+	_cleanup_free_ char *vcpus = place_vcpus(cgroup);
+
 	for (int kind = 0; kind < N_PLACES; kind++) {
-		_cleanup_free_ char *own = place_partition((enum place)kind, name);
+		_cleanup_free_ char *own = place_cgroup((enum place)kind, name);
 
-		if (strcmp(own, partition) == 0)
-			return true;
+		if (strcmp(own, cgroup) == 0)
+			return partitions->n == 1 && partitions_find(partitions, vcpus);
 	}
 	return false;
+}
+
+void partitions_add(struct partitions *p, const char *cgroup, const struct cpuset *cpus)
+{
+	GROW(p->items, p->n, p->cap);
+	p->items[p->n].cgroup = xstrdup(cgroup);
+	cpuset_copy(&p->items[p->n++].cpus, cpus);
+}
+
+void partitions_clear(struct partitions *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		free(p->items[i].cgroup);
+		cpuset_clear(&p->items[i].cpus);
+	}
+	free(p->items);
+	*p = (struct partitions){ 0 };
+}
+
+const struct partition *partitions_find(const struct partitions *p, const char *cgroup)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->items[i].cgroup, cgroup) == 0)
+			return &p->items[i];
+	return NULL;
+}
+
+const struct partition *partitions_with(const struct partitions *p, unsigned cpu)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (cpuset_has(&p->items[i].cpus, cpu))
+			return &p->items[i];
+	return NULL;
 }
 
 bool place_is_unit(const char *cgroup, char **unit, char **slice)
@@ -86,10 +120,9 @@ void place_plan(const struct host *host, const struct placement *p, struct plan 
 	enum place kind = place_kind(host);
 	_cleanup_free_ char *root = xasprintf("%s/cgroup.subtree_control", host->mount);
 	_cleanup_free_ char *slice = xasprintf("%s%s", host->mount, slice_dir);
-	_cleanup_free_ char *inner_path = place_partition(kind, p->name);
-	_cleanup_free_ char *outer_path = place_process(inner_path);
-	_cleanup_free_ char *outer = xasprintf("%s%s", host->mount, outer_path);
-	_cleanup_free_ char *inner = xasprintf("%s%s", host->mount, inner_path);
+	_cleanup_free_ char *cgroup = place_cgroup(kind, p->name);
+	_cleanup_free_ char *outer = xasprintf("%s%s", host->mount, cgroup);
+	_cleanup_free_ char *inner = place_vcpus(outer);
 	_cleanup_free_ char *guest = cpulist_format(p->guest);
 	_cleanup_free_ char *emulator = cpulist_format(p->emulator);
 	_cleanup_free_ char *both = NULL;

@@ -39,18 +39,36 @@ struct placement {
 	const char *name;
 	const struct cpuset *guest;
 	const struct cpuset *emulator; /* empty: all CPUs that the host has left */
-	const char *partition;         /* "isolated" or "root" */
+	const char *partition;	       /* "isolated" or "root" */
 };
+
+/* The cgroups of a shield that are partitions, with the CPUs of each. */
+struct partition {
+	char *cgroup; /* from the cgroup root */
+	struct cpuset cpus;
+};
+struct partitions {
+	struct partition *items;
+	size_t n, cap;
+};
+
+/* Both arguments are copied. */
+void partitions_add(struct partitions *partitions, const char *cgroup, const struct cpuset *cpus);
+void partitions_clear(struct partitions *partitions);
+#define _cleanup_partitions_ _cleanup_(partitions_clear)
+/* The one that is this cgroup, or has this CPU; or NULL. */
+const struct partition *partitions_find(const struct partitions *partitions, const char *cgroup);
+const struct partition *partitions_with(const struct partitions *partitions, unsigned cpu);
 
 enum place place_kind(const struct host *host);
 
-/* The partition of a shield, from the cgroup root; the caller frees it. */
-char *place_partition(enum place kind, const char *name);
-/* The cgroup of the process, given that of its partition. */
-char *place_process(const char *partition);
+/* The cgroup of a shield's process, from the cgroup root, and the partition
+ * below it; the caller frees them. */
+char *place_cgroup(enum place kind, const char *name);
+char *place_vcpus(const char *cgroup);
 
-/* Is it the partition that a shield of this name has, in any kind of place? */
-bool place_is_own(const char *partition, const char *name);
+/* Could a shield of this name be placed like that? */
+bool place_is_own(const char *cgroup, const struct partitions *partitions, const char *name);
 
 /* Is the cgroup that of a unit of systemd that Shield starts? Then both names,
  * which the caller frees; slice is NULL for the slice itself. */

@@ -17,8 +17,8 @@ struct run {
 	char **argv;
 	bool force, isolated, keep;
 	int qmp_timeout;
-	char *name; /* of the shield; NULL before it stands */
-	char *cgroup; /* of its partition */
+	char *name;		  /* of the shield; NULL before it stands */
+	char *cgroup, *partition; /* of its process, and of its vCPUs */
 	struct process hold;
 	bool ended; /* the shield is off already */
 };
@@ -71,7 +71,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (!run->argv)
-			argp_error(state, "which command? shield run -p PROFILE -- qemu-system-x86_64 …");
+			argp_error(state,
+				   "which command? shield run -p PROFILE -- qemu-system-x86_64 …");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -81,8 +82,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 /* Everything inside the partition goes to the cgroup around it. */
 static int clear_partition(struct run *run, const char *mount, struct err *err)
 {
-	_cleanup_free_ char *outer = place_process(run->cgroup);
-	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.threads", mount, run->cgroup);
+	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.threads", mount, run->partition);
 	struct sys *sys = &run->app->sys;
 
 	/* What forks meanwhile leaves a child behind: until it is empty. */
@@ -96,7 +96,7 @@ static int clear_partition(struct run *run, const char *mount, struct err *err)
 		if (!*text)
 			return 0;
 		for (char *t = strtok_r(text, "\n", &save); t; t = strtok_r(NULL, "\n", &save))
-			sys->ops->cgroup_attach(sys->ctx, outer + 1, (pid_t)atoi(t));
+			sys->ops->cgroup_attach(sys->ctx, run->cgroup + 1, (pid_t)atoi(t));
 	}
 	return err_set(err, ERR_FAILED, "%s: does not get empty", path);
 }
@@ -105,14 +105,13 @@ static int place(void *ctx, pid_t pid, bool vm, struct err *err)
 {
 	struct run *run = ctx;
 	struct sys *sys = &run->app->sys;
-	_cleanup_free_ char *outer = place_process(run->cgroup);
-	int rc = sys->ops->cgroup_attach(sys->ctx, outer + 1, pid);
+	int rc = sys->ops->cgroup_attach(sys->ctx, run->cgroup + 1, pid);
 
 	if (rc == 0 && !vm)
-		rc = sys->ops->cgroup_attach(sys->ctx, run->cgroup + 1, pid);
+		rc = sys->ops->cgroup_attach(sys->ctx, run->partition + 1, pid);
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, "the command cannot be put into the cgroup %s: %s",
-			       vm ? outer : run->cgroup, err_errno(rc));
+			       vm ? run->cgroup : run->partition, err_errno(rc));
 	hold_end(sys, &run->hold);
 	return 0;
 }
@@ -198,8 +197,11 @@ static int begin(struct run *run, struct err *err)
 	rc = session_on(&txn, run->profile, vm ? "isolated" : "root", self, &warnings, &run->name,
 			err);
 	if (rc == 0) {
-		run->cgroup = xstrdup(state_shield(&txn.state, run->name)->cgroup);
-		run->hold = state_shield(&txn.state, run->name)->hold;
+		const struct shield *shield = state_shield(&txn.state, run->name);
+
+		run->cgroup = xstrdup(shield->cgroup);
+		run->partition = xstrdup(shield->partitions.items[0].cgroup);
+		run->hold = shield->hold;
 	}
 	if (rc == 0) /* else there is one thing to say */
 		cmd_warn(run->app, &warnings);
@@ -213,7 +215,11 @@ static int begin(struct run *run, struct err *err)
 static int run_child(struct run *run, const struct user_account *user, struct err *err)
 {
 	static const struct supervise_hooks hooks = {
-		.place = place, .is_vm = is_vm, .pin = pin, .abandon = abandon, .note = note,
+		.place = place,
+		.is_vm = is_vm,
+		.pin = pin,
+		.abandon = abandon,
+		.note = note,
 	};
 	_cleanup_free_ char *socket = NULL;
 	struct err last = { 0 };
@@ -247,12 +253,16 @@ static int run_child(struct run *run, const struct user_account *user, struct er
 int cmd_run(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
-		options, parse, "[-p PROFILE] -- COMMAND [ARGUMENT…]",
+		options,
+		parse,
+		"[-p PROFILE] -- COMMAND [ARGUMENT…]",
 		"Run a VM on CPUs of its own, and give them back when it ends. COMMAND is QEMU, a "
 		"script that ends up in QEMU, or any other program. The exit status is the "
 		"command's own, 128 + N when signal N killed it, 127 when it does not exist, 126 "
 		"when it may not be executed, or 125 when the shield could not be set up.",
-		NULL, NULL, NULL,
+		NULL,
+		NULL,
+		NULL,
 	};
 	_cleanup_user_ struct user_account user = { 0 };
 	struct run run = { .app = app };
@@ -275,5 +285,6 @@ int cmd_run(struct app *app, int argc, char **argv)
 	status = run_child(&run, run.user ? &user : NULL, &err);
 	free(run.name);
 	free(run.cgroup);
+	free(run.partition);
 	return status;
 }

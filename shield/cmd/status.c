@@ -35,9 +35,9 @@ static void housekeeping(const struct txn *txn, struct cpuset *set)
 }
 
 /* What the partition file says now. */
-static char *partition(struct txn *txn, const struct shield *s)
+static char *partition_state(struct txn *txn, const struct partition *p)
 {
-	_cleanup_free_ char *path = xasprintf("%s%s/cpuset.cpus.partition", txn->mount, s->cgroup);
+	_cleanup_free_ char *path = xasprintf("%s%s/cpuset.cpus.partition", txn->mount, p->cgroup);
 	char *text;
 
 	return sys_read_line(txn->sys, path, &text) < 0 ? xstrdup("missing") : text;
@@ -47,11 +47,18 @@ static json_t *shield_json(struct txn *txn, const struct shield *s, const struct
 {
 	static const char *const phases[] = { "applying", "active", "releasing" };
 	_cleanup_cpuset_ struct cpuset host = { 0 };
-	_cleanup_free_ char *kind = partition(txn, s);
 	_cleanup_free_ char *cgroup = xasprintf("%s%s", txn->mount, s->cgroup);
-	json_t *vcpus = json_array(), *list_of = json_array();
+	json_t *vcpus = json_array(), *partitions = json_array(), *list_of = json_array();
 
 	housekeeping(txn, &host);
+	for (size_t i = 0; i < s->partitions.n; i++) {
+		const struct partition *p = &s->partitions.items[i];
+		_cleanup_free_ char *path = xasprintf("%s%s", txn->mount, p->cgroup);
+		_cleanup_free_ char *now = partition_state(txn, p);
+
+		json_array_append_new(partitions, json_pack("{s:s, s:o, s:s}", "cgroup", path,
+							    "cpus", list(&p->cpus), "state", now));
+	}
 	for (size_t i = 0; i < s->n_vcpus; i++)
 		json_array_append_new(vcpus, json_pack("{s:I, s:I, s:I}", "index",
 						       (json_int_t)s->vcpus[i].index, "tid",
@@ -60,16 +67,15 @@ static json_t *shield_json(struct txn *txn, const struct shield *s, const struct
 	for (size_t i = 0; i < problems->n; i++) {
 		const struct problem *p = &problems->items[i];
 
-		json_array_append_new(list_of,
-				      json_pack("{s:s, s:s, s:s, s:s, s:s}", "object", p->object,
-						"expected", p->expected, "actual", p->actual,
-						"severity", severity_name(p->severity), "reason",
-						p->reason));
+		json_array_append_new(
+			list_of, json_pack("{s:s, s:s, s:s, s:s, s:s}", "object", p->object,
+					   "expected", p->expected, "actual", p->actual, "severity",
+					   severity_name(p->severity), "reason", p->reason));
 	}
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "name", s->name,
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "name", s->name,
 			 "phase", phases[s->phase], "guest", list(&s->guest), "emulator",
 			 list(&s->emulator), "housekeeping", list(&host), "cgroup", cgroup,
-			 "partition", kind, "pid",
+			 "partitions", partitions, "pid",
 			 s->vm.pid ? json_integer(s->vm.pid) : json_null(), "vcpus", vcpus,
 			 "problems", list_of);
 }
@@ -87,12 +93,13 @@ static void print_problems(const struct app *app, const struct problems *problem
 		if (p->severity != severity || done[i])
 			continue;
 		if (!any)
-			printf("  %s%s%s\n", app->color && severity == SEVERITY_BROKEN ? "\033[1;31m" : "",
+			printf("  %s%s%s\n",
+			       app->color && severity == SEVERITY_BROKEN ? "\033[1;31m" : "",
 			       heading, app->color && severity == SEVERITY_BROKEN ? "\033[0m" : "");
 		any = true;
 		if (severity != SEVERITY_IMMOVABLE) {
-			printf("    %s: expected %s, is %s (%s)\n", p->object, p->expected, p->actual,
-			       p->reason);
+			printf("    %s: expected %s, is %s (%s)\n", p->object, p->expected,
+			       p->actual, p->reason);
 			continue;
 		}
 		printf("    %s:\n", p->reason);
@@ -112,13 +119,16 @@ static void print_shield(struct app *app, struct txn *txn, const struct shield *
 	_cleanup_cpuset_ struct cpuset host = { 0 };
 	_cleanup_free_ char *guest = cpulist_format(&s->guest);
 	_cleanup_free_ char *emulator = cpulist_format(&s->emulator), *rest = NULL;
-	_cleanup_free_ char *kind = partition(txn, s);
 
 	housekeeping(txn, &host);
 	rest = cpulist_format(&host);
 	printf("%s%s%s\n", app->color ? "\033[1m" : "", s->name, app->color ? "\033[0m" : "");
 	printf("  CPUs       guest %s, emulator %s, host %s\n", guest, emulator, rest);
-	printf("  partition  %s%s: %s\n", txn->mount, s->cgroup, kind);
+	for (size_t i = 0; i < s->partitions.n; i++) {
+		_cleanup_free_ char *now = partition_state(txn, &s->partitions.items[i]);
+
+		printf("  partition  %s%s: %s\n", txn->mount, s->partitions.items[i].cgroup, now);
+	}
 	if (s->vm.pid)
 		printf("  VM         process %d\n", (int)s->vm.pid);
 	for (size_t i = 0; i < s->n_vcpus; i++)
@@ -168,10 +178,14 @@ static int show(struct app *app, struct txn *txn, const char *name, struct err *
 int cmd_status(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
-		NULL, parse, "[NAME]",
+		NULL,
+		parse,
+		"[NAME]",
 		"Show what is active, and whether the kernel still agrees. Exit status 0: it does; "
 		"1: something is broken; 3: not shielded.",
-		NULL, NULL, NULL,
+		NULL,
+		NULL,
+		NULL,
 	};
 	struct options o = { 0 };
 	struct txn txn = { 0 };

@@ -55,15 +55,23 @@ static void expect_file(struct txn *txn, const char *dir, const char *file, cons
 void audit_partition(struct txn *txn, const struct shield *s, struct problems *p)
 {
 	_cleanup_cpuset_ struct cpuset guest = { 0 }, root = { 0 };
-	_cleanup_free_ char *text = NULL, *path = NULL, *effective = NULL;
+	_cleanup_free_ char *path = NULL, *effective = NULL;
 
 	cpuset_copy(&guest, &s->guest);
 	cpuset_and(&guest, &txn->online);
-	text = cpulist_format(&guest);
-	expect_file(txn, s->cgroup, "cpuset.cpus.partition", s->partition,
-		    "the partition is not what it should be", p);
-	expect_file(txn, s->cgroup, "cpuset.cpus.effective", text,
-		    "someone else has CPUs of the partition", p);
+	for (size_t i = 0; i < s->partitions.n; i++) {
+		const struct partition *partition = &s->partitions.items[i];
+		_cleanup_cpuset_ struct cpuset cpus = { 0 };
+		_cleanup_free_ char *text = NULL;
+
+		cpuset_copy(&cpus, &partition->cpus);
+		cpuset_and(&cpus, &txn->online);
+		text = cpulist_format(&cpus);
+		expect_file(txn, partition->cgroup, "cpuset.cpus.partition", s->partition,
+			    "the partition is not what it should be", p);
+		expect_file(txn, partition->cgroup, "cpuset.cpus.effective", text,
+			    "someone else has CPUs of the partition", p);
+	}
 	path = xasprintf("%s/cpuset.cpus.effective", txn->mount);
 	if (sys_read_line(txn->sys, path, &effective) == 0 &&
 	    cpulist_parse(effective, &root, NULL) == 0 && cpuset_intersects(&root, &guest))
@@ -212,7 +220,7 @@ static void audit_thread(struct txn *txn, const struct shield *s, const struct t
 		return; /* it is where its interrupt is: audit_irqs() */
 	if (task_cgroup(txn->sys, t->tgid, t->tid, &cgroup) < 0)
 		return; /* it has ended */
-	if (strcmp(cgroup, s->cgroup) == 0) {
+	if (partitions_find(&s->partitions, cgroup)) {
 		reason = inside_reason(s, t);
 		if (reason)
 			add(p, SEVERITY_BROKEN, take_ptr(object), "pinned to one guest CPU",

@@ -30,7 +30,7 @@
 #define SETTLE_MS 30
 #define SETTLED_MS 300
 /* After a repair that did not help: twice as long each time. */
-#define REPAIR_MS     500
+#define REPAIR_MS 500
 #define REPAIR_MAX_MS 300000
 /* CPUs that come and go come and go together. */
 #define HOTPLUG_MS 200
@@ -46,11 +46,11 @@ struct guard {
 	struct cpuset heard; /* CPUs that irqs listens on */
 	pid_t newborn[NEWBORN_MAX];
 	size_t n_newborn;
-	unsigned looks;   /* at these newborns */
+	unsigned looks;	   /* at these newborns */
 	unsigned failures; /* repairs in a row that did not help */
 	long long repair_at, look_at, newborn_at;
 	bool hotplug; /* CPUs came or went */
-	bool rescan; /* look at everything */
+	bool rescan;  /* look at everything */
 	struct cpuset taken;
 };
 
@@ -170,7 +170,6 @@ static int begin(struct guard *g, struct err *err)
 {
 	struct txn txn = { .lock = -1 };
 	struct shield *s;
-	_cleanup_free_ char *outer = NULL;
 	int rc;
 
 	if (txn_begin(&txn, g->sys, false, err) < 0)
@@ -188,9 +187,9 @@ static int begin(struct guard *g, struct err *err)
 	state_taken(&txn.state, &g->taken);
 	g->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	inotify_add_watch(g->inotify_fd, STATE_DIR, IN_MOVED_TO | IN_DELETE);
-	outer = place_process(s->cgroup);
-	watch_file(g, txn.mount, outer, "cgroup.events");
-	watch_file(g, txn.mount, s->cgroup, "cpuset.cpus.partition");
+	watch_file(g, txn.mount, s->cgroup, "cgroup.events");
+	for (size_t i = 0; i < s->partitions.n; i++)
+		watch_file(g, txn.mount, s->partitions.items[i].cgroup, "cpuset.cpus.partition");
 	rc = txn_save(&txn, err);
 	txn_end(&txn);
 	return rc;
@@ -252,12 +251,9 @@ static void ended(struct guard *g, int *fd)
 static void wait_for_event(struct guard *g)
 {
 	struct pollfd fds[] = {
-		{ .fd = g->vm_fd, .events = POLLIN },
-		{ .fd = g->owner_fd, .events = POLLIN },
-		{ .fd = g->inotify_fd, .events = POLLIN },
-		{ .fd = g->births.fd, .events = POLLIN },
-		{ .fd = g->uevent_fd, .events = POLLIN },
-		{ .fd = g->irqs.fd, .events = POLLIN },
+		{ .fd = g->vm_fd, .events = POLLIN },	   { .fd = g->owner_fd, .events = POLLIN },
+		{ .fd = g->inotify_fd, .events = POLLIN }, { .fd = g->births.fd, .events = POLLIN },
+		{ .fd = g->uevent_fd, .events = POLLIN },  { .fd = g->irqs.fd, .events = POLLIN },
 	};
 	long long until = g->n_newborn && g->newborn_at < g->look_at ? g->newborn_at : g->look_at;
 
@@ -300,8 +296,13 @@ static void look_at_newborn(struct guard *g)
 int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 {
 	struct guard g = {
-		.sys = sys, .name = name, .vm_fd = -1, .owner_fd = -1, .inotify_fd = -1,
-		.births = { -1 }, .irqs = { .fd = -1 },
+		.sys = sys,
+		.name = name,
+		.vm_fd = -1,
+		.owner_fd = -1,
+		.inotify_fd = -1,
+		.births = { -1 },
+		.irqs = { .fd = -1 },
 	};
 	struct err ignored;
 	sigset_t none;

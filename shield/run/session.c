@@ -24,9 +24,8 @@ static int intend(struct sys *sys, const char *root, struct scene *scene, const 
 /* A cgroup of that name with processes in it is not ours to take. */
 static int check_place(struct sys *sys, const struct host *host, const char *name, struct err *err)
 {
-	_cleanup_free_ char *inner = place_partition(place_kind(host), name);
-	_cleanup_free_ char *outer = place_process(inner);
-	_cleanup_free_ char *dir = xasprintf("%s%s", host->mount, outer);
+	_cleanup_free_ char *cgroup = place_cgroup(place_kind(host), name);
+	_cleanup_free_ char *dir = xasprintf("%s%s", host->mount, cgroup);
 	_cleanup_free_ char *events = xasprintf("%s/cgroup.events", dir);
 	_cleanup_free_ char *text = NULL;
 
@@ -60,6 +59,7 @@ static void enter(struct txn *txn, const struct scene *scene, const struct inten
 		  struct process owner, struct process hold)
 {
 	struct shield *s = state_add_shield(&txn->state, intent->name);
+	_cleanup_free_ char *vcpus = NULL;
 
 	s->phase = PHASE_APPLYING;
 	s->owner = owner;
@@ -67,7 +67,9 @@ static void enter(struct txn *txn, const struct scene *scene, const struct inten
 	cpuset_copy(&s->guest, &intent->guest);
 	cpuset_copy(&s->emulator, &intent->emulator);
 	cpuset_copy(&s->taken, &intent->taken);
-	s->cgroup = place_partition(place_kind(&scene->host), intent->name);
+	s->cgroup = place_cgroup(place_kind(&scene->host), intent->name);
+	vcpus = place_vcpus(s->cgroup);
+	partitions_add(&s->partitions, vcpus, &intent->guest);
 	s->home = xstrdup(scene->host.home);
 	s->partition = xstrdup(intent->partition);
 	state_irq_take(&s->irq, intent->profile);
@@ -235,8 +237,7 @@ static void unshielded(struct txn *txn, const struct host *host, const struct cp
 static int attach_thread(struct txn *txn, const struct host *host, const struct shield *shield,
 			 const struct task *t, bool vcpu, unsigned cpu, struct plan *plan)
 {
-	_cleanup_free_ char *outer = place_process(shield->cgroup), *cgroup = NULL;
-	_cleanup_free_ char *from = NULL, *to = NULL;
+	_cleanup_free_ char *cgroup = NULL, *from = NULL, *to = NULL;
 	_cleanup_cpuset_ struct cpuset allowed = { 0 };
 	int rc = txn->sys->ops->getaffinity(txn->sys->ctx, t->tid, &allowed);
 
@@ -244,11 +245,13 @@ static int attach_thread(struct txn *txn, const struct host *host, const struct 
 		return rc;
 	from = cpulist_format(&allowed);
 	if (vcpu) {
+		const char *partition = partitions_with(&shield->partitions, cpu)->cgroup;
+
 		rc = task_cgroup(txn->sys, t->tgid, t->tid, &cgroup);
 		if (rc < 0)
 			return rc;
 		plan_task(plan, STEP_THREAD, t->tid, t->start, t->comm,
-			  strcmp(cgroup, shield->cgroup) == 0 ? cgroup : outer, shield->cgroup);
+			  strcmp(cgroup, partition) == 0 ? cgroup : shield->cgroup, partition);
 		to = xasprintf("%u", cpu);
 		unshielded(txn, host, &allowed,
 			   plan_task(plan, STEP_AFFINITY, t->tid, t->start, t->comm, from, to));
@@ -266,8 +269,7 @@ static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
 		       struct plan *plan, struct err *err)
 {
 	_cleanup_host_ struct host host = { 0 };
-	_cleanup_free_ char *outer = place_process(shield->cgroup), *cgroup = NULL;
-	_cleanup_free_ char *dir = xasprintf("/proc/%d/task", (int)pid);
+	_cleanup_free_ char *dir = xasprintf("/proc/%d/task", (int)pid), *cgroup = NULL;
 	_cleanup_strv_ struct strv tids = { 0 };
 	_cleanup_task_ struct task process = { 0 };
 	size_t found = 0;
@@ -278,8 +280,9 @@ static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
 	    task_cgroup(txn->sys, pid, pid, &cgroup) < 0 ||
 	    txn->sys->ops->list(txn->sys->ctx, dir, &tids) < 0)
 		return err_set(err, ERR_FAILED, "process %d does not exist (any more)", (int)pid);
-	if (strcmp(cgroup, outer) != 0 && strcmp(cgroup, shield->cgroup) != 0)
-		plan_task(plan, STEP_PROCESS, pid, process.start, process.comm, cgroup, outer);
+	if (strcmp(cgroup, shield->cgroup) != 0 && !partitions_find(&shield->partitions, cgroup))
+		plan_task(plan, STEP_PROCESS, pid, process.start, process.comm, cgroup,
+			  shield->cgroup);
 	for (size_t i = 0; i < tids.n; i++) {
 		_cleanup_task_ struct task t = { 0 };
 		const struct vm_vcpu *vcpu;
@@ -368,7 +371,9 @@ int session_convert(struct txn *txn, const char *name, const char *partition, st
 		return 0;
 	if (host_probe(txn->sys, &host, err) < 0)
 		return -1;
-	place_convert(&host, shield->cgroup, shield->partition, partition, &plan);
+	for (size_t i = 0; i < shield->partitions.n; i++)
+		place_convert(&host, shield->partitions.items[i].cgroup, shield->partition,
+			      partition, &plan);
 	before = shield->partition;
 	shield->partition = xstrdup(partition);
 	if (txn_extend(txn, name, &plan, err) == 0)

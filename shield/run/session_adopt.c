@@ -96,7 +96,8 @@ static bool due(struct txn *txn, const struct habits *h, const struct step *step
 	struct object *o = state_object(&txn->state, step);
 	_cleanup_free_ char *goal = NULL;
 
-	if (o && strcmp(o->identity ? o->identity : "", step->identity ? step->identity : "") != 0) {
+	if (o &&
+	    strcmp(o->identity ? o->identity : "", step->identity ? step->identity : "") != 0) {
 		state_forget(&txn->state, o);
 		o = NULL;
 	}
@@ -136,8 +137,11 @@ static void only_due(struct txn *txn, const struct habits *h, struct plan *plan)
 
 static void wish_of(struct txn *txn, const struct shield *s, struct irq_wish *w)
 {
-	*w = (struct irq_wish){ .name = s->name, .guest = &s->guest, .vfio = s->irq.vfio,
-				.rules = s->irq.rules, .n_rules = s->irq.n_rules };
+	*w = (struct irq_wish){ .name = s->name,
+				.guest = &s->guest,
+				.vfio = s->irq.vfio,
+				.rules = s->irq.rules,
+				.n_rules = s->irq.n_rules };
 	w->cpus = xcalloc(s->n_vcpus, sizeof(*w->cpus));
 	for (size_t i = 0; i < s->n_vcpus; i++)
 		w->cpus[w->n_cpus++] = s->vcpus[i].cpu;
@@ -159,7 +163,8 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 {
 	size_t n = txn->state.n_shields;
 	_cleanup_cpuset_ struct cpuset taken = { 0 }, rest = { 0 };
-	_cleanup_(habits_clear) struct habits habits = { 0 };
+	_cleanup_(habits_clear)
+	struct habits habits = { 0 };
 	_cleanup_irqs_ struct irqs irqs = { 0 };
 	_cleanup_net_ struct net_masks net = { 0 };
 	struct irq_wish *wishes;
@@ -262,7 +267,8 @@ void session_births_clear(struct births *b)
 
 void session_irqs_reclaim(struct txn *txn)
 {
-	_cleanup_(habits_clear) struct habits habits = { 0 };
+	_cleanup_(habits_clear)
+	struct habits habits = { 0 };
 	unsigned number;
 
 	habits_read(txn, &habits);
@@ -307,8 +313,11 @@ int session_adopt(struct txn *txn, size_t *found, struct err *err)
 		return 0;
 	state_taken(&txn->state, &taken);
 	for (size_t i = 0; i < txn->state.n_shields; i++) {
-		strv_take(&inside, place_process(txn->state.shields[i].cgroup));
-		strv_add(&inside, txn->state.shields[i].cgroup);
+		const struct shield *s = &txn->state.shields[i];
+
+		strv_add(&inside, s->cgroup);
+		for (size_t k = 0; k < s->partitions.n; k++)
+			strv_add(&inside, s->partitions.items[k].cgroup);
 	}
 	if (host_probe(txn->sys, &host, err) < 0 ||
 	    policy_newcomers(txn->sys, &host, &taken, &inside, &plan, err) < 0)

@@ -33,8 +33,8 @@ static bool lives(struct txn *txn, const struct process *p)
 /* Whoever started it, something still runs in it. */
 static bool populated(struct txn *txn, const struct shield *shield)
 {
-	_cleanup_free_ char *outer = place_process(shield->cgroup), *text = NULL;
-	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.procs", txn->mount, outer);
+	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.procs", txn->mount, shield->cgroup);
+	_cleanup_free_ char *text = NULL;
 	char *save = NULL;
 
 	if (sys_read_line(txn->sys, path, &text) < 0)
@@ -49,10 +49,10 @@ static bool populated(struct txn *txn, const struct shield *shield)
  * removed it: the CPUs are the host's again already. */
 static bool dissolved(struct txn *txn, const struct shield *shield)
 {
-	_cleanup_free_ char *outer = place_process(shield->cgroup), *unit = NULL, *slice = NULL;
-	_cleanup_free_ char *dir = xasprintf("%s%s", txn->mount, outer);
+	_cleanup_free_ char *dir = xasprintf("%s%s", txn->mount, shield->cgroup);
+	_cleanup_free_ char *unit = NULL, *slice = NULL;
 
-	return place_is_unit(outer, &unit, &slice) && !sys_exists(txn->sys, dir);
+	return place_is_unit(shield->cgroup, &unit, &slice) && !sys_exists(txn->sys, dir);
 }
 
 void session_abandoned(struct txn *txn, struct strv *names)

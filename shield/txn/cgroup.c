@@ -62,9 +62,8 @@ static const struct shield *owner(const struct txn *txn, const char *cgroup)
 {
 	for (size_t i = 0; i < txn->state.n_shields; i++) {
 		const struct shield *s = &txn->state.shields[i];
-		_cleanup_free_ char *outer = place_process(s->cgroup);
 
-		if (strcmp(outer, cgroup) == 0)
+		if (strcmp(s->cgroup, cgroup) == 0)
 			return s;
 	}
 	return NULL;
@@ -94,7 +93,8 @@ static int unit_start(struct txn *txn, const struct object *object, const char *
 		return -ESRCH;
 	if (slice)
 		allowed_cpus(txn, object->path, &cpus);
-	return txn->sys->ops->unit_start(txn->sys->ctx, unit, slice, slice ? s->hold.pid : 0, &cpus);
+	return txn->sys->ops->unit_start(txn->sys->ctx, unit, slice, slice ? s->hold.pid : 0,
+					 &cpus);
 }
 
 int cgroup_make(struct txn *txn, const struct object *object)

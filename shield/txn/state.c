@@ -12,6 +12,7 @@ static void shield_clear(struct shield *shield)
 	cpuset_clear(&shield->taken);
 	free(shield->cgroup);
 	free(shield->home);
+	partitions_clear(&shield->partitions);
 	free(shield->partition);
 	free(shield->vcpus);
 	state_irq_clear(&shield->irq);

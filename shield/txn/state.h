@@ -14,7 +14,7 @@
 #ifndef SHIELD_TXN_STATE_H
 #define SHIELD_TXN_STATE_H
 
-#include "shield/plan/plan.h"
+#include "shield/cgroup/place.h"
 #include "shield/sys/kfile.h"
 #include "shield/txn/state_irq.h"
 
@@ -43,13 +43,14 @@ struct shield {
 	struct process owner; /* who began it: `run`, or nobody */
 	struct process guard;
 	struct process vm;
-	struct process hold;  /* keeps its scope alive until the VM is in it; or none */
+	struct process hold; /* keeps its scope alive until the VM is in it; or none */
 	struct cpuset guest;
 	struct cpuset emulator;
-	struct cpuset taken;  /* guest CPUs, and emulator CPUs the host may not use */
-	char *cgroup;         /* path of the partition, from the cgroup root */
-	char *home;           /* where processes go when it ends, likewise */
-	char *partition;      /* "isolated" or "root" */
+	struct cpuset taken; /* guest CPUs, and emulator CPUs the host may not use */
+	char *cgroup;	     /* where its process is, from the cgroup root */
+	char *home;	     /* where that goes when it ends, likewise */
+	struct partitions partitions;
+	char *partition; /* what they are, "isolated" or "root" */
 	struct vcpu *vcpus;
 	size_t n_vcpus;
 	struct state_irq irq;
@@ -67,14 +68,14 @@ struct object {
 	struct process task;
 	char *identity;
 	char *original; /* before any shield */
-	char *ours;     /* written last */
-	char *next;     /* being written by a transaction under way, else NULL */
+	char *ours;	/* written last */
+	char *next;	/* being written by a transaction under way, else NULL */
 	/* Not in the file: what the transaction wants now; someone else set it;
 	 * it could neither be set nor read. */
 	char *target;
 	bool drifted, uncertain;
-	bool scoped;    /* dies with a cgroup of ours */
-	bool refused;   /* the kernel takes no change; kept for the report only */
+	bool scoped;  /* dies with a cgroup of ours */
+	bool refused; /* the kernel takes no change; kept for the report only */
 	struct claim *claims;
 	size_t n_claims;
 };

@@ -24,19 +24,23 @@ static json_t *process(const struct process *p)
 
 static json_t *shield_to_json(const struct shield *s)
 {
-	json_t *vcpus = json_array(), *json;
+	json_t *vcpus = json_array(), *partitions = json_object(), *json;
 
+	for (size_t i = 0; i < s->partitions.n; i++)
+		json_object_set_new(partitions, s->partitions.items[i].cgroup,
+				    list(&s->partitions.items[i].cpus));
 	for (size_t i = 0; i < s->n_vcpus; i++)
 		json_array_append_new(vcpus, json_pack("{s:I, s:I, s:I, s:I}", "index",
 						       (json_int_t)s->vcpus[i].index, "tid",
 						       (json_int_t)s->vcpus[i].thread.pid, "start",
 						       (json_int_t)s->vcpus[i].thread.start, "cpu",
 						       (json_int_t)s->vcpus[i].cpu));
-	json = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:o}", "phase",
-			 phases[s->phase], "owner", process(&s->owner), "guard",
-			 process(&s->guard), "vm", process(&s->vm), "guest", list(&s->guest),
-			 "emulator", list(&s->emulator), "taken", list(&s->taken), "cgroup",
-			 s->cgroup, "home", s->home, "partition", s->partition, "vcpus", vcpus);
+	json = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:s, s:o}", "phase",
+			 phases[s->phase], "owner", process(&s->owner), "guard", process(&s->guard),
+			 "vm", process(&s->vm), "guest", list(&s->guest), "emulator",
+			 list(&s->emulator), "taken", list(&s->taken), "cgroup", s->cgroup, "home",
+			 s->home, "partitions", partitions, "partition", s->partition, "vcpus",
+			 vcpus);
 	json_object_set_new(json, "irq", state_irq_to_json(&s->irq));
 	if (s->hold.pid)
 		json_object_set_new(json, "hold", process(&s->hold));
@@ -127,7 +131,8 @@ static int read_process(json_t *json, struct process *p)
 {
 	json_int_t pid, start;
 
-	if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:I, s:I}", "pid", &pid, "start", &start) < 0 ||
+	if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:I, s:I}", "pid", &pid, "start", &start) <
+		    0 ||
 	    !pid_ok(pid) || start < 0)
 		return -1;
 	*p = (struct process){ (pid_t)pid, (unsigned long long)start };
@@ -142,7 +147,7 @@ static int read_vcpus(json_t *array, struct shield *s)
 	if (!json_is_array(array) || json_array_size(array) > CPUSET_MAX_CPU)
 		return -1;
 	s->vcpus = xcalloc(json_array_size(array), sizeof(*s->vcpus));
-	json_array_foreach(array, i, json) {
+	json_array_foreach (array, i, json) {
 		json_int_t index, tid, start, cpu;
 
 		if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:I, s:I, s:I, s:I}", "index", &index,
@@ -157,20 +162,36 @@ static int read_vcpus(json_t *array, struct shield *s)
 	return 0;
 }
 
+static int read_partitions(json_t *json, struct shield *s)
+{
+	const char *cgroup;
+	json_t *cpus;
+
+	json_object_foreach (json, cgroup, cpus) {
+		_cleanup_cpuset_ struct cpuset set = { 0 };
+
+		if (!cgroup_ok(cgroup) || !json_is_string(cpus) ||
+		    cpulist_parse(json_string_value(cpus), &set, NULL) < 0)
+			return -1;
+		partitions_add(&s->partitions, cgroup, &set);
+	}
+	return s->partitions.n ? 0 : -1;
+}
+
 static int read_shield(const char *name, json_t *json, struct state *state, struct err *err)
 {
 	const char *phase, *guest, *emulator, *taken, *cgroup, *home, *partition;
-	json_t *owner, *guard, *vm, *vcpus, *hold = NULL, *irq = NULL;
+	json_t *owner, *guard, *vm, *vcpus, *partitions, *hold = NULL, *irq = NULL;
 	struct shield *s;
 	size_t p = 0;
 
 	if (profile_check_name(name, NULL) < 0 ||
 	    json_unpack_ex(json, NULL, JSON_STRICT,
-			   "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s?o, s?o}", "phase",
-			   &phase, "owner", &owner, "guard", &guard, "vm", &vm, "guest", &guest,
-			   "emulator", &emulator, "taken", &taken, "cgroup", &cgroup, "home", &home,
-			   "partition", &partition, "vcpus", &vcpus, "hold", &hold, "irq",
-			   &irq) < 0)
+			   "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s?o, s?o}",
+			   "phase", &phase, "owner", &owner, "guard", &guard, "vm", &vm, "guest",
+			   &guest, "emulator", &emulator, "taken", &taken, "cgroup", &cgroup,
+			   "home", &home, "partitions", &partitions, "partition", &partition,
+			   "vcpus", &vcpus, "hold", &hold, "irq", &irq) < 0)
 		return bad(err, "shields", "not as Shield writes them");
 	s = state_add_shield(state, name);
 	while (p < ARRAY_SIZE(phases) && strcmp(phase, phases[p]) != 0)
@@ -178,7 +199,8 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 	if (p == ARRAY_SIZE(phases) || read_process(owner, &s->owner) < 0 ||
 	    read_process(guard, &s->guard) < 0 || read_process(vm, &s->vm) < 0 ||
 	    (hold && read_process(hold, &s->hold) < 0) || read_vcpus(vcpus, s) < 0 ||
-	    state_irq_from_json(irq, &s->irq) < 0 || !place_is_own(cgroup, name) || !cgroup_ok(home) ||
+	    state_irq_from_json(irq, &s->irq) < 0 || read_partitions(partitions, s) < 0 ||
+	    !place_is_own(cgroup, &s->partitions, name) || !cgroup_ok(home) ||
 	    (strcmp(partition, "isolated") && strcmp(partition, "root")))
 		return bad(err, name, "a value that Shield never writes");
 	s->phase = (enum phase)p;
@@ -205,9 +227,8 @@ static bool in_own_cgroup(const struct state *state, const char *mount, const ch
 	dir += n;
 	for (size_t i = 0; i < state->n_shields; i++) {
 		const char *cgroup = state->shields[i].cgroup;
-		_cleanup_free_ char *outer = place_process(cgroup);
 
-		if (strcmp(dir, cgroup) == 0 || strcmp(dir, outer) == 0)
+		if (strcmp(dir, cgroup) == 0 || partitions_find(&state->shields[i].partitions, dir))
 			return true;
 		if (strcmp(dir, slice) == 0 && strncmp(cgroup, slice, sizeof(slice) - 1) == 0 &&
 		    cgroup[sizeof(slice) - 1] == '/')
@@ -279,9 +300,9 @@ static int read_object(json_t *json, const char *mount, struct state *state, str
 
 	if (json_unpack_ex(json, NULL, JSON_STRICT,
 			   "{s:s, s:s, s:s, s?s, s?I, s?I, s?s, s?s, s?b, s?b, s:o}", "kind", &kind,
-			   "original", &original, "ours", &ours, "path", &path, "pid", &pid, "start",
-			   &start, "identity", &identity, "next", &next, "scoped", &scoped, "refused",
-			   &refused, "claims", &claims) < 0 ||
+			   "original", &original, "ours", &ours, "path", &path, "pid", &pid,
+			   "start", &start, "identity", &identity, "next", &next, "scoped", &scoped,
+			   "refused", &refused, "claims", &claims) < 0 ||
 	    !json_is_object(claims))
 		return bad(err, "objects", "not as Shield writes them");
 	k = step_kind_parse(kind);
@@ -304,7 +325,7 @@ static int read_object(json_t *json, const char *mount, struct state *state, str
 	o->ours = xstrdup(ours);
 	o->next = next ? xstrdup(next) : NULL;
 	o->refused = refused;
-	json_object_foreach(claims, shield, claim) {
+	json_object_foreach (claims, shield, claim) {
 		if (!json_is_null(claim) && !json_is_string(claim))
 			return bad(err, path ? path : "a task", "a claim of the wrong type");
 		object_add_claim(o, shield, json_string_value(claim));
@@ -312,8 +333,7 @@ static int read_object(json_t *json, const char *mount, struct state *state, str
 	return check_object(state, o, mount, err);
 }
 
-int state_from_json(const json_t *document, const char *mount, struct state *state,
-		    struct err *err)
+int state_from_json(const json_t *document, const char *mount, struct state *state, struct err *err)
 {
 	json_t *shields, *objects, *json;
 	const char *boot_id, *name;
@@ -332,10 +352,10 @@ int state_from_json(const json_t *document, const char *mount, struct state *sta
 			   &objects) < 0 ||
 	    !json_is_object(shields) || !json_is_array(objects))
 		return bad(err, "the document", "not as Shield writes it");
-	json_object_foreach(shields, name, json)
+	json_object_foreach (shields, name, json)
 		if (read_shield(name, json, state, err) < 0)
 			return -1;
-	json_array_foreach(objects, i, json)
+	json_array_foreach (objects, i, json)
 		if (read_object(json, mount, state, err) < 0)
 			return -1;
 	return 0;

@@ -9,30 +9,41 @@
 
 #include <cmocka.h>
 
+static bool own(const char *cgroup, const char *below, const char *name)
+{
+	_cleanup_partitions_ struct partitions partitions = { 0 };
+	_cleanup_free_ char *path = xasprintf("%s%s", cgroup, below);
+
+	partitions_add(&partitions, path, &(struct cpuset){ 0 });
+	return place_is_own(cgroup, &partitions, name);
+}
+
 static void test_paths(void **state)
 {
 	static const struct {
 		enum place kind;
 		const char *name, *path;
 	} cases[] = {
-		{ PLACE_PLAIN, "win11", "/shield-win11/vcpus" },
-		{ PLACE_PLAIN, "a-b+c", "/shield-a-b+c/vcpus" },
-		{ PLACE_SCOPE, "win11", "/shield.slice/shield-win11.scope/vcpus" },
-		{ PLACE_SCOPE, "a-b@c+d.e_f", "/shield.slice/shield-a\\x2db\\x40c\\x2bd.e_f.scope/vcpus" },
-		{ PLACE_ROOT_SCOPE, "a-b", "/shield-a\\x2db.scope/vcpus" },
+		{ PLACE_PLAIN, "win11", "/shield-win11" },
+		{ PLACE_PLAIN, "a-b+c", "/shield-a-b+c" },
+		{ PLACE_SCOPE, "win11", "/shield.slice/shield-win11.scope" },
+		{ PLACE_SCOPE, "a-b@c+d.e_f",
+		  "/shield.slice/shield-a\\x2db\\x40c\\x2bd.e_f.scope" },
+		{ PLACE_ROOT_SCOPE, "a-b", "/shield-a\\x2db.scope" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		_cleanup_free_ char *path = place_partition(cases[i].kind, cases[i].name);
+		_cleanup_free_ char *path = place_cgroup(cases[i].kind, cases[i].name);
 
 		assert_string_equal(path, cases[i].path);
-		assert_true(place_is_own(path, cases[i].name));
-		assert_false(place_is_own(path, "other"));
+		assert_true(own(path, "/vcpus", cases[i].name));
+		assert_false(own(path, "", cases[i].name));
+		assert_false(own(path, "/vcpus", "other"));
 	}
-	assert_false(place_is_own("/shield.slice/shield-a.scope", "a"));
-	assert_false(place_is_own("/shield.slice/shield-a.scope/../vcpus", "a"));
-	assert_false(place_is_own("/system.slice/shield-a.scope/vcpus", "a"));
+	assert_false(own("/shield.slice/shield-a.scope/vcpus", "", "a"));
+	assert_false(own("/shield.slice/shield-a.scope", "/../vcpus", "a"));
+	assert_false(own("/system.slice/shield-a.scope", "/vcpus", "a"));
 }
 
 static void test_units(void **state)
@@ -55,7 +66,8 @@ static void test_units(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		_cleanup_free_ char *unit = NULL, *slice = NULL;
 
-		assert_int_equal(place_is_unit(cases[i].cgroup, &unit, &slice), cases[i].unit != NULL);
+		assert_int_equal(place_is_unit(cases[i].cgroup, &unit, &slice),
+				 cases[i].unit != NULL);
 		if (cases[i].unit)
 			assert_string_equal(unit, cases[i].unit);
 		if (cases[i].slice)
@@ -67,10 +79,11 @@ static void test_units(void **state)
 
 static void test_domain(void **state)
 {
-	static const char xml[] = "<domain type='kvm'><name>w</name><vcpu cpuset='0-7,^1'>3</vcpu>\n"
-				  "<iothreads>1</iothreads><cputune><vcpupin vcpu='1' cpuset='3'/>\n"
-				  "<vcpupin vcpu='9' cpuset='4'/><emulatorpin cpuset='0'/>\n"
-				  "<iothreadpin iothread='1' cpuset='5'/></cputune></domain>";
+	static const char xml[] =
+		"<domain type='kvm'><name>w</name><vcpu cpuset='0-7,^1'>3</vcpu>\n"
+		"<iothreads>1</iothreads><cputune><vcpupin vcpu='1' cpuset='3'/>\n"
+		"<vcpupin vcpu='9' cpuset='4'/><emulatorpin cpuset='0'/>\n"
+		"<iothreadpin iothread='1' cpuset='5'/></cputune></domain>";
 	_cleanup_domain_ struct domain d = { 0 };
 	_cleanup_free_ char *first = NULL, *second = NULL, *io = NULL;
 	struct err err = { 0 };
@@ -89,7 +102,11 @@ static void test_domain(void **state)
 static void test_bad_domain(void **state)
 {
 	static const char *const bad[] = {
-		"", "x", "<domain>", "<domain/>", "<pool><name>a</name></pool>",
+		"",
+		"x",
+		"<domain>",
+		"<domain/>",
+		"<pool><name>a</name></pool>",
 		"<domain><name>a</name><vcpu>0</vcpu></domain>",
 		"<domain><name>a</name><vcpu>99999999999999999999</vcpu></domain>",
 		"<domain><name>a</name><vcpu>-1</vcpu></domain>",

@@ -82,8 +82,8 @@ default_off() {
 }
 status_ok() {
 	shield status && shield status --json | jq -e '.version == 1 and (.shields | length) == 1 and (.shields[0] |
-		.name == "win11" and .phase == "active" and .guest == "2-5" and .partition == "isolated" and
-		.cgroup == "/sys/fs/cgroup/shield-win11/vcpus" and (.vcpus | map(.index) == [0, 1, 2, 3]) and
+		.name == "win11" and .phase == "active" and .guest == "2-5" and .cgroup == "/sys/fs/cgroup/shield-win11" and
+		.partitions == [{ cgroup: "/sys/fs/cgroup/shield-win11/vcpus", cpus: "2-5", state: "isolated" }] and (.vcpus | map(.index) == [0, 1, 2, 3]) and
 		(.vcpus | map(.cpu) | sort == [2, 3, 4, 5]) and ([.problems[] | select(.severity == "broken")] == []))' &&
 		[ "$(vm_pid)" = "$(pidof qemu-system-x86_64)" ]
 }
