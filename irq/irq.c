@@ -17,7 +17,8 @@ bool irq_path_number(const char *path, unsigned *number)
 	_cleanup_free_ char *same = NULL;
 	static const char dir[] = "/proc/irq/";
 
-	if (strncmp(path, dir, sizeof(dir) - 1) != 0 || !isdigit((unsigned char)path[sizeof(dir) - 1]))
+	if (strncmp(path, dir, sizeof(dir) - 1) != 0 ||
+	    !isdigit((unsigned char)path[sizeof(dir) - 1]))
 		return false;
 	*number = (unsigned)strtoul(path + sizeof(dir) - 1, NULL, 10);
 	same = irq_path(*number);
@@ -26,7 +27,8 @@ bool irq_path_number(const char *path, unsigned *number)
 
 const char *irq_class_name(enum irq_class class)
 {
-	static const char *const names[] = { "ordinary", "vfio", "managed", "per-cpu", "no action" };
+	static const char *const names[] = { "ordinary", "vfio", "managed", "per-cpu",
+					     "no action" };
 
 	return names[class];
 }
@@ -41,18 +43,23 @@ char *irq_identity(const struct irq *irq)
 	return *irq->device ? xasprintf("%s@%s", irq->actions, irq->device) : xstrdup(irq->actions);
 }
 
+static void irq_clear(struct irq *irq)
+{
+	free(irq->actions);
+	free(irq->chip);
+	free(irq->device);
+	free(irq->driver);
+	cpuset_clear(&irq->mask);
+	cpuset_clear(&irq->effective);
+	*irq = (struct irq){ 0 };
+}
+
 void irqs_clear(struct irqs *irqs)
 {
-	for (size_t i = 0; i < irqs->n; i++) {
-		free(irqs->items[i].actions);
-		free(irqs->items[i].chip);
-		free(irqs->items[i].device);
-		free(irqs->items[i].driver);
-		cpuset_clear(&irqs->items[i].mask);
-		cpuset_clear(&irqs->items[i].effective);
-		cpuset_clear(&irqs->items[i].near);
-	}
+	for (size_t i = 0; i < irqs->n; i++)
+		irq_clear(&irqs->items[i]);
 	free(irqs->items);
+	nodes_clear(&irqs->nodes);
 	*irqs = (struct irqs){ 0 };
 }
 
@@ -94,35 +101,22 @@ int irq_is(struct sys *sys, unsigned number, const char *identity)
 	       (!identity[n] || pci_has_irq(sys, at + 1, number));
 }
 
-static bool several_nodes(struct sys *sys)
+/* -1 where there is none. */
+static int node_of(struct sys *sys, unsigned number)
 {
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *path = xasprintf("/proc/irq/%u/node", number), *text = NULL;
 
-	return sys_read_line(sys, "/sys/devices/system/node/online", &text) == 0 &&
-	       strcmp(text, "0") != 0;
-}
-
-/* The CPUs of its node; none if it has no node. */
-static void node_cpus(struct sys *sys, unsigned number, struct cpuset *cpus)
-{
-	_cleanup_free_ char *path = xasprintf("/proc/irq/%u/node", number), *node = NULL;
-	_cleanup_free_ char *list = NULL, *text = NULL;
-
-	if (sys_read_line(sys, path, &node) < 0 || !isdigit((unsigned char)*node))
-		return;
-	list = xasprintf("/sys/devices/system/node/node%s/cpulist", node);
-	if (sys_read_line(sys, list, &text) == 0)
-		cpulist_parse(text, cpus, NULL);
+	if (sys_read_line(sys, path, &text) < 0 || !isdigit((unsigned char)*text))
+		return -1;
+	return (int)strtoul(text, NULL, 10);
 }
 
 void irq_near(struct sys *sys, unsigned number, struct cpuset *cpus)
 {
-	_cleanup_cpuset_ struct cpuset near = { 0 };
+	_cleanup_nodes_ struct nodes nodes = { 0 };
 
-	if (several_nodes(sys))
-		node_cpus(sys, number, &near);
-	if (cpuset_intersects(cpus, &near))
-		cpuset_and(cpus, &near);
+	nodes_snapshot(sys, &nodes);
+	nodes_nearest(&nodes, nodes.n ? node_of(sys, number) : -1, cpus);
 }
 
 const char *irq_write_hint(int rc)
@@ -155,43 +149,57 @@ static enum irq_class classify(struct sys *sys, const struct irq *irq)
 	return *irq->actions ? IRQ_ORDINARY : IRQ_NO_ACTION;
 }
 
+/* 0, or a negated errno with nothing to free: -ENOENT if there is no such. */
+static int read_irq(struct sys *sys, const struct pci *pci, const struct nodes *nodes,
+		    const char *name, struct irq *irq)
+{
+	const struct pci_device *device;
+	int rc;
+
+	*irq = (struct irq){ .number = (unsigned)strtoul(name, NULL, 10) };
+	rc = mask(sys, name, "smp_affinity_list", &irq->mask);
+	mask(sys, name, "effective_affinity_list", &irq->effective);
+	irq->actions = attribute(sys, name, "actions", &rc);
+	irq->chip = attribute(sys, name, "chip_name", &rc);
+	device = pci_of_irq(pci, irq->number);
+	irq->device = xstrdup(device ? device->address : "");
+	irq->driver = xstrdup(device ? device->driver : "");
+	irq->nvme = device && device->nvme;
+	irq->node = nodes->n ? node_of(sys, irq->number) : -1;
+	irq->class = classify(sys, irq);
+	if (rc < 0)
+		irq_clear(irq);
+	return rc;
+}
+
 int irqs_snapshot(struct sys *sys, struct irqs *irqs, struct err *err)
 {
 	_cleanup_strv_ struct strv names = { 0 };
 	_cleanup_pci_ struct pci pci = { 0 };
-	bool nodes = several_nodes(sys);
 	int rc = sys->ops->list(sys->ctx, "/proc/irq", &names);
 
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, "/proc/irq: cannot be listed: %s", err_errno(rc));
 	strv_sort(&names);
 	pci_snapshot(sys, &pci);
+	nodes_snapshot(sys, &irqs->nodes);
 	for (size_t i = 0; i < names.n; i++) {
-		const char *name = names.items[i];
-		const struct pci_device *device;
-		struct irq *irq;
-
-		if (!isdigit((unsigned char)*name))
+		if (!isdigit((unsigned char)*names.items[i]))
 			continue;
 		GROW(irqs->items, irqs->n, irqs->cap);
-		irq = &irqs->items[irqs->n];
-		rc = mask(sys, name, "smp_affinity_list", &irq->mask);
-		if (rc == -ENOENT || rc == -ENODEV)
-			continue; /* freed since */
-		irq->number = (unsigned)strtoul(name, NULL, 10);
-		mask(sys, name, "effective_affinity_list", &irq->effective);
-		irq->actions = attribute(sys, name, "actions", &rc);
-		irq->chip = attribute(sys, name, "chip_name", &rc);
-		device = pci_of_irq(&pci, irq->number);
-		irq->device = xstrdup(device ? device->address : "");
-		irq->driver = xstrdup(device ? device->driver : "");
-		irq->class = classify(sys, irq);
-		if (nodes)
-			node_cpus(sys, irq->number, &irq->near);
-		irqs->n++;
-		if (rc < 0)
-			return err_set(err, ERR_FAILED, "/proc/irq/%s: cannot be read: %s", name,
-				       err_errno(rc));
+		/* A file that goes between its opening and its reading answers EIO
+		 * in /proc, ENODEV in /sys; it may be there again. */
+		for (unsigned tries = 0; tries < 3; tries++) {
+			rc = read_irq(sys, &pci, &irqs->nodes, names.items[i],
+				      &irqs->items[irqs->n]);
+			if (rc != -EIO && rc != -ENODEV)
+				break;
+		}
+		if (rc == 0)
+			irqs->n++;
+		else if (rc != -ENOENT && rc != -ENODEV)
+			return err_set(err, ERR_FAILED, "/proc/irq/%s: cannot be read: %s",
+				       names.items[i], err_errno(rc));
 	}
 	return 0;
 }

@@ -11,6 +11,7 @@
 #ifndef SHIELD_IRQ_IRQ_H
 #define SHIELD_IRQ_IRQ_H
 
+#include "irq/nodes.h"
 #include "shield/sys/sys.h"
 
 enum irq_class {
@@ -24,18 +25,20 @@ enum irq_class {
 struct irq {
 	unsigned number;
 	enum irq_class class;
-	char *actions;  /* "xhci_hcd", comma separated; "" without action */
-	char *chip;     /* "IR-PCI-MSI"; may be "" */
-	char *device;   /* "0000:00:14.0"; "" if it is of no PCI device */
-	char *driver;   /* "xhci_hcd"; "" if the device has none */
-	struct cpuset mask;      /* smp_affinity */
+	char *actions;		 /* "xhci_hcd", comma separated; "" without action */
+	char *chip;		 /* "IR-PCI-MSI"; may be "" */
+	char *device;		 /* "0000:00:14.0"; "" if it is of no PCI device */
+	char *driver;		 /* "xhci_hcd"; "" if the device has none */
+	struct cpuset mask;	 /* smp_affinity */
 	struct cpuset effective; /* effective_affinity; empty if not known */
-	struct cpuset near;      /* CPUs of its NUMA node; empty if there is one node */
+	int node;		 /* its NUMA node; -1 if it has none, or there is one */
+	bool nvme;		 /* of an NVMe controller: vector k serves queue k */
 };
 
 struct irqs {
 	struct irq *items; /* ascending by number */
 	size_t n, cap;
+	struct nodes nodes;
 };
 
 /*
@@ -63,8 +66,7 @@ bool irq_path_number(const char *path, unsigned *number);
 char *irq_identity(const struct irq *irq);
 int irq_is(struct sys *sys, unsigned number, const char *identity);
 
-/* Narrow a set to the CPUs of the interrupt's NUMA node, if any of them are in
- * it. */
+/* Narrow a set to its CPUs that are closest to the interrupt's device. */
 void irq_near(struct sys *sys, unsigned number, struct cpuset *cpus);
 
 /*

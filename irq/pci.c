@@ -27,11 +27,18 @@ static char *driver_of(struct sys *sys, const char *address)
 	return xstrdup(name ? name + 1 : link);
 }
 
+/* By its class: mass storage, non-volatile memory, NVM Express. */
+static bool is_nvme(struct sys *sys, const char *address)
+{
+	_cleanup_free_ char *path = xasprintf(DEVICES "/%s/class", address), *class = NULL;
+
+	return sys_read_line(sys, path, &class) == 0 && strcmp(class, "0x010802") == 0;
+}
+
 static void add_irq(struct pci *pci, const char *number, size_t device)
 {
 	GROW(pci->irqs, pci->n_irqs, pci->cap_irqs);
-	pci->irqs[pci->n_irqs++] =
-		(struct pci_irq){ (unsigned)strtoul(number, NULL, 10), device };
+	pci->irqs[pci->n_irqs++] = (struct pci_irq){ (unsigned)strtoul(number, NULL, 10), device };
 }
 
 static void read_irqs(struct sys *sys, struct pci *pci, size_t device)
@@ -74,6 +81,7 @@ void pci_snapshot(struct sys *sys, struct pci *pci)
 		pci->devices[pci->n++] = (struct pci_device){
 			xstrdup(names.items[i]),
 			driver_of(sys, names.items[i]),
+			is_nvme(sys, names.items[i]),
 		};
 		read_irqs(sys, pci, pci->n - 1);
 	}

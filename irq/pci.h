@@ -14,6 +14,7 @@
 struct pci_device {
 	char *address; /* "0000:00:14.0" */
 	char *driver;  /* "" if none */
+	bool nvme;     /* an NVMe controller, whoever drives it */
 };
 
 struct pci_irq {

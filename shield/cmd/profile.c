@@ -1,4 +1,5 @@
 /* shield profile: list, show and check profiles, and suggest one. */
+#include "irq/irq.h"
 #include "profiles/fields.h"
 #include "profiles/find.h"
 #include "profiles/machine.h"
@@ -7,6 +8,7 @@
 #include "shield/cmd/cmd.h"
 #include "shield/cmd/import.h"
 #include "shield/cmd/suggest.h"
+#include "shield/policy/irqs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -265,9 +267,13 @@ static int do_show(struct app *app, const struct topology *topo, const char *whi
 
 static int do_check(struct app *app, const struct topology *topo, struct strv *which)
 {
+	_cleanup_irqs_ struct irqs irqs = { 0 };
 	_cleanup_strv_ struct strv all = { 0 };
 	json_t *results = json_array();
+	struct err none;
 	int status = 0;
+	/* A machine that was recorded without its interrupts has none to match. */
+	bool known = irqs_snapshot(&app->sys, &irqs, &none) == 0;
 
 	if (which->n == 1) {
 		find_all(&app->sys, &all);
@@ -284,6 +290,8 @@ static int do_check(struct app *app, const struct topology *topo, struct strv *w
 			load_any(app, topo, all.items[i], &loaded);
 		else
 			load(app, topo, all.items[i], &loaded);
+		if (loaded.good && known)
+			policy_unused_rules(&irqs, &loaded.profile, &loaded.warnings);
 		json_array_append_new(results, describe(topo, all.items[i], &loaded));
 		if (!loaded.good && !loaded.other)
 			status = ERR_USAGE;

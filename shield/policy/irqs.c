@@ -64,17 +64,28 @@ static bool by_rule(const struct irq *irq, const struct irq_wish *wishes, size_t
 	return false;
 }
 
-static int spread(const struct irq_wish *wish, unsigned k)
+/* The CPU of vCPU k, or of k more than there are. */
+static unsigned vcpu_cpu(const struct irq_wish *wish, size_t k)
 {
 	int cpu = -1;
 
 	if (wish->n_cpus)
-		return (int)wish->cpus[k % wish->n_cpus];
+		return wish->cpus[k % wish->n_cpus];
 	k %= cpuset_count(wish->guest);
 	do
 		cpu = cpuset_next(wish->guest, cpu);
 	while (k--);
-	return cpu;
+	return (unsigned)cpu;
+}
+
+/* NVMe: vector 0 is the admin queue's, and vector k that of queue k, which the
+ * guest's driver gives to vCPU k - 1. */
+static unsigned spread(const struct irq *irq, const struct irq_wish *wish, unsigned vector,
+		       size_t device)
+{
+	if (irq->nvme)
+		return vcpu_cpu(wish, vector ? vector - 1 : 0);
+	return vcpu_cpu(wish, vector + device);
 }
 
 static enum irq_place by_vm(const struct irq *irq, const struct irq_wish *wishes, size_t n,
@@ -97,8 +108,7 @@ static enum irq_place by_vm(const struct irq *irq, const struct irq_wish *wishes
 				cpuset_copy(cpus, wishes[i].guest);
 				return IRQ_SET;
 			case VFIO_SPREAD:
-				cpuset_add(cpus,
-					   (unsigned)spread(&wishes[i], vector + (unsigned)d));
+				cpuset_add(cpus, spread(irq, &wishes[i], vector, d));
 				return IRQ_SET;
 			}
 		}
@@ -116,9 +126,9 @@ enum irq_place irq_place(const struct irq *irq, const struct irq_wish *wishes, s
 	return irq->class == IRQ_VFIO ? by_vm(irq, wishes, n, wish, cpus) : IRQ_AVOID;
 }
 
-/* The mask without taken CPUs, or what is left to the host: of the same NUMA
- * node if there is any. */
-static char *avoided(const struct irq *irq, const struct cpuset *taken, const struct cpuset *rest)
+/* The mask without taken CPUs, or of what is left to the host the closest. */
+static char *avoided(const struct irqs *irqs, const struct irq *irq, const struct cpuset *taken,
+		     const struct cpuset *rest)
 {
 	_cleanup_cpuset_ struct cpuset left = { 0 };
 
@@ -127,8 +137,8 @@ static char *avoided(const struct irq *irq, const struct cpuset *taken, const st
 	if (cpuset_intersects(&left, rest))
 		return cpulist_format(&left);
 	cpuset_copy(&left, rest);
-	cpuset_and(&left, &irq->near);
-	return cpulist_format(cpuset_empty(&left) ? rest : &left);
+	nodes_nearest(&irqs->nodes, irq->node, &left);
+	return cpulist_format(&left);
 }
 
 static void add_step(const struct irq *irq, const char *from, const char *to, bool avoid,
@@ -169,7 +179,7 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
 			if (!cpuset_intersects(&irq->mask, taken) &&
 			    (!ours || irq->class == IRQ_NO_ACTION))
 				break;
-			to = avoided(irq, taken, rest);
+			to = avoided(irqs, irq, taken, rest);
 			add_step(irq, mask, to, true, original, &plans[0]);
 			break;
 		}
@@ -190,18 +200,49 @@ void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wish, con
 	}
 }
 
+/* Each rule that decides nothing, and why. */
+static void unused_rule(const struct irqs *irqs, const struct profile *profile, size_t r,
+			struct strv *warnings)
+{
+	const struct profile_rule *rules = profile->rules;
+	size_t matched = 0, movable = 0, shadow = 0;
+
+	for (size_t i = 0; i < irqs->n; i++) {
+		const struct irq *irq = &irqs->items[i];
+		size_t first = 0;
+
+		if (!irq_matches(irq, rules[r].match))
+			continue;
+		matched++;
+		if (!irq_movable(irq))
+			continue;
+		movable++;
+		while (!irq_matches(irq, rules[first].match))
+			first++;
+		if (first == r)
+			return;
+		shadow = first;
+	}
+	if (!matched)
+		strv_addf(warnings,
+			  "profile %s: the rule \"%s\" matches no interrupt that exists now; "
+			  "'shield irq --all' lists them",
+			  profile->name, rules[r].match);
+	else if (!movable)
+		strv_addf(warnings,
+			  "profile %s: the rule \"%s\" matches only interrupts that nobody can "
+			  "move; 'shield irq' shows their class",
+			  profile->name, rules[r].match);
+	else
+		strv_addf(warnings,
+			  "profile %s: the rule \"%s\" decides nothing: the first match wins, and "
+			  "\"%s\" stands before it",
+			  profile->name, rules[r].match, rules[shadow].match);
+}
+
 void policy_unused_rules(const struct irqs *irqs, const struct profile *profile,
 			 struct strv *warnings)
 {
-	for (size_t r = 0; r < profile->n_rules; r++) {
-		bool used = false;
-
-		for (size_t i = 0; i < irqs->n && !used; i++)
-			used = irq_matches(&irqs->items[i], profile->rules[r].match);
-		if (!used)
-			strv_addf(warnings,
-				  "profile %s: the rule \"%s\" matches no interrupt that exists now; "
-				  "'shield irq' lists them",
-				  profile->name, profile->rules[r].match);
-	}
+	for (size_t r = 0; r < profile->n_rules; r++)
+		unused_rule(irqs, profile, r, warnings);
 }

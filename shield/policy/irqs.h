@@ -11,11 +11,14 @@
  *		"housekeeping"	as all the others
  *		"leave"		left
  *	all the others, also	their own mask without the CPUs taken by any shield;
- *	vfio of other VMs	the host's CPUs if nothing is left
+ *	vfio of other VMs	the host's CPUs if nothing is left, those closest to
+ *				the device first
  *
  * Vector k of a device goes to vCPU (k + device) modulo the vCPUs: a device with
- * a queue a vCPU has one queue on each. Which queue a vector serves is known to
- * the guest's driver only.
+ * a queue a vCPU has one queue on each. Which vCPU a queue serves is known to the
+ * guest's driver only, with one exception: NVMe, whose drivers (of Linux and of
+ * Windows) give vector 0 to the admin queue and vector k to the queue of vCPU
+ * k - 1. These go to the CPU of just that vCPU.
  */
 #ifndef SHIELD_POLICY_IRQS_H
 #define SHIELD_POLICY_IRQS_H
@@ -26,14 +29,14 @@
 
 /* What a shield wants of interrupts. The pointers are borrowed. */
 struct irq_wish {
-	const char *name;              /* of the shield */
+	const char *name; /* of the shield */
 	const struct cpuset *guest;
-	unsigned *cpus;                /* of its vCPUs in their order, owned */
-	size_t n_cpus;                 /* 0: not known yet, the guest CPUs */
+	unsigned *cpus; /* of its vCPUs in their order, owned */
+	size_t n_cpus;	/* 0: not known yet, the guest CPUs */
 	enum profile_vfio vfio;
 	const struct profile_rule *rules;
 	size_t n_rules;
-	struct strv devices;           /* PCI addresses of its VM, owned */
+	struct strv devices; /* PCI addresses of its VM, owned */
 };
 void irq_wish_clear(struct irq_wish *wish);
 
@@ -63,7 +66,8 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
 void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wish, const char *mask,
 		       struct plan *plan);
 
-/* A warning for each rule that no interrupt of now matches. */
+/* A warning for each rule that decides nothing: no interrupt of now matches it,
+ * none of these can be moved, or rules before it match them all. */
 void policy_unused_rules(const struct irqs *irqs, const struct profile *profile,
 			 struct strv *warnings);
 

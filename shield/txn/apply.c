@@ -183,12 +183,12 @@ static enum applied verify(struct txn *txn, const struct object *object, struct 
 	const struct kfile *row;
 	int rc = object_read(txn, object, &current);
 
-	if (gone(rc))
+	if (rc == 0 && holds(txn, object, current, object->target))
+		return APPLIED;
+	if (gone(rc) || object_same(txn, object) == 0)
 		return APPLIED_GONE;
 	if (rc < 0)
 		return failed(txn, object, rc, err);
-	if (holds(txn, object, current, object->target))
-		return APPLIED;
 	row = object->kind == STEP_WRITE ? kfile_find(object->path, txn->mount) : NULL;
 	if ((object->kind == STEP_AFFINITY || (row && row->soft)) &&
 	    cpulist_parse(current, &have, NULL) == 0 &&
@@ -213,7 +213,8 @@ static int write_near(struct txn *txn, const struct object *object)
 	int rc;
 
 	if (object->kind != STEP_WRITE || !irq_path_number(object->path, &irq) ||
-	    cpulist_parse(object->target, &cpus, NULL) < 0 || cpuset_intersects(&cpus, &txn->online))
+	    cpulist_parse(object->target, &cpus, NULL) < 0 ||
+	    cpuset_intersects(&cpus, &txn->online))
 		return -EINVAL;
 	cpuset_copy(&cpus, &txn->online);
 	irq_near(txn->sys, irq, &cpus);
@@ -269,14 +270,18 @@ enum applied object_apply(struct txn *txn, const struct object *object, bool com
 		return failed(txn, object, rc, err);
 	if (row && row->delayed)
 		return apply_delayed(txn, object, err);
+	/* An interrupt that is freed at this moment answers EIO; it may be there
+	 * again, as is seen the second time. */
 	rc = object_read(txn, object, &current);
+	if (rc == -EIO)
+		rc = object_read(txn, object, &current);
 	/* A missing file of a cgroup that should be there is an error, not an
 	 * object that went away. */
 	if (gone(rc) && !(object->scoped && strcmp(object->ours, object->original) == 0 &&
 			  strcmp(object->target, object->original) != 0))
 		return APPLIED_GONE;
 	if (rc < 0)
-		return failed(txn, object, rc, err);
+		return object_same(txn, object) == 0 ? APPLIED_GONE : failed(txn, object, rc, err);
 	if (holds(txn, object, current, object->target))
 		return APPLIED;
 	if (compare && !txn->force && !is_ours(txn, object, current, object->ours) &&
@@ -285,9 +290,11 @@ enum applied object_apply(struct txn *txn, const struct object *object, bool com
 	if (controller_in_use(txn, object))
 		return APPLIED_DRIFT;
 	rc = object_write(txn, object, home);
+	if (rc == -EIO)
+		rc = object_write(txn, object, home);
 	if (rc == -EINVAL && write_near(txn, object) == 0)
 		return APPLIED;
-	if (rc < 0 && (gone(rc) || object->task.pid) && !object_same(txn, object))
+	if (rc < 0 && object_same(txn, object) == 0)
 		return APPLIED_GONE;
 	if (rc < 0)
 		return write_failed(txn, object, rc, err);

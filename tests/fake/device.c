@@ -1,6 +1,8 @@
 /* Interrupts, the mask of unbound workqueues, the list of CPUs. */
 #include "tests/fake/internal.h"
 
+#include <stdlib.h>
+
 static struct firq *find_irq(struct fake *fake, const char *path, const char *prefix,
 			     const char **rest)
 {
@@ -52,6 +54,24 @@ void fake_irq_fire(struct fake *fake, unsigned number)
 			settle_irq(fake, &fake->irqs[i]);
 }
 
+static struct firq *irq_of(struct fake *fake, unsigned number)
+{
+	for (size_t i = 0; i < fake->n_irqs; i++)
+		if (fake->irqs[i].number == number)
+			return &fake->irqs[i];
+	abort();
+}
+
+void fake_irq_refuse(struct fake *fake, unsigned number, int error)
+{
+	irq_of(fake, number)->error = error;
+}
+
+void fake_irq_vanish(struct fake *fake, unsigned number)
+{
+	irq_of(fake, number)->vanishing = true;
+}
+
 void fake_irq_free(struct fake *fake, unsigned number)
 {
 	for (size_t i = 0; i < fake->n_irqs; i++)
@@ -71,6 +91,11 @@ static int write_irq(struct fake *fake, struct firq *irq, const char *text, bool
 
 	if (irq->managed)
 		return fake->flavour == FAKE_6_1 ? -EIO : -EPERM;
+	rc = -irq->error;
+	if (rc == -ENOENT)
+		fake_irq_free(fake, irq->number);
+	if (rc < 0)
+		return rc;
 	rc = fake_parse(fake, text, mask, &cpus);
 	if (rc < 0)
 		return rc;
@@ -110,15 +135,19 @@ static int write_mask(struct fake *fake, const char *text, bool workqueues)
 	return 0;
 }
 
-#define WQ  "/sys/devices/virtual/workqueue"
+#define WQ "/sys/devices/virtual/workqueue"
 #define CPU "/sys/devices/system/cpu"
 
-static int read_irq(struct fake *fake, const struct firq *irq, const char *rest, bool proc,
-		    char **ret, mode_t *mode)
+static int read_irq(struct fake *fake, struct firq *irq, const char *rest, bool proc, char **ret,
+		    mode_t *mode)
 {
 	if (!*rest)
 		return 0;
 	if (!proc) {
+		if (irq->vanishing) {
+			fake_irq_free(fake, irq->number);
+			return -ENODEV;
+		}
 		if (strcmp(rest, "actions") == 0)
 			*ret = xasprintf("%s\n", irq->actions);
 		else if (strcmp(rest, "chip_name") == 0)
@@ -139,7 +168,7 @@ static int read_irq(struct fake *fake, const struct firq *irq, const char *rest,
 	else if (strcmp(rest, "effective_affinity") == 0)
 		*ret = fake_mask_text(fake, &irq->effective);
 	else
-		return -ENOENT;
+		return FAKE_NOT_MINE; /* node and affinity_hint are plain files */
 	if (*rest == 'e' || (irq->managed && fake->flavour != FAKE_6_1))
 		*mode = 0444;
 	return 0;

@@ -54,7 +54,8 @@ struct firq {
 	unsigned number;
 	char *actions;
 	struct cpuset mask, effective;
-	bool managed, pending;
+	bool managed, pending, vanishing;
+	int error; /* of every write, or 0 */
 };
 
 struct node {

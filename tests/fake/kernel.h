@@ -50,7 +50,7 @@ void fake_chattr(struct fake *fake, const char *path, unsigned mode, unsigned ui
 pid_t fake_process(struct fake *fake, const char *comm, const char *cgroup);
 pid_t fake_thread(struct fake *fake, pid_t pid, const char *comm);
 /* cpus: a cpulist, NULL for all. */
-#define FAKE_NOAFF  1 /* PF_NO_SETAFFINITY */
+#define FAKE_NOAFF 1  /* PF_NO_SETAFFINITY */
 #define FAKE_PERCPU 2 /* KTHREAD_IS_PER_CPU, which no cpuset moves */
 pid_t fake_kthread(struct fake *fake, const char *comm, const char *cpus, unsigned flags);
 /* A thread ends; the last thread of a process ends the process. */
@@ -62,6 +62,11 @@ void fake_irq(struct fake *fake, unsigned number, const char *actions, const cha
 	      unsigned flags);
 void fake_irq_fire(struct fake *fake, unsigned number);
 void fake_irq_free(struct fake *fake, unsigned number);
+/* Writes of its mask fail, as with ENOSPC where no vector is left (ENOENT:
+ * the first one finds it freed); 0: no more. */
+void fake_irq_refuse(struct fake *fake, unsigned number, int error);
+/* It is freed while its files are read: ENODEV. */
+void fake_irq_vanish(struct fake *fake, unsigned number);
 
 /* CPU hotplug. */
 void fake_cpu(struct fake *fake, unsigned cpu, bool online);

@@ -53,8 +53,10 @@ static void test_actions(void **state)
 static void test_matches(void **state)
 {
 	const struct irq irq = {
-		.actions = (char *)"i801_smbus,ehci_hcd:usb1", .chip = (char *)"IR-IO-APIC",
-		.device = (char *)"0000:00:1f.3", .driver = (char *)"i801_smbus",
+		.actions = (char *)"i801_smbus,ehci_hcd:usb1",
+		.chip = (char *)"IR-IO-APIC",
+		.device = (char *)"0000:00:1f.3",
+		.driver = (char *)"i801_smbus",
 	};
 
 	(void)state;
@@ -71,8 +73,11 @@ static void test_matches(void **state)
 static enum irq_place place(const char *actions, const struct irq_wish *wishes, struct cpuset *cpus)
 {
 	const struct irq irq = {
-		.class = strncmp(actions, "vfio", 4) ? IRQ_ORDINARY : IRQ_VFIO, .actions = (char *)actions,
-		.chip = (char *)"IR-PCI-MSI", .device = (char *)"", .driver = (char *)"nvme",
+		.class = strncmp(actions, "vfio", 4) ? IRQ_ORDINARY : IRQ_VFIO,
+		.actions = (char *)actions,
+		.chip = (char *)"IR-PCI-MSI",
+		.device = (char *)"",
+		.driver = (char *)"nvme",
 	};
 	size_t wish;
 
@@ -113,6 +118,8 @@ static void test_place(void **state)
 	wishes[0].vfio = VFIO_GUEST;
 	place("vfio-msix[0](0000:01:00.0)", wishes, &cpus);
 	assert_list(&cpus, "4-7");
+	wishes[0].vfio = VFIO_HOUSEKEEPING;
+	assert_int_equal(place("vfio-msix[0](0000:01:00.0)", wishes, &cpus), IRQ_AVOID);
 	wishes[0].vfio = VFIO_LEAVE;
 	assert_int_equal(place("vfio-msix[0](0000:01:00.0)", wishes, &cpus), IRQ_LEAVE);
 	strv_clear(&wishes[0].devices);
@@ -121,6 +128,103 @@ static void test_place(void **state)
 	cpuset_clear(&first);
 	cpuset_clear(&second);
 	cpuset_clear(&cpus);
+}
+
+/* NVMe: the vector of queue k goes to the CPU of vCPU k - 1, in its own order. */
+static void test_nvme(void **state)
+{
+	static const char *const expected[] = { "6", "6", "4", "7", "6" };
+	struct cpuset guest = set("4-7"), cpus = { 0 };
+	unsigned order[] = { 6, 4, 7 };
+	struct irq_wish wish = { .guest = &guest, .cpus = order, .n_cpus = 3 };
+	size_t which;
+
+	(void)state;
+	strv_add(&wish.devices, "0000:01:00.0");
+	strv_add(&wish.devices, "0000:02:00.0");
+	for (unsigned k = 0; k < ARRAY_SIZE(expected); k++) {
+		char *action = xasprintf("vfio-msix[%u](0000:02:00.0)", k);
+		struct irq irq = { .class = IRQ_VFIO, .actions = action, .nvme = true };
+
+		assert_int_equal(irq_place(&irq, &wish, 1, &which, &cpus), IRQ_SET);
+		assert_list(&cpus, expected[k]);
+		cpuset_clear(&cpus);
+		free(action);
+	}
+	strv_clear(&wish.devices);
+	cpuset_clear(&guest);
+}
+
+/* Rules that decide nothing: without an interrupt, with fixed ones only, behind
+ * others. */
+static void test_rules(void **state)
+{
+	struct irq items[] = {
+		{ .actions = (char *)"xhci_hcd",
+		  .chip = (char *)"IR-PCI-MSI",
+		  .device = (char *)"",
+		  .driver = (char *)"xhci_hcd" },
+		{ .actions = (char *)"ahci",
+		  .chip = (char *)"IR-PCI-MSI",
+		  .device = (char *)"",
+		  .driver = (char *)"ahci" },
+		{ .actions = (char *)"nvme0q1",
+		  .chip = (char *)"IR-PCI-MSI",
+		  .device = (char *)"",
+		  .driver = (char *)"nvme",
+		  .class = IRQ_MANAGED },
+	};
+	const struct irqs irqs = { .items = items, .n = 3 };
+	struct profile_rule rules[] = {
+		{ .match = (char *)"driver:xhci*" }, { .match = (char *)"driver:nosuch" },
+		{ .match = (char *)"driver:nvme" },  { .match = (char *)"action:xhci_hcd" },
+		{ .match = (char *)"chip:IR-*" },    { .match = (char *)"driver:ahci" },
+	};
+	const struct profile profile = { .name = (char *)"p", .rules = rules, .n_rules = 6 };
+	struct strv warnings = { 0 };
+
+	(void)state;
+	policy_unused_rules(&irqs, &profile, &warnings);
+	assert_int_equal(warnings.n, 4);
+	assert_non_null(strstr(warnings.items[0], "\"driver:nosuch\" matches no interrupt"));
+	assert_non_null(
+		strstr(warnings.items[1], "\"driver:nvme\" matches only interrupts that nobody"));
+	assert_non_null(strstr(warnings.items[2], "\"action:xhci_hcd\" decides nothing"));
+	assert_non_null(strstr(warnings.items[2], "\"driver:xhci*\" stands before it"));
+	assert_non_null(strstr(warnings.items[3], "\"driver:ahci\" decides nothing"));
+	strv_clear(&warnings);
+}
+
+/* Two QEMUs: one holds a group, the other devices (iommufd). */
+static void test_devices(void **state)
+{
+	struct fake *fake = fake_new(FAKE_7, 8);
+	struct strv devices = { 0 };
+	struct sys sys;
+
+	(void)state;
+	fake_sys(fake, &sys);
+	fake_symlink(fake, "/proc/4000/fd/3", "/dev/vfio/vfio");
+	fake_symlink(fake, "/proc/4000/fd/4", "/dev/vfio/17");
+	fake_dir(fake, "/sys/kernel/iommu_groups/17/devices/0000:01:00.0");
+	fake_dir(fake, "/sys/kernel/iommu_groups/17/devices/0000:01:00.1");
+	vfio_devices(&sys, 4000, &devices);
+	assert_int_equal(devices.n, 2);
+	assert_string_equal(devices.items[1], "0000:01:00.1");
+	strv_clear(&devices);
+	fake_symlink(fake, "/proc/4001/fd/3", "/dev/iommu");
+	fake_symlink(fake, "/proc/4001/fd/4", "/dev/vfio/devices/vfio0");
+	fake_symlink(fake, "/proc/4001/fd/5", "/dev/vfio/devices/vfio1");
+	fake_symlink(fake, "/proc/4001/fd/6", "/dev/vfio/devices/vfio0");
+	fake_symlink(fake, "/sys/class/vfio-dev/vfio0/device", "../../../0000:02:00.0");
+	fake_symlink(fake, "/sys/class/vfio-dev/vfio1/device", "../../../not-a-card");
+	vfio_devices(&sys, 4001, &devices);
+	assert_int_equal(devices.n, 1);
+	assert_string_equal(devices.items[0], "0000:02:00.0");
+	strv_clear(&devices);
+	vfio_devices(&sys, 4002, &devices);
+	assert_int_equal(devices.n, 0);
+	fake_free(fake);
 }
 
 /* Two thousand of them, with devices: found, in order, and planned for. */
@@ -137,7 +241,8 @@ static void test_many(void **state)
 	(void)state;
 	fake_sys(fake, &sys);
 	for (unsigned i = 0; i < 2000; i++) {
-		char *path = xasprintf("/sys/bus/pci/devices/0000:%02x:00.0/msi_irqs/%u", i / 100, 100 + i);
+		char *path = xasprintf("/sys/bus/pci/devices/0000:%02x:00.0/msi_irqs/%u", i / 100,
+				       100 + i);
 		char *name = xasprintf("nic-%u", i);
 
 		fake_irq(fake, 100 + i, name, i % 2 ? "0-15" : "1", i % 10 == 3 ? FAKE_MANAGED : 0);
@@ -145,7 +250,8 @@ static void test_many(void **state)
 		free(name);
 		free(path);
 	}
-	fake_symlink(fake, "/sys/bus/pci/devices/0000:01:00.0/driver", "../../../bus/pci/drivers/ixgbe");
+	fake_symlink(fake, "/sys/bus/pci/devices/0000:01:00.0/driver",
+		     "../../../bus/pci/drivers/ixgbe");
 	assert_int_equal(irqs_snapshot(&sys, &irqs, &err), 0);
 	assert_true(irqs.n >= 2000);
 	for (size_t i = 1; i < irqs.n; i++)
@@ -238,7 +344,8 @@ static void test_balancer(void **state)
 	assert_string_equal(asked, "settings cpus NULL");
 	banned = "xyz";
 	assert_int_equal(balancer_read(&sys, path, &cpus, NULL), -EBADMSG);
-	assert_int_equal(balancer_read(&sys, "/run/irqbalance/irqbalance8.sock", &cpus, NULL), -ENOENT);
+	assert_int_equal(balancer_read(&sys, "/run/irqbalance/irqbalance8.sock", &cpus, NULL),
+			 -ENOENT);
 	free(asked);
 	free(value);
 	cpuset_clear(&cpus);
@@ -248,9 +355,11 @@ static void test_balancer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_actions), cmocka_unit_test(test_matches),
-		cmocka_unit_test(test_place),	cmocka_unit_test(test_many),
-		cmocka_unit_test(test_paths),	cmocka_unit_test(test_balancer),
+		cmocka_unit_test(test_actions),	 cmocka_unit_test(test_matches),
+		cmocka_unit_test(test_place),	 cmocka_unit_test(test_many),
+		cmocka_unit_test(test_nvme),	 cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_devices),	 cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_balancer),
 	};
 
 	mem_init();

@@ -1,0 +1,329 @@
+/*
+ * Interrupts through whole commands, where a virtual machine cannot: what each
+ * error of a write means, interrupts that vanish while they are looked at, masks
+ * whose CPUs are gone when they come back, the masks of network queues, and two
+ * thousand of them.
+ */
+#include "tests/fault/world.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* A command, and what it said. */
+struct said {
+	struct strv report, immovable, unmoved, leftover;
+};
+
+static void said_clear(struct said *said)
+{
+	strv_clear(&said->report);
+	strv_clear(&said->immovable);
+	strv_clear(&said->unmoved);
+	strv_clear(&said->leftover);
+}
+
+static void move(struct strv *to, struct strv *from)
+{
+	*to = *from;
+	*from = (struct strv){ 0 };
+}
+
+static void run(struct world *w, enum command command, struct said *said)
+{
+	_cleanup_strv_ struct strv warnings = { 0 };
+	_cleanup_free_ char *name = NULL;
+	struct txn txn = { .lock = -1 };
+	struct err err = { 0 };
+	int rc = txn_begin(&txn, &w->sys, false, &err);
+
+	said_clear(said);
+	if (rc == 0 && command == CMD_ON)
+		rc = session_on(&txn, "win11", "isolated", (struct process){ 0 }, &warnings, &name,
+				&err);
+	else if (rc == 0 && command == CMD_OFF)
+		rc = session_off(&txn, "win11", &err);
+	if (rc < 0 && !txn.leftover.n)
+		fail_msg("%s", err.text);
+	move(&said->report, &txn.report);
+	move(&said->immovable, &txn.immovable);
+	move(&said->unmoved, &txn.unmoved);
+	move(&said->leftover, &txn.leftover);
+	txn_end(&txn);
+}
+
+static bool has(const struct strv *lines, const char *a, const char *b)
+{
+	for (size_t i = 0; i < lines->n; i++)
+		if (strstr(lines->items[i], a) && strstr(lines->items[i], b))
+			return true;
+	return false;
+}
+
+static void assert_text(struct world *w, const char *path, const char *expected)
+{
+	_cleanup_free_ char *text = NULL;
+
+	assert_int_equal(sys_read_line(&w->sys, path, &text), 0);
+	assert_string_equal(text, expected);
+}
+
+/* Hexadecimal, however long. */
+static void assert_mask(struct world *w, const char *path, const char *expected)
+{
+	_cleanup_free_ char *text = NULL;
+
+	assert_int_equal(sys_read_line(&w->sys, path, &text), 0);
+	assert_int_equal(strtoul(text, NULL, 16), strtoul(expected, NULL, 16));
+}
+
+/* Each errno of a write, where it is said, and what is said. */
+static void test_errors(void **state)
+{
+	static const struct {
+		int error;
+		bool immovable; /* or not moved; without words: it is gone */
+		const char *words;
+	} errors[] = {
+		{ ENOSPC, false, "no interrupt vector is left on these CPUs" },
+		{ EINVAL, false, "none of these CPUs is online" },
+		{ ERANGE, false, "this kernel cannot have such a CPU" },
+		{ EOVERFLOW, false, "this kernel cannot have such a CPU" },
+		{ EBUSY, false, "/proc/irq/24/" },
+		{ EIO, true, "/proc/irq/24/" },
+		{ EPERM, true, "/proc/irq/24/" },
+		{ ENOENT, false, NULL },
+	};
+
+	(void)state;
+	for (int flavour = 0; flavour < FAKE_FLAVOURS; flavour++)
+		for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+			_cleanup_free_ char *before = NULL, *after = NULL, *diff = NULL;
+			struct said said = { 0 };
+			struct world w;
+
+			world_init(&w, (enum flavour)flavour);
+			before = fake_snapshot(w.fake);
+			fake_irq_refuse(w.fake, 24, errors[i].error);
+			run(&w, CMD_ON, &said);
+			if (errors[i].words)
+				assert_text(&w, "/proc/irq/24/smp_affinity_list", "0-7");
+			/* The emulator needs a CPU of its own there. */
+			assert_text(&w, "/proc/irq/25/smp_affinity_list",
+				    flavour == FAKE_6_1 ? "0-1,4-5,7" : "0-1,4-7");
+			assert_int_equal(has(&said.immovable, "/proc/irq/24/", ""),
+					 errors[i].immovable);
+			assert_int_equal(has(&said.unmoved, "/proc/irq/24/", ""),
+					 !errors[i].immovable && errors[i].words);
+			if (errors[i].words)
+				assert_true(
+					has(errors[i].immovable ? &said.immovable : &said.unmoved,
+					    "/proc/irq/24/", errors[i].words));
+			/* It stays refused: what never moved needs no way back. */
+			run(&w, CMD_OFF, &said);
+			assert_int_equal(said.leftover.n, 0);
+			after = fake_snapshot(w.fake);
+			diff = text_diff(before, after);
+			if (errors[i].words)
+				assert_string_equal(diff, "");
+			else
+				assert_string_equal(diff, "-/proc/irq/24/smp_affinity_list: 0-7\n");
+			said_clear(&said);
+			world_clear(&w);
+		}
+}
+
+/* What cannot be written back is named and kept, and the next command does it. */
+static void test_way_back(void **state)
+{
+	(void)state;
+	for (int flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
+		_cleanup_free_ char *before = NULL, *after = NULL, *diff = NULL;
+		struct said said = { 0 };
+		struct world w;
+
+		world_init(&w, (enum flavour)flavour);
+		before = fake_snapshot(w.fake);
+		run(&w, CMD_ON, &said);
+		fake_irq_refuse(w.fake, 24, ENOSPC);
+		run(&w, CMD_OFF, &said);
+		assert_true(has(&said.leftover, "/proc/irq/24/", "no interrupt vector is left"));
+		fake_irq_refuse(w.fake, 24, 0);
+		run(&w, CMD_RECOVER, &said);
+		assert_int_equal(said.leftover.n, 0);
+		after = fake_snapshot(w.fake);
+		diff = text_diff(before, after);
+		assert_string_equal(diff, "");
+		said_clear(&said);
+		world_clear(&w);
+	}
+}
+
+static void add_nodes(struct world *w)
+{
+	fake_file(w->fake, "/sys/devices/system/node/online", "0-2\n");
+	fake_file(w->fake, "/sys/devices/system/node/node0/cpulist", "0-1,4\n");
+	fake_file(w->fake, "/sys/devices/system/node/node1/cpulist", "2-3\n");
+	fake_file(w->fake, "/sys/devices/system/node/node2/cpulist", "5-7\n");
+	fake_file(w->fake, "/sys/devices/system/node/node0/distance", "10 15 30\n");
+	fake_file(w->fake, "/sys/devices/system/node/node1/distance", "15 10 30\n");
+	fake_file(w->fake, "/sys/devices/system/node/node2/distance", "30 30 10\n");
+	fake_file(w->fake, "/proc/irq/25/node", "1\n");
+}
+
+/* Interrupt 25 is of node 1, which is all the guest's: node 0 is closest. */
+static void test_nodes(void **state)
+{
+	struct said said = { 0 };
+	struct world w;
+
+	(void)state;
+	world_init(&w, FAKE_7);
+	add_nodes(&w);
+	run(&w, CMD_ON, &said);
+	assert_text(&w, "/proc/irq/25/smp_affinity_list", "0-1,4");
+	run(&w, CMD_OFF, &said);
+	assert_text(&w, "/proc/irq/25/smp_affinity_list", "2-3");
+	said_clear(&said);
+	world_clear(&w);
+}
+
+/* The CPUs that it shall have back are offline: the closest of those there are. */
+static void test_offline(void **state)
+{
+	(void)state;
+	for (int flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
+		struct said said = { 0 };
+		struct world w;
+
+		world_init(&w, (enum flavour)flavour);
+		add_nodes(&w);
+		run(&w, CMD_ON, &said);
+		fake_cpu(w.fake, 2, false);
+		fake_cpu(w.fake, 3, false);
+		run(&w, CMD_OFF, &said);
+		assert_int_equal(said.leftover.n, 0);
+		assert_true(has(&said.report, "/proc/irq/25/",
+				"its CPUs 2-3 are offline; set to 0-1,4"));
+		assert_text(&w, "/proc/irq/25/smp_affinity_list", "0-1,4");
+		assert_false(sys_exists(&w.sys, STATE_FILE));
+		said_clear(&said);
+		world_clear(&w);
+	}
+}
+
+/* Freed between the listing and the look. */
+static void test_vanishing(void **state)
+{
+	struct said said = { 0 };
+	struct world w;
+
+	(void)state;
+	world_init(&w, FAKE_7);
+	fake_irq_vanish(w.fake, 24);
+	run(&w, CMD_ON, &said);
+	assert_text(&w, "/proc/irq/25/smp_affinity_list", "0-1,4-7");
+	run(&w, CMD_OFF, &said);
+	assert_text(&w, "/proc/irq/25/smp_affinity_list", "2-3");
+	said_clear(&said);
+	world_clear(&w);
+}
+
+#define NET "/sys/class/net/eth0"
+
+static void test_network(void **state)
+{
+	static const struct {
+		const char *path, *text, *under;
+	} masks[] = {
+		{ NET "/queues/rx-0/rps_cpus", "ff", "f3" },
+		{ NET "/queues/rx-1/rps_cpus", "00", "00" }, /* off stays off */
+		{ NET "/queues/tx-0/xps_cpus", "0c", "f3" },
+		{ NET "/queues/tx-1/xps_cpus", "03", "03" },
+		{ "/proc/sys/net/core/flow_limit_cpu_bitmap", "84", "80" },
+		{ "/proc/sys/net/core/rps_default_mask", "0f", "03" },
+	};
+
+	(void)state;
+	for (int renamed = 0; renamed < 2; renamed++) {
+		struct said said = { 0 };
+		struct world w;
+
+		world_init(&w, FAKE_7);
+		fake_file(w.fake, NET "/ifindex", "2\n");
+		for (size_t i = 0; i < ARRAY_SIZE(masks); i++)
+			fake_file(w.fake, masks[i].path, masks[i].text);
+		run(&w, CMD_ON, &said);
+		for (size_t i = 0; i < ARRAY_SIZE(masks); i++)
+			assert_mask(&w, masks[i].path, masks[i].under);
+		/* Another interface has the name now: its masks are its own. */
+		if (renamed)
+			fake_file(w.fake, NET "/ifindex", "3\n");
+		run(&w, CMD_OFF, &said);
+		for (size_t i = 0; i < ARRAY_SIZE(masks); i++)
+			assert_mask(&w, masks[i].path,
+				    renamed && strstr(masks[i].path, NET) ? masks[i].under
+									  : masks[i].text);
+		said_clear(&said);
+		world_clear(&w);
+	}
+}
+
+/* What on and off ask of the kernel for n interrupts more. */
+static size_t cost(unsigned n)
+{
+	struct faulty f = { .mode = FAULT_NONE };
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	struct outcome outcome;
+	struct world w;
+	struct sys sys;
+	size_t count;
+
+	world_init(&w, FAKE_7);
+	for (unsigned i = 0; i < n; i++) {
+		_cleanup_free_ char *name = xasprintf("nic-%u", i);
+
+		fake_irq(w.fake, 1000 + i, name, i % 3 ? NULL : "0-1",
+			 i % 10 == 3 ? FAKE_MANAGED : 0);
+	}
+	before = fake_snapshot(w.fake);
+	faulty_sys(&f, &w.sys, &sys);
+	world_run(&w, &sys, CMD_ON, "win11", &outcome);
+	assert_int_equal(outcome.rc, 0);
+	world_run(&w, &sys, CMD_OFF, "win11", &outcome);
+	assert_int_equal(outcome.rc, 0);
+	after = fake_snapshot(w.fake);
+	assert_string_equal(before, after);
+	count = f.count;
+	faulty_clear(&f);
+	world_clear(&w);
+	return count;
+}
+
+static void test_many(void **state)
+{
+	size_t none = cost(0), some = cost(500), many = cost(2000);
+
+	(void)state;
+	/* Linear: the same for each. */
+	print_message("%zu operations, %zu for each of 2000 interrupts\n", none,
+		      (many - none) / 2000);
+	assert_true(many - none <= 4 * (some - none) + (some - none) / 10);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_errors),	  cmocka_unit_test(test_way_back),
+		cmocka_unit_test(test_nodes),	  cmocka_unit_test(test_offline),
+		cmocka_unit_test(test_vanishing), cmocka_unit_test(test_network),
+		cmocka_unit_test(test_many),
+	};
+
+	mem_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
