@@ -622,27 +622,47 @@ static void test_signals(void **state)
 	assert_true(all_gone());
 }
 
-/* While QEMU's monitor is silent, Ctrl-C and friends still work. */
-static void test_signal_while_starting(void **state)
+/* A QEMU whose monitor is silent, and SIGTERM for us after a while. */
+static struct outcome run_silent(struct supervise_options options, unsigned term_ms)
 {
 	char *argv[] = { qemu, NULL };
 	struct outcome o;
-	pid_t pid, self = getpid();
+	pid_t self = getpid();
+	pid_t pid = fork();
 
-	(void)state;
-	pid = fork();
 	if (pid == 0) {
-		usleep(300000);
+		usleep(term_ms * 1000);
 		kill(self, SIGTERM);
 		_exit(0);
 	}
-	o = run_with((struct supervise_options){ .qmp_timeout = 20 }, argv, "silent",
-		     (struct record){ 0 });
+	o = run_with(options, argv, "silent", (struct record){ 0 });
+	waitpid(pid, NULL, 0); /* the helper, if supervise did not reap it */
+	return o;
+}
+
+/* It is kept, but nobody can let it run. */
+static void test_kept_frozen(void **state)
+{
+	struct outcome o =
+		run_silent((struct supervise_options){ .qmp_timeout = 1, .keep = true }, 4000);
+
+	(void)state;
+	assert_int_equal(o.rc, 0);
+	assert_int_equal(o.status, 128 + SIGTERM);
+	assert_string_equal(o.r.text, "place-vm abandon note ended ");
+	assert_true(all_gone());
+}
+
+/* While QEMU's monitor is silent, Ctrl-C and friends still work. */
+static void test_signal_while_starting(void **state)
+{
+	struct outcome o = run_silent((struct supervise_options){ .qmp_timeout = 20 }, 300);
+
+	(void)state;
 	assert_int_equal(o.rc, 0);
 	assert_int_equal(o.status, 128 + SIGTERM);
 	assert_string_equal(o.r.text, "place-vm ");
 	assert_true(o.ms < 5000);
-	waitpid(pid, NULL, 0); /* the helper, if supervise did not reap it */
 	assert_true(all_gone());
 }
 
@@ -729,7 +749,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_monitor_fails), cmocka_unit_test(test_pin_fails),
 		cmocka_unit_test(test_hotplug),	      cmocka_unit_test(test_wrapper),
 		cmocka_unit_test(test_unnamed),	      cmocka_unit_test(test_wrapper_pin_fails),
-		cmocka_unit_test(test_signals),	      cmocka_unit_test(test_signal_while_starting),
+		cmocka_unit_test(test_signals),	      cmocka_unit_test(test_kept_frozen),
+		cmocka_unit_test(test_signal_while_starting),
 		cmocka_unit_test(test_real_qemu),
 	};
 
