@@ -262,28 +262,30 @@ enum applied object_apply(struct txn *txn, const struct object *object, bool com
 	_cleanup_free_ char *current = NULL;
 	const struct kfile *row =
 		object->kind == STEP_WRITE ? kfile_find(object->path, txn->mount) : NULL;
-	int rc = object_same(txn, object);
+	bool delayed = row && row->delayed;
+	int rc = delayed ? 0 : object_read(txn, object, &current), same;
 
-	if (rc == 0)
-		return APPLIED_GONE;
-	if (rc < 0)
-		return failed(txn, object, rc, err);
-	if (row && row->delayed)
-		return apply_delayed(txn, object, err);
 	/* An interrupt that is freed at this moment answers EIO; it may be there
 	 * again, as is seen the second time. */
-	rc = object_read(txn, object, &current);
 	if (rc == -EIO)
 		rc = object_read(txn, object, &current);
+	/* Where nothing is to be written it does not matter whose it is now. */
+	if (current && holds(txn, object, current, object->target))
+		return APPLIED;
+	same = object_same(txn, object);
+	if (same == 0)
+		return APPLIED_GONE;
+	if (same < 0)
+		return failed(txn, object, same, err);
+	if (delayed)
+		return apply_delayed(txn, object, err);
 	/* A missing file of a cgroup that should be there is an error, not an
 	 * object that went away. */
 	if (gone(rc) && !(object->scoped && strcmp(object->ours, object->original) == 0 &&
 			  strcmp(object->target, object->original) != 0))
 		return APPLIED_GONE;
 	if (rc < 0)
-		return object_same(txn, object) == 0 ? APPLIED_GONE : failed(txn, object, rc, err);
-	if (holds(txn, object, current, object->target))
-		return APPLIED;
+		return failed(txn, object, rc, err);
 	if (compare && !txn->force && !is_ours(txn, object, current, object->ours) &&
 	    !is_ours(txn, object, current, object->next))
 		return APPLIED_DRIFT;
