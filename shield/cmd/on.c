@@ -43,9 +43,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 int cmd_plan(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
-		options, parse, "[PROFILE]",
+		options,
+		parse,
+		"[PROFILE]",
 		"Show every write that 'shield on' would make, and make none of them. Without a "
-		"profile: the one that matches this machine.", NULL, NULL, NULL,
+		"profile: the one that matches this machine.",
+		NULL,
+		NULL,
+		NULL,
 	};
 	struct options o = { .partition = "isolated" };
 
@@ -56,10 +61,14 @@ int cmd_plan(struct app *app, int argc, char **argv)
 int cmd_on(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
-		options, parse, "[PROFILE]",
+		options,
+		parse,
+		"[PROFILE]",
 		"Take the guest CPUs of a profile away from the host, until 'shield off'. Without "
-		"a profile: the one that matches this machine.", NULL,
-		NULL, NULL,
+		"a profile: the one that matches this machine.",
+		NULL,
+		NULL,
+		NULL,
 	};
 	struct options o = { .partition = "isolated" };
 	_cleanup_strv_ struct strv warnings = { 0 };
@@ -83,8 +92,9 @@ int cmd_on(struct app *app, int argc, char **argv)
 	status = cmd_report(app, &txn);
 	guest = cpulist_format(&state_shield(&txn.state, name)->guest);
 	txn_end(&txn);
-	if (guard_spawn(name, &err) < 0)
+	if (guard_spawn(&app->sys, name, &err) < 0)
 		cmd_note(app, "warning: %s", err.text);
-	cmd_note(app, "%s is shielded: CPUs %s; 'shield off %s' gives them back", name, guest, name);
+	cmd_note(app, "%s is shielded: CPUs %s; 'shield off %s' gives them back", name, guest,
+		 name);
 	return cmd_finish(status);
 }

@@ -207,7 +207,7 @@ static int begin(struct run *run, struct err *err)
 		cmd_warn(run->app, &warnings);
 	cmd_report(run->app, &txn);
 	txn_end(&txn);
-	if (rc == 0 && guard_spawn(run->name, &guard) < 0)
+	if (rc == 0 && guard_spawn(&run->app->sys, run->name, &guard) < 0)
 		cmd_note(run->app, "warning: %s", guard.text);
 	return rc;
 }

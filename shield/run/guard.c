@@ -126,15 +126,18 @@ static void repair(struct guard *g, struct txn *txn, bool hotplug)
 }
 
 /* CPUs that came have to be listened to as well. */
-static void hear_irqs(struct guard *g, const struct cpuset *online)
+static void hear_irqs(struct guard *g)
 {
+	_cleanup_cpuset_ struct cpuset online = { 0 };
+	_cleanup_free_ char *text = NULL;
 	struct err ignored;
 
-	if (cpuset_equal(&g->heard, online))
+	if (sys_read_line(g->sys, "/sys/devices/system/cpu/online", &text) < 0 ||
+	    cpulist_parse(text, &online, NULL) < 0 || cpuset_equal(&g->heard, &online))
 		return;
 	irqevents_close(&g->irqs);
-	irqevents_open(&g->irqs, g->sys, online, &ignored);
-	cpuset_copy(&g->heard, online);
+	irqevents_open(&g->irqs, g->sys, &online, &ignored);
+	cpuset_copy(&g->heard, &online);
 }
 
 /* Under the lock: what is to do is done. false: there is nothing to guard. */
@@ -148,7 +151,6 @@ static bool look(struct guard *g)
 
 	if (txn_begin(&txn, g->sys, false, &err) < 0)
 		return true; /* perhaps next time */
-	hear_irqs(g, &txn.online);
 	session_abandoned(&txn, &dead);
 	if (strv_contains(&dead, g->name))
 		session_off(&txn, g->name, &err);
@@ -324,6 +326,7 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 	/* First of all what was born before we listened. */
 	while (stay) {
 		if (!deadline_left(g.look_at)) {
+			hear_irqs(&g);
 			g.look_at = deadline_in(g.irqs.fd >= 0 ? SLOW_MS : UNHEARD_MS);
 			stay = look(&g);
 		} else {

@@ -21,10 +21,10 @@
 
 /* Start the guard of a shield, detached, and wait until it watches. -1 when it
  * could not be started (the shield stands without it). */
-int guard_spawn(const char *name, struct err *err);
+int guard_spawn(struct sys *sys, const char *name, struct err *err);
 
-/* The guard itself: returns when the shield has ended. ready_fd: closed when it
- * watches, or -1. */
+/* The guard itself: returns when the shield has ended. ready_fd: a byte is
+ * written to it, and it is closed, when it watches; or -1. */
 int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err);
 
 #endif

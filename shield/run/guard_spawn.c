@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -15,17 +17,30 @@
 
 #define READY_SECONDS 60
 
-/* Between fork and exec: system calls only. */
-_Noreturn static void become_guard(char *const argv[], int ready, int null)
+/* What ps(1) shows of the command line, if the kernel lets us. */
+static void set_title(const char *title, size_t size)
 {
+	prctl(PR_SET_MM, PR_SET_MM_ARG_START, (unsigned long)title, 0, 0);
+	prctl(PR_SET_MM, PR_SET_MM_ARG_END, (unsigned long)title + size, 0, 0);
+}
+
+/* Without an exec: linking the program once more would take longer than all else
+ * that `on` does. Nothing of what was open stays so, the lock least of all. */
+_Noreturn static void become_guard(struct sys *sys, const char *name, int ready, int null)
+{
+	_cleanup_free_ char *title = xasprintf("shield guard %s", name);
+	struct err err = { 0 };
+
 	setsid();
 	if (fork() != 0)
 		_exit(0);
-	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 ||
-	    fcntl(ready, F_SETFD, 0) < 0 || chdir("/") < 0)
+	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup2(ready, 3) < 0 ||
+	    close_range(4, ~0U, 0) < 0 || chdir("/") < 0)
 		_exit(1);
-	execv("/proc/self/exe", argv);
-	_exit(1);
+	title[strlen("shield")] = title[strlen("shield guard")] = '\0';
+	set_title(title, strlen("shield guard") + 1 + strlen(name) + 1);
+	malloc_trim(0);
+	_exit(guard_main(sys, name, 3, &err) < 0 ? (int)err.kind : 0);
 }
 
 static int wait_ready(int fd)
@@ -40,25 +55,22 @@ static int wait_ready(int fd)
 	return p.revents && read(fd, &byte, 1) == 1 ? 0 : -1;
 }
 
-static int spawn_detached(const char *name, struct err *err)
+static int spawn_detached(struct sys *sys, const char *name, struct err *err)
 {
-	_cleanup_(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	_cleanup_free_ char *number = NULL;
-	char *argv[] = { (char *)"shield", (char *)"guard", NULL, (char *)name, NULL };
+	_cleanup_(closep)
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int pipe_fd[2], subreaper = 0, rc;
 	pid_t pid;
 
 	if (null < 0 || pipe2(pipe_fd, O_CLOEXEC) < 0)
 		return err_set(err, ERR_FAILED, "the guard could not be started: %s",
 			       err_errno(errno));
-	number = xasprintf("--ready-fd=%d", pipe_fd[1]);
-	argv[2] = number;
 	/* It is to be nobody's child but init's. */
 	prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	pid = fork();
 	if (pid == 0)
-		become_guard(argv, pipe_fd[1], null);
+		become_guard(sys, name, pipe_fd[1], null);
 	close(pipe_fd[1]);
 	if (pid > 0)
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
@@ -69,7 +81,8 @@ static int spawn_detached(const char *name, struct err *err)
 	if (rc < 0)
 		return err_set(err, ERR_FAILED,
 			       "the guard could not be started, so nobody will end the shield by "
-			       "itself: 'shield off %s' does", name);
+			       "itself: 'shield off %s' does",
+			       name);
 	return 0;
 }
 
@@ -91,16 +104,17 @@ static int spawn_service(const char *name, struct err *err)
 		rc = systemd_adapter_service(unit, description, argv, post, ERR_INACTIVE);
 	}
 	if (rc < 0)
-		return err_set(err, ERR_FAILED,
-			       "the guard could not be started as %s (%s; 'journalctl -u %s' may say "
-			       "why), so nobody will end the shield by itself: 'shield off %s' does",
-			       unit, err_errno(rc), unit, name);
+		return err_set(
+			err, ERR_FAILED,
+			"the guard could not be started as %s (%s; 'journalctl -u %s' may say "
+			"why), so nobody will end the shield by itself: 'shield off %s' does",
+			unit, err_errno(rc), unit, name);
 	return 0;
 }
 
-int guard_spawn(const char *name, struct err *err)
+int guard_spawn(struct sys *sys, const char *name, struct err *err)
 {
 	if (sd_booted() > 0)
 		return spawn_service(name, err);
-	return spawn_detached(name, err);
+	return spawn_detached(sys, name, err);
 }
