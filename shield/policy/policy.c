@@ -167,12 +167,13 @@ int policy_survivors(struct sys *sys, const struct host *host, const struct cpus
 {
 	_cleanup_cpuset_ struct cpuset rest = { 0 };
 	_cleanup_tasks_ struct tasks tasks = { 0 };
+	const struct task_filter filter = { .ordinary = &rest };
 
 	if (host->remote)
 		return 0;
 	cpuset_copy(&rest, &host->online);
 	cpuset_andnot(&rest, taken);
-	if (tasks_snapshot(sys, &(struct task_filter){ 0 }, &tasks, err) < 0)
+	if (tasks_snapshot(sys, &filter, &tasks, err) < 0)
 		return -1;
 	for (size_t i = 0; i < tasks.n; i++) {
 		const struct task *t = &tasks.items[i];
