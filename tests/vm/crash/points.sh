@@ -1,4 +1,5 @@
-# SIGKILL at each system call that changes something: $ONLY of it, the points that are $PART modulo $PARTS.
+# SIGKILL at each system call that changes something: $ONLY of it, the points that are $PART modulo $PARTS. (kill-at counts these
+# of a command; how many there are is found out by a run that is not killed.)
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh
 shield=/usr/local/bin/shield
@@ -144,4 +145,30 @@ off_with_vm() {
 	$T/attach
 }
 points off-with-vm off_with_vm $shield off
-echo "# $n_points of $n_all points"
+
+# The guard of a VM whose supervisor was killed: it takes over, sees the end, and puts everything back.
+abandoned() {
+	$shield run -p win11 -- sleep 1 &
+	wait_for 20 jq -e '.shields.win11.vm.pid > 0' $state
+	guard_off
+}
+points guard abandoned $shield guard win11
+
+# run, with a real QEMU that somebody ends once it is pinned.
+pinned_then_ended() {
+	(
+		wait_for 50 vm_ready 4
+		kill "$(pidof qemu-system-x86_64)"
+	) &
+	ender=$!
+}
+clean_up() {
+	kill $ender
+	guard_off
+	for p in $(pidof qemu-system-x86_64); do
+		kill -9 "$p"
+	done
+	usleep 100000
+}
+points run-qemu pinned_then_ended $shield run -p win11 -- $qemu -smp 4
+echo "points: $n_points of $n_all"

@@ -8,14 +8,23 @@
  * N = 0 counts only. Prints "killed at N: NAME", or "ended after COUNT calls with
  * status S", into the file that KILL_AT_LOG names. Status: 0 if it was killed, 1
  * if it had ended before, 2 if this does not work.
+ *
+ * A filter (seccomp) stops it at these calls only: to stop at every call takes
+ * thirty times as long. Its children inherit the filter, and a call that has
+ * nobody to stop for fails: so a process of ours stays, which lets them pass,
+ * until the last of them has ended.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -65,6 +74,37 @@ static FILE *report(void)
 	return out;
 }
 
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define RETURN(what) BPF_STMT(BPF_RET | BPF_K, what)
+#define LENGTH(array) (sizeof(array) / sizeof(*(array)))
+
+/* Stop at the calls of the table, and at those that open a file to make it. */
+static int install(void)
+{
+	struct sock_filter filter[2 * LENGTH(changing) + 16];
+	struct sock_fprog program = { .filter = filter };
+	unsigned short n = 0;
+
+	filter[n++] = (struct sock_filter)LOAD(nr);
+	for (size_t i = 0; i < LENGTH(changing); i++) {
+		filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+							   (unsigned)changing[i].nr, 0, 1);
+		filter[n++] = (struct sock_filter)RETURN(SECCOMP_RET_TRACE);
+	}
+	filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_open, 0, 2);
+	filter[n++] = (struct sock_filter)LOAD(args[1]);
+	filter[n++] =
+		(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_CREAT | O_TRUNC, 3, 4);
+	filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3);
+	filter[n++] = (struct sock_filter)LOAD(args[2]);
+	filter[n++] =
+		(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_CREAT | O_TRUNC, 0, 1);
+	filter[n++] = (struct sock_filter)RETURN(SECCOMP_RET_TRACE);
+	filter[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
+	program.len = n;
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+}
+
 static pid_t start(char **argv)
 {
 	pid_t pid = fork();
@@ -72,63 +112,107 @@ static pid_t start(char **argv)
 	if (pid == 0) {
 		for (int i = 1; i < 32; i++)
 			signal(i, SIG_DFL);
+		prctl(PR_SET_PDEATHSIG, 0);
 		raise(SIGSTOP);
-		execvp(argv[0], argv);
+		if (install() == 0)
+			execvp(argv[0], argv);
 		_exit(127);
 	}
 	if (pid < 0 || waitpid(pid, NULL, WUNTRACED) != pid ||
-	    ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) < 0)
+	    ptrace(PTRACE_SEIZE, pid, NULL,
+		   PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK |
+			   PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL) < 0)
 		exit(2);
 	kill(pid, SIGCONT);
 	return pid;
 }
 
+/* The command has come to its end: say so, and be killed by nobody any more. */
+static void tell(int fd, int status)
+{
+	prctl(PR_SET_PDEATHSIG, 0);
+	(void)!write(fd, &status, sizeof(status));
+	close(fd);
+}
+
+static int end_of(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Is this stop of the command the one where it shall die? Counts. */
+static bool here(pid_t pid, long *count, long wanted)
+{
+	struct __ptrace_syscall_info info;
+	const char *name;
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0 ||
+	    info.op != PTRACE_SYSCALL_INFO_SECCOMP)
+		return false;
+	name = changes(&info);
+	if (!name || ++*count != wanted)
+		return false;
+	fprintf(report(), "killed at %ld: %s\n", *count, name);
+	return true;
+}
+
+/* Until the command and all its descendants have ended. */
+static void follow(char **argv, long wanted, int fd)
+{
+	long count = 0;
+	bool started = false, killed = false;
+	pid_t command = start(argv), pid;
+	int status;
+
+	while ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
+		int event = status >> 16, signal = WSTOPSIG(status);
+
+		if (pid < 0)
+			continue;
+		if (WIFEXITED(status) || WIFSIGNALED(status)) {
+			if (pid != command)
+				continue;
+			if (!killed)
+				fprintf(report(), "ended after %ld calls with status %d\n", count,
+					end_of(status));
+			fflush(NULL);
+			tell(fd, killed ? 0 : 1);
+			continue;
+		}
+		if (event == PTRACE_EVENT_STOP && signal != SIGTRAP) {
+			ptrace(PTRACE_LISTEN, pid, NULL, NULL);
+			continue;
+		}
+		/* Its own start is no change of its. */
+		if (event == PTRACE_EVENT_EXEC && pid == command)
+			started = true;
+		if (event == PTRACE_EVENT_SECCOMP && pid == command && started && !killed &&
+		    here(pid, &count, wanted)) {
+			killed = true;
+			kill(pid, SIGKILL);
+			continue;
+		}
+		ptrace(PTRACE_CONT, pid, NULL, (long)(event ? 0 : signal));
+	}
+}
+
 int main(int argc, char **argv)
 {
-	long wanted = argc > 2 ? atol(argv[1]) : -1, count = 0;
-	bool started = false;
-	int status;
+	long wanted = argc > 2 ? atol(argv[1]) : -1;
+	int fd[2], status = 2;
 	pid_t pid;
 
-	if (wanted < 0)
+	if (wanted < 0 || pipe2(fd, O_CLOEXEC) < 0)
 		return 2;
-	pid = start(argv + 2);
-	while (waitpid(pid, &status, 0) == pid || errno == EINTR) {
-		struct __ptrace_syscall_info info;
-		int deliver = 0;
-
-		if (WIFEXITED(status) || WIFSIGNALED(status)) {
-			fprintf(report(), "ended after %ld calls with status %d\n", count,
-				WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-			return 1;
-		}
-		if (status >> 16) { /* a group stop, or what follows it */
-			if (WSTOPSIG(status) != SIGTRAP) {
-				ptrace(PTRACE_LISTEN, pid, NULL, NULL);
-				continue;
-			}
-		} else if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
-			const char *name;
-
-			if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0)
-				continue;
-			name = info.op == PTRACE_SYSCALL_INFO_ENTRY ? changes(&info) : NULL;
-			/* Its own start is no change of its. */
-			if (name && started && ++count == wanted) {
-				kill(pid, SIGKILL);
-				while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-					;
-				fprintf(report(), "killed at %ld: %s\n", count, name);
-				return 0;
-			}
-			if (info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_execve)
-				started = true;
-		} else {
-			deliver = WSTOPSIG(status);
-			if (deliver == SIGTRAP)
-				deliver = 0;
-		}
-		ptrace(PTRACE_SYSCALL, pid, NULL, (long)deliver);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(fd[0]);
+		follow(argv + 2, wanted, fd[1]);
+		_exit(0);
 	}
-	return 2;
+	close(fd[1]);
+	if (pid < 0 || read(fd[0], &status, sizeof(status)) != sizeof(status))
+		return 2;
+	return status;
 }
