@@ -1,4 +1,4 @@
-#include "shield/base/mem.h"
+#include "shield/base/err.h"
 
 #include <jansson.h>
 #include <stdarg.h>
@@ -9,11 +9,11 @@
 
 _Noreturn void mem_exhausted(void)
 {
-	static const char msg[] = "shield: out of memory; 'shield recover' undoes "
-				  "what was under way\n";
+	static const char msg[] = "shield: out of memory; the next command, or 'shield "
+				  "recover', undoes what was under way\n";
 
 	(void)!write(STDERR_FILENO, msg, sizeof(msg) - 1);
-	_exit(1);
+	_exit(ERR_INCOMPLETE);
 }
 
 void mem_init(void)

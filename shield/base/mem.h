@@ -1,11 +1,12 @@
 /*
  * mem: allocation that cannot fail, and the cleanup attribute.
  *
- * When memory runs out the process says so and exits with status 1. That is
- * safe at any instruction because it is no different from SIGKILL: every
- * change of the kernel is in the state file before it is made, and the next
- * writing command (or the guard) finishes or undoes it. jansson is given the
- * same functions (mem_init).
+ * When memory runs out the process says so and exits with status 5
+ * (ERR_INCOMPLETE: nobody looked whether anything is left). That is safe at any
+ * instruction because it is no different from SIGKILL: every change of the
+ * kernel is in the state file before it is made, and the next writing command
+ * (or the guard) finishes or undoes it. That holds for the allocations of the
+ * libraries too: malloc.c, and for jansson mem_init().
  */
 #ifndef SHIELD_BASE_MEM_H
 #define SHIELD_BASE_MEM_H
@@ -21,7 +22,7 @@
 /* Hand jansson our allocator. Call once, first thing in main(). */
 void mem_init(void);
 
-/* Print "out of memory" to stderr and exit(1). */
+/* Print "out of memory" to stderr and _exit(5). */
 _Noreturn void mem_exhausted(void);
 
 /* As malloc/calloc/realloc/strdup/asprintf, but they never return NULL.

@@ -68,6 +68,7 @@ static int enter(struct faulty *f, enum fault_op op, const char *object)
 	struct fault_event *event;
 	bool here;
 
+	f->depth++;
 	GROW(f->trace, f->count, f->cap);
 	event = &f->trace[f->count++];
 	event->op = op;
@@ -97,7 +98,13 @@ static int enter(struct faulty *f, enum fault_op op, const char *object)
 	return f->mode == FAULT_SHORT ? 1 : -f->error;
 }
 
+static void leave(struct faulty **f)
+{
+	(*f)->depth--;
+}
+
 #define ENTER(op, object)                 \
+	_cleanup_(leave)                  \
 	struct faulty *f = ctx;           \
 	struct sys *b = &f->below;        \
 	int fault = enter(f, op, object); \
@@ -137,6 +144,7 @@ static ssize_t faulty_write(void *ctx, int fd, const void *buf, size_t size)
 
 static int faulty_close(void *ctx, int fd)
 {
+	_cleanup_(leave)
 	struct faulty *f = ctx;
 	int fault = enter(f, OP_CLOSE, path_of(f, fd));
 	int rc = f->below.ops->close(f->below.ctx, fd);
@@ -194,16 +202,18 @@ static int faulty_flock(void *ctx, int fd, int operation)
 
 static int faulty_getaffinity(void *ctx, pid_t tid, struct cpuset *cpus)
 {
-	_cleanup_free_ char *thread = xasprintf("%d", (int)tid);
+	char thread[16];
 
+	snprintf(thread, sizeof(thread), "%d", (int)tid);
 	ENTER(OP_GETAFFINITY, thread);
 	return b->ops->getaffinity(b->ctx, tid, cpus);
 }
 
 static int faulty_setaffinity(void *ctx, pid_t tid, const struct cpuset *cpus)
 {
-	_cleanup_free_ char *thread = xasprintf("%d", (int)tid);
+	char thread[16];
 
+	snprintf(thread, sizeof(thread), "%d", (int)tid);
 	ENTER(OP_SETAFFINITY, thread);
 	return b->ops->setaffinity(b->ctx, tid, cpus);
 }

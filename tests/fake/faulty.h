@@ -63,6 +63,7 @@ struct faulty {
 	void (*before)(void *ctx, size_t number, const struct fault_event *event);
 	void *ctx;
 
+	unsigned depth;		   /* an operation is under way: what allocates now is the fake */
 	size_t count;		   /* operations so far */
 	struct fault_event *trace; /* all of them, count entries */
 	size_t cap;

@@ -1,0 +1,242 @@
+/*
+ * Every allocation that a command makes fails, one after the other, jansson's
+ * included. It says so in one line and ends with status 5; a fresh process then
+ * finds no lock held, recovers, and all is as before or as wanted; in the end
+ * all is as it was. (The allocations of libraries which do not come through here
+ * end the process in the same function, shield/base/malloc.c; tests/vm/crash fails
+ * those, in the program itself.)
+ */
+#include "tests/fault/world.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct {
+	struct faulty *faulty; /* NULL: not armed */
+	size_t count, at;
+	char said[256];
+	size_t lines;
+	int status;
+	jmp_buf death;
+} memory;
+
+/* What the fake kernel allocates is not the command's. */
+static bool fails(void)
+{
+	return memory.faulty && !memory.faulty->depth && ++memory.count == memory.at;
+}
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__real_realloc(void *old, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_realloc(void *old, size_t size)
+{
+	return fails() ? NULL : __real_realloc(old, size);
+}
+
+int __real_vasprintf(char **text, const char *format, va_list args);
+int __wrap_vasprintf(char **text, const char *format, va_list args);
+int __wrap_vasprintf(char **text, const char *format, va_list args)
+{
+	return fails() ? -1 : __real_vasprintf(text, format, args);
+}
+
+ssize_t __real_write(int fd, const void *data, size_t size);
+ssize_t __wrap_write(int fd, const void *data, size_t size);
+ssize_t __wrap_write(int fd, const void *data, size_t size)
+{
+	if (!memory.faulty)
+		return __real_write(fd, data, size);
+	snprintf(memory.said, sizeof(memory.said), "%.*s", (int)size, (const char *)data);
+	memory.lines++;
+	return (ssize_t)size;
+}
+
+void __real__exit(int status) __attribute__((noreturn));
+void __wrap__exit(int status) __attribute__((noreturn));
+void __wrap__exit(int status)
+{
+	if (!memory.faulty)
+		__real__exit(status);
+	memory.status = status;
+	longjmp(memory.death, 1);
+}
+
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
+
+/* Did the at-th allocation fail (0: none shall)? *count: how many there were. */
+static bool starve(struct world *w, enum command command, const char *shield, size_t at,
+		   size_t *count)
+{
+	struct faulty f = { 0 };
+	struct outcome outcome;
+	struct sys sys;
+	bool died;
+
+	faulty_sys(&f, &w->sys, &sys);
+	if (__lsan_disable)
+		__lsan_disable();
+	memory.count = memory.lines = 0;
+	memory.at = at;
+	memory.status = 0;
+	memory.faulty = &f;
+	died = setjmp(memory.death) != 0;
+	if (!died)
+		world_run(w, &sys, command, shield, &outcome);
+	memory.faulty = NULL;
+	if (__lsan_enable)
+		__lsan_enable();
+	*count = memory.count;
+	faulty_clear(&f);
+	if (died)
+		fake_process_dies(w->fake);
+	return died;
+}
+
+static const struct scene_case {
+	const char *name;
+	struct {
+		enum command command;
+		const char *shield;
+		size_t dies; /* at which change; 0: not at all */
+	} before[3];
+	enum command command;
+	const char *shield;
+} scenes[] = {
+	{ "on", { { 0 } }, CMD_ON, "win11" },
+	{ "off", { { CMD_ON, "win11", 0 } }, CMD_OFF, "win11" },
+	{ "attach", { { CMD_ON, "win11", 0 } }, CMD_ATTACH, "win11" },
+	{ "off with a VM",
+	  { { CMD_ON, "win11", 0 }, { CMD_ATTACH, "win11", 0 } },
+	  CMD_OFF,
+	  "win11" },
+	{ "second on", { { CMD_ON, "win11", 0 } }, CMD_ON, "lin" },
+	{ "recover", { { CMD_ON, "win11", 18 } }, CMD_RECOVER, "win11" },
+};
+
+static void prepare(struct world *w, enum flavour flavour, const struct scene_case *s)
+{
+	struct outcome outcome;
+
+	world_init(w, flavour);
+	for (unsigned i = 0; i < ARRAY_SIZE(s->before) && s->before[i].shield; i++) {
+		if (s->before[i].dies)
+			assert_true(world_crash(w, s->before[i].command, s->before[i].shield,
+						s->before[i].dies, true));
+		else
+			world_run(w, &w->sys, s->before[i].command, s->before[i].shield, &outcome);
+	}
+}
+
+/* NULL, or what is wrong after the death of a command. */
+static char *judge(struct world *w, const char *before, const char *goal, const char *original)
+{
+	_cleanup_free_ char *now = NULL, *why = NULL, *diff = NULL;
+	struct outcome outcome;
+
+	if (memory.status != ERR_INCOMPLETE)
+		return xasprintf("status %d", memory.status);
+	if (memory.lines != 1 || strchr(memory.said, '\n') != strrchr(memory.said, '\n') ||
+	    !strstr(memory.said, "out of memory"))
+		return xasprintf("it said, in %zu pieces: %s", memory.lines, memory.said);
+	world_run(w, &w->sys, CMD_RECOVER, NULL, &outcome);
+	if (outcome.rc < 0)
+		return xasprintf("recover: %s", outcome.err.text);
+	now = fake_snapshot_kernel(w->fake);
+	diff = text_diff(before, now);
+	if (*diff && strcmp(now, goal) != 0)
+		return xasprintf("neither before nor after:\n%s", diff);
+	why = world_restore(w);
+	if (why)
+		return take_ptr(why);
+	free(now);
+	free(diff);
+	now = fake_snapshot_kernel(w->fake);
+	diff = text_diff(original, now);
+	return *diff ? take_ptr(diff) : NULL;
+}
+
+/* Every allocation, or ($SHIELD_FAULT_SAMPLE, "K/N") those whose number is K
+ * modulo N. */
+static size_t sample, sample_of = 1;
+
+static void scene(void **state)
+{
+	const struct scene_case *s = *state;
+	size_t runs = 0, failed = 0;
+
+	for (enum flavour flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
+		_cleanup_free_ char *original = NULL, *before = NULL, *goal = NULL;
+		size_t n, ignored;
+		struct world w;
+
+		world_init(&w, flavour);
+		original = fake_snapshot_kernel(w.fake);
+		world_clear(&w);
+		prepare(&w, flavour, s);
+		before = fake_snapshot_kernel(w.fake);
+		starve(&w, s->command, s->shield, 0, &n);
+		goal = fake_snapshot_kernel(w.fake);
+		world_clear(&w);
+		assert_true(n > 100);
+		for (size_t at = sample ? sample : sample_of; at <= n; at += sample_of) {
+			_cleanup_free_ char *why = NULL;
+
+			prepare(&w, flavour, s);
+			if (!starve(&w, s->command, s->shield, at, &ignored))
+				why = xstrdup("it went on without memory");
+			else
+				why = judge(&w, before, goal, original);
+			world_clear(&w);
+			runs++;
+			if (why && failed++ < 5)
+				print_error("%s, %s: allocation %zu of %zu: %s\n", s->name,
+					    fake_flavour_name(flavour), at, n, why);
+		}
+		print_message("%s, %s: %zu allocations\n", s->name, fake_flavour_name(flavour), n);
+	}
+	print_message("%s: %zu failed allocations, %zu not recovered\n", s->name, runs, failed);
+	assert_int_equal(failed, 0);
+	assert_true(runs > 0);
+}
+
+/* With the name of a scene only that one. */
+int main(int argc, char **argv)
+{
+	struct CMUnitTest tests[ARRAY_SIZE(scenes)];
+	const char *chosen = getenv("SHIELD_FAULT_SAMPLE");
+
+	if (chosen &&
+	    (sscanf(chosen, "%zu/%zu", &sample, &sample_of) != 2 || sample >= sample_of)) {
+		fprintf(stderr, "SHIELD_FAULT_SAMPLE: \"%s\" is no K/N\n", chosen);
+		return 2;
+	}
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	mem_init();
+	for (size_t i = 0; i < ARRAY_SIZE(scenes); i++)
+		tests[i] = (struct CMUnitTest){ .name = scenes[i].name,
+						.test_func = scene,
+						.initial_state = (void *)&scenes[i] };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
