@@ -182,25 +182,6 @@ static void few_cores(const struct topology *topo, const struct profile *p, stru
 		    "expect stutter under load");
 }
 
-/* True to the letter: what is checked, but not done. */
-static void not_acted_on(const struct profile *p, struct strv *warnings)
-{
-	const struct {
-		bool given;
-		const char *key;
-	} keys[] = {
-		{ p->n_iothreads > 0, "iothreads" },
-		{ p->n_vcpus > 0, "vcpus" },
-		{ p->host && json_object_size(p->host) > 0, "host" },
-		{ p->flush, "flush" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		if (keys[i].given)
-			strv_addf(warnings, "%s: %s: checked, but this version does not act on it",
-				  p->path, keys[i].key);
-}
-
 void advise(struct sys *sys, const struct topology *topo, const struct profile *profile,
 	    struct strv *warnings)
 {
@@ -211,5 +192,4 @@ void advise(struct sys *sys, const struct topology *topo, const struct profile *
 	huge_pages_elsewhere(sys, topo, profile, warnings);
 	mixed_kinds(topo, profile, warnings);
 	few_cores(topo, profile, warnings);
-	not_acted_on(profile, warnings);
 }

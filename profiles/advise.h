@@ -8,8 +8,7 @@
 
 /* Append a line for each of: split siblings, an L3 shared between guest and
  * host although the machine has several, a guest across nodes or kinds of
- * core, memory (or huge pages) on other nodes only, fewer than two housekeeping cores, more I/O
- * threads or settings than this version acts on. */
+ * core, memory (or huge pages) on other nodes only, fewer than two housekeeping cores. */
 void advise(struct sys *sys, const struct topology *topo, const struct profile *profile,
 	    struct strv *warnings);
 

@@ -3,6 +3,7 @@
 #include "profiles/profile.h"
 #include "shield/base/similar.h"
 #include "shield/base/text.h"
+#include "shield/sys/kfile.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -244,6 +245,50 @@ static int check_vcpus(const struct document *doc, const struct place *place, js
 	return check_array(doc, place, value, field, err);
 }
 
+/* One host setting: the row of its kernel file says what may be asked for. */
+static int check_setting(const struct document *doc, const struct place *place, json_t *value,
+			 const struct kfile *row, struct err *err)
+{
+	_cleanup_free_ char *expected = kfile_setting_expected(row), *shown = NULL;
+
+	if (!json_is_integer(value) && !json_is_string(value))
+		return document_error(doc, place, err, "expected %s, not %s", expected,
+				      type_name(value));
+	if (json_is_integer(value) ? kfile_setting_number(row, json_integer_value(value))
+				   : kfile_setting_word(row, json_string_value(value)))
+		return 0;
+	if (json_is_integer(value))
+		return document_error(doc, place, err, "expected %s, not %lld", expected,
+				      (long long)json_integer_value(value));
+	shown = text_escape(json_string_value(value));
+	return document_error(doc, place, err, "expected %s, not \"%.60s\"", expected, shown);
+}
+
+static int check_host(const struct document *doc, const struct place *place, json_t *value,
+		      const struct field *field, struct err *err)
+{
+	struct field names[MEMBERS_MAX] = { 0 };
+	const char *key;
+	json_t *member;
+
+	if (!json_is_object(value))
+		return wrong_type(doc, place, value, field, err);
+	for (size_t i = 0; i < MEMBERS_MAX - 1 && kfile_setting_at(i); i++)
+		names[i].key = kfile_setting_at(i)->setting;
+	json_object_foreach (value, key, member) {
+		struct place inner = { .in = place, .key = key };
+		const struct kfile *row = kfile_setting(key);
+
+		if (strncmp(key, "_comment", strlen("_comment")) == 0)
+			continue;
+		if (!row)
+			return unknown_key(doc, &inner, names, err);
+		if (check_setting(doc, &inner, member, row, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Objects: the members are listed before what has them. */
 static const struct field word = { .check = check_string, .expected = "a string" };
 
@@ -300,29 +345,6 @@ static const struct field irq[] = {
 	{ 0 },
 };
 
-static const struct field host[] = {
-	{ .key = "governor",
-	  .check = check_string,
-	  .expected = "a cpufreq governor like \"performance\"",
-	  .min = 1 },
-	{ .key = "numa_balancing", .check = check_integer, .expected = "0 to 3", .max = 3 },
-	{ .key = "ksm", .check = check_integer, .expected = "0 or 1", .max = 1 },
-	{ .key = "transparent_hugepages",
-	  .check = check_choice,
-	  .expected = "\"always\", \"madvise\" or \"never\"",
-	  .choices = "always|madvise|never" },
-	{ .key = "stat_interval",
-	  .check = check_integer,
-	  .expected = "1 to 3600 seconds",
-	  .min = 1,
-	  .max = 3600 },
-	{ .key = "compaction_proactiveness",
-	  .check = check_integer,
-	  .expected = "0 to 100",
-	  .max = 100 },
-	{ 0 },
-};
-
 static const struct field profile[] = {
 	{ .key = "version",
 	  .check = check_integer,
@@ -365,10 +387,7 @@ static const struct field profile[] = {
 	  .check = check_object,
 	  .members = irq,
 	  .expected = "an object with \"vfio\", \"devices\" or \"rules\"" },
-	{ .key = "host",
-	  .check = check_object,
-	  .members = host,
-	  .expected = "an object of host settings" },
+	{ .key = "host", .check = check_host, .expected = "an object of host settings" },
 	{ .key = "flush", .check = check_bool, .expected = "true or false" },
 	{ .key = "user", .check = check_string, .expected = "the name of a user", .min = 1 },
 	{ .key = "command",

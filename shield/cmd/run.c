@@ -20,7 +20,9 @@ struct run {
 	char *name;		  /* of the shield; NULL before it stands */
 	char *cgroup, *partition; /* of its process, and of its vCPUs */
 	struct process hold;
-	bool ended; /* the shield is off already */
+	bool ended;	     /* the shield is off already */
+	struct strv command; /* the profile's, with its NULL; argv may point there */
+	char *profile_user;
 };
 
 static const struct argp_option options[] = {
@@ -68,11 +70,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG: /* the command: the rest is its own */
 		run->argv = &state->argv[state->next - 1];
 		state->next = state->argc;
-		return 0;
-	case ARGP_KEY_END:
-		if (!run->argv)
-			argp_error(state,
-				   "which command? shield run -p PROFILE -- qemu-system-x86_64 …");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -250,14 +247,60 @@ static int run_child(struct run *run, const struct user_account *user, struct er
 	return status;
 }
 
+/* What the command line leaves out, the profile may say. */
+static int ask_profile(struct run *run, struct err *err)
+{
+	_cleanup_topology_ struct topology topo = { 0 };
+	_cleanup_profile_ struct profile profile = { 0 };
+	_cleanup_strv_ struct strv ignored = { 0 }; /* told when it is loaded for good */
+
+	if (run->argv && run->user)
+		return 0;
+	if (topology_load("", &topo, err) < 0 ||
+	    profile_load(&run->app->sys, &topo, run->profile, &profile, &ignored, err) < 0)
+		return -1;
+	if (!run->user && profile.user)
+		run->user = run->profile_user = take_ptr(profile.user);
+	if (run->argv)
+		return 0;
+	if (!profile.command.n)
+		return err_set(err, ERR_USAGE,
+			       "which command? The profile %s names none: shield run -p PROFILE -- "
+			       "qemu-system-x86_64 …",
+			       profile.name);
+	run->command = profile.command;
+	profile.command = (struct strv){ 0 };
+	GROW(run->command.items, run->command.n, run->command.cap);
+	run->command.items[run->command.n] = NULL;
+	run->argv = run->command.items;
+	return 0;
+}
+
+/* 0, or the exit status of what keeps it from being started. */
+static int check_command(struct run *run, struct user_account *user, struct err *err)
+{
+	int status;
+
+	if (!run->argv && ask_profile(run, err) < 0)
+		return CHILD_OURS;
+	status = child_find_command(run->argv[0], err);
+	if (status)
+		return status;
+	if (cmd_need_root(run->app, err) < 0 || ask_profile(run, err) < 0 ||
+	    (run->user && user_lookup(run->user, user, err) < 0))
+		return CHILD_OURS;
+	return 0;
+}
+
 int cmd_run(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
 		options,
 		parse,
-		"[-p PROFILE] -- COMMAND [ARGUMENT…]",
+		"[-p PROFILE] [-- COMMAND [ARGUMENT…]]",
 		"Run a VM on CPUs of its own, and give them back when it ends. COMMAND is QEMU, a "
-		"script that ends up in QEMU, or any other program. The exit status is the "
+		"script that ends up in QEMU, or any other program; without one, that of the "
+		"profile. The exit status is the "
 		"command's own, 128 + N when signal N killed it, 127 when it does not exist, 126 "
 		"when it may not be executed, or 125 when the shield could not be set up.",
 		NULL,
@@ -273,16 +316,13 @@ int cmd_run(struct app *app, int argc, char **argv)
 	cmd_parse(app, &argp, argc, argv, ARGP_IN_ORDER, &run);
 	if (app->dry_run)
 		return cmd_print_plan(app, run.profile, "isolated", run.force);
-	status = child_find_command(run.argv[0], &err);
-	if (status) {
+	status = check_command(&run, &user, &err);
+	if (status)
 		cmd_fail(&err);
-		return status;
-	}
-	if (cmd_need_root(app, &err) < 0 || (run.user && user_lookup(run.user, &user, &err) < 0)) {
-		cmd_fail(&err);
-		return CHILD_OURS;
-	}
-	status = run_child(&run, run.user ? &user : NULL, &err);
+	else
+		status = run_child(&run, run.user ? &user : NULL, &err);
+	strv_clear(&run.command);
+	free(run.profile_user);
 	free(run.name);
 	free(run.cgroup);
 	free(run.partition);

@@ -1,5 +1,7 @@
 #include "shield/plan/plan.h"
 
+#include "shield/sys/kfile.h"
+
 #include <string.h>
 
 static const char *const kinds[] = {
@@ -81,6 +83,14 @@ char *step_object(enum step_kind kind, const char *path, pid_t pid, const char *
 			 identity ? identity : "?");
 }
 
+/* Does it go back to what it was at once? */
+static bool is_pulse(const struct step *step)
+{
+	const struct kfile *row = step->kind == STEP_WRITE ? kfile_find(step->path, NULL) : NULL;
+
+	return row && row->pulse;
+}
+
 static char *object(const struct step *step)
 {
 	return step_object(step->kind, step->path, step->pid, step->identity);
@@ -93,8 +103,10 @@ void plan_print(const struct plan *plan, FILE *out)
 		_cleanup_free_ char *name = object(step);
 
 		if (strcmp(step->from, step->to) != 0)
-			fprintf(out, "%s: %s -> %s\n", name, *step->from ? step->from : "(empty)",
-				*step->to ? step->to : "(empty)");
+			fprintf(out, "%s: %s -> %s%s%s\n", name,
+				*step->from ? step->from : "(empty)",
+				*step->to ? step->to : "(empty)", is_pulse(step) ? " -> " : "",
+				is_pulse(step) ? step->from : "");
 	}
 }
 
@@ -106,10 +118,15 @@ json_t *plan_json(const struct plan *plan)
 		const struct step *step = &plan->steps[i];
 		_cleanup_free_ char *name = object(step);
 
-		if (strcmp(step->from, step->to) != 0)
-			json_array_append_new(steps, json_pack("{s:s, s:s, s:s, s:s}", "kind",
-							       kinds[step->kind], "object", name,
-							       "from", step->from, "to", step->to));
+		json_t *json;
+
+		if (strcmp(step->from, step->to) == 0)
+			continue;
+		json = json_pack("{s:s, s:s, s:s, s:s}", "kind", kinds[step->kind], "object", name,
+				 "from", step->from, "to", step->to);
+		if (is_pulse(step))
+			json_object_set_new(json, "back", json_true());
+		json_array_append_new(steps, json);
 	}
 	for (size_t i = 0; i < plan->warnings.n; i++)
 		json_array_append_new(warnings, json_string(plan->warnings.items[i]));

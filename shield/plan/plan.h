@@ -6,7 +6,9 @@
  * kernel object, its value now and the value wanted:
  *
  *	kind		object				values
- *	STEP_WRITE	path of a kernel file (kfile.h)	its canonical value
+ *	STEP_WRITE	path of a kernel file (kfile.h)	its canonical value; a file
+ *							that is a pulse goes back
+ *							to `from` at once
  *	STEP_DIR	path of a cgroup		"absent", "present"
  *	STEP_AFFINITY	a thread			cpulist
  *	STEP_PROCESS	a process			path of its cgroup, from the
@@ -26,10 +28,10 @@ enum step_kind { STEP_WRITE, STEP_DIR, STEP_AFFINITY, STEP_PROCESS, STEP_THREAD 
 
 struct step {
 	enum step_kind kind;
-	char *path;               /* STEP_WRITE, STEP_DIR: absolute */
-	pid_t pid;                /* tasks: the thread, identified by pid and start */
+	char *path;		  /* STEP_WRITE, STEP_DIR: absolute */
+	pid_t pid;		  /* tasks: the thread, identified by pid and start */
 	unsigned long long start; /* clock ticks since boot, /proc/PID/stat field 22 */
-	char *identity;           /* comm of a task, actions of an interrupt; or NULL */
+	char *identity;		  /* comm of a task, actions of an interrupt; or NULL */
 	char *from, *to;
 	/* What to restore, where that is not `from`: a thread born under a shield
 	 * got less than it would have had. NULL: from. */
@@ -66,7 +68,8 @@ char *step_object(enum step_kind kind, const char *path, pid_t pid, const char *
 
 /* One line a step, "path: old -> new"; steps without a change are left out. */
 void plan_print(const struct plan *plan, FILE *out);
-/* {"version":1,"steps":[{"kind","object","from","to"}],"warnings":[…]} */
+/* {"version":1,"steps":[{"kind","object","from","to"}],"warnings":[…]}; a pulse
+ * has "back": true as well. */
 json_t *plan_json(const struct plan *plan);
 
 #endif

@@ -28,6 +28,8 @@ static int check_cpus(const struct scene *scene, const struct profile *profile,
 
 	cpuset_copy(&all, &profile->guest);
 	cpuset_or(&all, &profile->emulator);
+	for (size_t i = 0; i < profile->n_iothreads; i++)
+		cpuset_or(&all, &profile->iothreads[i]);
 	cpuset_copy(&missing, &all);
 	cpuset_andnot(&missing, &scene->host.present);
 	if (!cpuset_empty(&missing)) {
@@ -189,6 +191,9 @@ int policy_intend(const struct scene *scene, const struct profile *profile, cons
 	if (check_housekeeping(scene, &housekeeping, force, err) < 0 ||
 	    choose_emulator(scene, &housekeeping, intent, warnings, err) < 0)
 		return -1;
+	/* Their threads are in the emulator's cgroup. */
+	for (size_t i = 0; intent->own_emulator && i < profile->n_iothreads; i++)
+		cpuset_or(&intent->emulator, &profile->iothreads[i]);
 	if (!scene->host.remote) {
 		cpuset_or(&intent->taken, &intent->emulator);
 		cpuset_andnot(&housekeeping, &intent->taken);

@@ -18,7 +18,8 @@ struct intent {
 	const char *name;
 	const struct profile *profile; /* borrowed */
 	struct cpuset guest;
-	struct cpuset emulator; /* resolved: where QEMU's other threads run */
+	struct cpuset emulator; /* resolved: where QEMU's other threads run; with the
+				 * CPUs of I/O threads, if the profile names any */
 	bool own_emulator;	/* the profile names emulator CPUs */
 	struct cpuset taken;	/* what the host may not use */
 	const char *partition;	/* "isolated" or "root" */

@@ -301,6 +301,8 @@ int qmp_vcpus(struct qmp *q, long long deadline, struct vm_vcpus *vcpus, struct 
 		if (v->count > 1)
 			continue;
 		v->socket = place_of(cpu, "socket-id");
+		v->die = place_of(cpu, "die-id");
+		v->cluster = place_of(cpu, "cluster-id");
 		v->core = place_of(cpu, "core-id");
 		v->thread = place_of(cpu, "thread-id");
 	}
@@ -313,6 +315,35 @@ int qmp_vcpus(struct qmp *q, long long deadline, struct vm_vcpus *vcpus, struct 
 	vm_vcpus_clear(vcpus);
 	*vcpus = found;
 	found = (struct vm_vcpus){ 0 };
+	return 0;
+}
+
+int qmp_iothreads(struct qmp *q, long long deadline, struct vm_vcpus *vcpus, struct err *err)
+{
+	json_t *list = NULL, *item;
+	size_t i;
+	int rc = qmp_command(q, "query-iothreads", deadline, &list, err);
+
+	if (rc != 0)
+		return rc;
+	if (!json_is_array(list) || json_array_size(list) > INDEX_MAX)
+		rc = -1;
+	json_array_foreach (list, i, item) {
+		const char *id = json_string_value(json_object_get(item, "id"));
+		json_int_t tid = json_integer_value(json_object_get(item, "thread-id"));
+
+		if (rc < 0 || !id || tid <= 0 || tid > INT_MAX) {
+			rc = -1;
+			break;
+		}
+		vm_iothreads_add(vcpus, id, (pid_t)tid);
+	}
+	json_decref(list);
+	if (rc < 0) {
+		qmp_close(q);
+		return err_set(err, ERR_FAILED, "QEMU's answer to query-iothreads makes no sense");
+	}
+	vm_vcpus_sort(vcpus);
 	return 0;
 }
 

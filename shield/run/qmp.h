@@ -61,6 +61,9 @@ int qmp_command(struct qmp *q, const char *name, long long deadline, json_t **re
  * QEMU refuses while it is in -preconfig and has no vCPUs yet. */
 int qmp_vcpus(struct qmp *q, long long deadline, struct vm_vcpus *vcpus, struct err *err);
 
+/* query-iothreads, into the same list. */
+int qmp_iothreads(struct qmp *q, long long deadline, struct vm_vcpus *vcpus, struct err *err);
+
 /* query-status: "running", "prelaunch", "inmigrate", "preconfig", … */
 int qmp_status(struct qmp *q, long long deadline, char status[static 32], struct err *err);
 

@@ -2,10 +2,21 @@
 
 #include "shield/cgroup/place.h"
 #include "shield/policy/managers.h"
+#include "shield/policy/settings.h"
+#include "shield/run/assign.h"
 #include "shield/run/audit.h"
 #include "shield/run/hold.h"
 
 #include <string.h>
+
+/* All that a profile asks for, in its order. */
+static int plan_on(struct sys *sys, const struct scene *scene, const struct intent *intent,
+		   const struct cpuset *active, struct plan *plan, struct err *err)
+{
+	policy_flush(sys, scene, intent, active, plan);
+	policy_on(scene, intent, active, plan);
+	return policy_settings(sys, intent, plan, err);
+}
 
 static int intend(struct sys *sys, const char *root, struct scene *scene, const char *which,
 		  const char *partition, bool force, const struct cpuset *active,
@@ -51,8 +62,7 @@ int session_plan(struct sys *sys, const char *root, const char *which, const cha
 		return -1;
 	if (state_shield(state, profile.name))
 		return err_set(err, ERR_FAILED, "the shield %s is active already", profile.name);
-	policy_on(&scene, &intent, &active, plan);
-	return 0;
+	return plan_on(sys, &scene, &intent, &active, plan, err);
 }
 
 static void enter(struct txn *txn, const struct scene *scene, const struct intent *intent,
@@ -73,6 +83,7 @@ static void enter(struct txn *txn, const struct scene *scene, const struct inten
 	s->home = xstrdup(scene->host.home);
 	s->partition = xstrdup(intent->partition);
 	state_irq_take(&s->irq, intent->profile);
+	state_map_take(&s->map, intent->profile);
 }
 
 /* A partition may be valid and yet not have the CPUs: since 7.0 the kernel
@@ -128,6 +139,8 @@ int session_on(struct txn *txn, const char *which, const char *partition, struct
 		return -1;
 	if (settle_irqbalance(txn, &scene, err) < 0)
 		return -1;
+	if (plan_on(txn->sys, &scene, &intent, &active, &plan, err) < 0)
+		return -1;
 	if (place_kind(&scene.host) == PLACE_ROOT_SCOPE)
 		strv_add(warnings,
 			 "before Linux 6.2 each use of the cpuset controller destroys the "
@@ -135,7 +148,6 @@ int session_on(struct txn *txn, const char *which, const char *partition, struct
 			 "but systemd may use it once more after that");
 	if (place_kind(&scene.host) != PLACE_PLAIN && hold_start(txn->sys, &hold, err) < 0)
 		return -1;
-	policy_on(&scene, &intent, &active, &plan);
 	for (size_t i = 0; i < plan.warnings.n; i++)
 		strv_add(warnings, plan.warnings.items[i]);
 	enter(txn, &scene, &intent, owner, hold.process);
@@ -169,46 +181,26 @@ int session_off(struct txn *txn, const char *name, struct err *err)
 	return session_births_end(txn, &births, err);
 }
 
-int session_assign(const struct topology *topo, const struct cpuset *guest, size_t n,
-		   unsigned *cpus, struct err *err)
-{
-	_cleanup_cpuset_ struct cpuset left = { 0 };
-	size_t used = 0;
-	bool spread = n <= topology_whole_cores(topo, guest);
-
-	if (n > cpuset_count(guest))
-		return err_set(err, ERR_USAGE,
-			       "the VM has %zu vCPUs, but the shield only %u guest CPUs; start it "
-			       "with -smp %u, or give the profile more guest CPUs",
-			       n, cpuset_count(guest), cpuset_count(guest));
-	cpuset_copy(&left, guest);
-	while (used < n) {
-		unsigned cpu = (unsigned)cpuset_next(&left, -1);
-		const struct topo_cpu *t = topology_cpu(topo, cpu);
-
-		for (int c = t ? cpuset_next(&t->siblings, -1) : (int)cpu; c >= 0 && used < n;
-		     c = t ? cpuset_next(&t->siblings, c) : -1) {
-			if (!cpuset_has(&left, (unsigned)c))
-				continue;
-			cpus[used++] = (unsigned)c;
-			if (spread)
-				break;
-		}
-		if (t)
-			cpuset_andnot(&left, &t->siblings);
-		else
-			cpuset_remove(&left, cpu);
-	}
-	return 0;
-}
-
-static int assign(const struct shield *shield, size_t n, unsigned *cpus, struct err *err)
+static int assign(const struct shield *shield, const struct vm_vcpus *vcpus, unsigned *cpus,
+		  struct err *err)
 {
 	_cleanup_topology_ struct topology topo = { 0 };
 
+	if (shield->map.n_vcpus)
+		return assign_listed(shield->map.vcpus, shield->map.n_vcpus, vcpus, cpus, err);
 	if (topology_load("", &topo, err) < 0)
 		return -1;
-	return session_assign(&topo, &shield->guest, n, cpus, err);
+	return assign_vcpus(&topo, &shield->guest, vcpus, cpus, err);
+}
+
+/* The CPUs that the profile gives this thread, if it is an I/O thread; or NULL. */
+static const struct cpuset *iothread_cpus(const struct shield *shield, const struct vm_vcpus *vcpus,
+					  pid_t tid)
+{
+	for (size_t i = 0; i < vcpus->n_iothreads && i < shield->map.n_iothreads; i++)
+		if (vcpus->iothreads[i].tid == tid)
+			return &shield->map.iothreads[i];
+	return NULL;
 }
 
 static const struct vm_vcpu *find(const struct vm_vcpus *vcpus, pid_t tid, size_t *at)
@@ -235,7 +227,8 @@ static void unshielded(struct txn *txn, const struct host *host, const struct cp
 
 /* The steps for one thread of the VM. */
 static int attach_thread(struct txn *txn, const struct host *host, const struct shield *shield,
-			 const struct task *t, bool vcpu, unsigned cpu, struct plan *plan)
+			 const struct task *t, bool vcpu, unsigned cpu, const struct cpuset *own,
+			 struct plan *plan)
 {
 	_cleanup_free_ char *cgroup = NULL, *from = NULL, *to = NULL;
 	_cleanup_cpuset_ struct cpuset allowed = { 0 };
@@ -255,9 +248,10 @@ static int attach_thread(struct txn *txn, const struct host *host, const struct 
 		to = xasprintf("%u", cpu);
 		unshielded(txn, host, &allowed,
 			   plan_task(plan, STEP_AFFINITY, t->tid, t->start, t->comm, from, to));
-	} else if (!host->remote) {
-		/* Recorded like every thread there; its place is here now. */
-		to = cpulist_format(&shield->emulator);
+	} else if (own || !host->remote) {
+		/* Without remote partitions every thread is recorded; the place of
+		 * those that have none of their own is here now. */
+		to = cpulist_format(own ? own : &shield->emulator);
 		unshielded(txn, host, &allowed,
 			   plan_task(plan, STEP_AFFINITY, t->tid, t->start, t->comm, from, to));
 	}
@@ -291,8 +285,8 @@ static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
 		if (task_read(txn->sys, pid, (pid_t)atoi(tids.items[i]), &t) < 0)
 			continue;
 		vcpu = find(vcpus, t.tid, &at);
-		if (attach_thread(txn, &host, shield, &t, vcpu != NULL, vcpu ? cpus[at] : 0, plan) <
-		    0)
+		if (attach_thread(txn, &host, shield, &t, vcpu != NULL, vcpu ? cpus[at] : 0,
+				  iothread_cpus(shield, vcpus, t.tid), plan) < 0)
 			continue;
 		if (vcpu)
 			placed[found++] =
@@ -326,11 +320,17 @@ int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm
 		return err_set(err, ERR_FAILED, "the shield %s holds process %d already", name,
 			       (int)shield->vm.pid);
 	vm = shield->vm;
-	if (assign(shield, n, cpus, err) < 0 ||
+	if (assign(shield, vcpus, cpus, err) < 0 ||
 	    attach_plan(txn, shield, pid, vcpus, cpus, placed, &plan, err) < 0) {
 		shield->vm = vm;
 		return err_wrap(err, "shield %s", name);
 	}
+	if (vcpus->n_iothreads < shield->map.n_iothreads)
+		strv_addf(&txn->report,
+			  "the profile has CPUs for %zu I/O threads, process %d has %zu (of a QEMU "
+			  "without a QMP socket only named ones are found: -name "
+			  "NAME,debug-threads=on)",
+			  shield->map.n_iothreads, (int)pid, vcpus->n_iothreads);
 	if (show) {
 		*show = plan;
 		plan = (struct plan){ 0 };

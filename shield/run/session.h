@@ -31,7 +31,8 @@ int session_off(struct txn *txn, const char *name, struct err *err);
 
 /*
  * Put a process into the shield's cgroup, its vCPU threads into the partition,
- * each pinned to a guest CPU of its own. May be repeated with more vCPUs. With
+ * each pinned to a guest CPU of its own (assign.h), and its I/O threads to the
+ * CPUs that the profile gives them. May be repeated with more vCPUs. With
  * show nothing is done: the plan goes there.
  */
 int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_vcpus *vcpus,
@@ -69,13 +70,5 @@ void session_births_clear(struct births *births);
 /* Move kernel threads and interrupts that appeared since off guest CPUs. *found
  * counts them. */
 int session_adopt(struct txn *txn, size_t *found, struct err *err);
-
-/*
- * Which guest CPU each of n vCPUs gets: one of each core first while there are
- * cores enough, else sibling after sibling, as QEMU numbers the threads of a
- * core. cpus has room for n. -1 when there are fewer guest CPUs than vCPUs.
- */
-int session_assign(const struct topology *topo, const struct cpuset *guest, size_t n,
-		   unsigned *cpus, struct err *err);
 
 #endif

@@ -126,6 +126,8 @@ static int ask_own_monitor(struct supervision *s, long long deadline, pid_t *pid
 	/* Refused, or empty: -preconfig, -machine none. They may come. */
 	if (rc > 0 || vcpus->n == 0)
 		return 0;
+	if (qmp_iothreads(&s->qmp, deadline, vcpus, err) < 0)
+		return -1;
 	rc = vm_process_of(s->sys, vcpus->items[0].tid, pid);
 	if (rc == 0 && (*pid == s->c->pid || vm_is_descendant(s->sys, *pid, getpid())))
 		return 1;

@@ -12,60 +12,6 @@
 #define VCPU_MAX 65535
 #define DEBUGFS_KVM "/sys/kernel/debug/kvm"
 
-void vm_vcpus_clear(struct vm_vcpus *vcpus)
-{
-	free(vcpus->items);
-	*vcpus = (struct vm_vcpus){ 0 };
-}
-
-struct vm_vcpu *vm_vcpus_add(struct vm_vcpus *vcpus, unsigned index, pid_t tid)
-{
-	struct vm_vcpu *v;
-
-	for (size_t i = 0; i < vcpus->n; i++) {
-		v = &vcpus->items[i];
-		if (v->tid != tid)
-			continue;
-		v->count++;
-		v->index = index < v->index ? index : v->index;
-		return v;
-	}
-	GROW(vcpus->items, vcpus->n, vcpus->cap);
-	v = &vcpus->items[vcpus->n++];
-	*v = (struct vm_vcpu){
-		.index = index, .count = 1, .tid = tid, .socket = -1, .core = -1, .thread = -1
-	};
-	return v;
-}
-
-static int by_index(const void *a, const void *b)
-{
-	const struct vm_vcpu *x = a, *y = b;
-
-	if (x->index != y->index)
-		return x->index < y->index ? -1 : 1;
-	return x->tid < y->tid ? -1 : x->tid > y->tid;
-}
-
-void vm_vcpus_sort(struct vm_vcpus *vcpus)
-{
-	if (vcpus->n)
-		qsort(vcpus->items, vcpus->n, sizeof(*vcpus->items), by_index);
-}
-
-bool vm_vcpus_within(const struct vm_vcpus *a, const struct vm_vcpus *b)
-{
-	for (size_t i = 0; i < a->n; i++) {
-		size_t j = 0;
-
-		while (j < b->n && b->items[j].tid != a->items[i].tid)
-			j++;
-		if (j == b->n)
-			return false;
-	}
-	return true;
-}
-
 bool vm_is_qemu_command(const char *argv0)
 {
 	static const char prefix[] = "qemu-system-";
@@ -347,6 +293,19 @@ static void keep_living(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 		vcpus->items[n++].start = task.start;
 	}
 	vcpus->n = n;
+	n = 0;
+	for (size_t i = 0; i < vcpus->n_iothreads; i++) {
+		struct vm_iothread *t = &vcpus->iothreads[i];
+		_cleanup_task_ struct task task = { 0 };
+
+		if (task_read(sys, pid, t->tid, &task) < 0) {
+			free(t->id);
+			continue;
+		}
+		t->start = task.start;
+		vcpus->iothreads[n++] = *t;
+	}
+	vcpus->n_iothreads = n;
 }
 
 int vm_vcpus_by_name(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
@@ -370,6 +329,8 @@ int vm_vcpus_by_name(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 		else if (sscanf(name, "CPU %5u/%3[KVMTCG]%c", &index, kind, &end) == 2 &&
 			 (strcmp(kind, "KVM") == 0 || strcmp(kind, "TCG") == 0))
 			vm_vcpus_add(&found, index, tid);
+		else if (strncmp(name, "IO ", 3) == 0 && name[3])
+			vm_iothreads_add(&found, name + 3, tid);
 	}
 	if (found.n == 0)
 		vcpus_by_kvm(sys, pid, &found);
@@ -394,6 +355,18 @@ int vm_vcpus_verify(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus, struct e
 				       "%u, but that is no thread of it: %s",
 				       (int)pid, (int)v->tid, v->index, err_errno(rc));
 		v->start = task.start;
+	}
+	for (size_t i = 0; i < vcpus->n_iothreads; i++) {
+		struct vm_iothread *t = &vcpus->iothreads[i];
+		_cleanup_task_ struct task task = { 0 };
+		int rc = task_read(sys, pid, t->tid, &task);
+
+		if (rc < 0)
+			return err_set(err, ERR_FAILED,
+				       "QEMU (process %d) names thread %d as an I/O thread, but "
+				       "that is no thread of it: %s",
+				       (int)pid, (int)t->tid, err_errno(rc));
+		t->start = task.start;
 	}
 	return 0;
 }

@@ -6,6 +6,8 @@
  * on and before that when told (-name NAME,debug-threads=on, as libvirt does);
  * and what KVM says in debugfs, from kernel 6.1 on, about vCPUs that have run.
  *
+ * I/O threads come with the vCPUs: query-iothreads, or the names "IO iothread0".
+ *
  * A list of vCPUs has one entry for each thread. TCG without multi-threading
  * runs all vCPUs in one thread ("ALL CPUs/TCG"): one entry, whose count is the
  * number of vCPUs it serves.
@@ -20,12 +22,21 @@ struct vm_vcpu {
 	unsigned count; /* how many it serves; 0: all */
 	pid_t tid;
 	unsigned long long start; /* with tid the thread's identity; 0: not checked yet */
-	int socket, core, thread; /* where the guest sees it; -1: unknown */
+	int socket, die, cluster, core, thread; /* where the guest sees it; -1: unknown */
+};
+
+/* An I/O thread: "IO " and its id is the thread's name. */
+struct vm_iothread {
+	char *id;
+	pid_t tid;
+	unsigned long long start;
 };
 
 struct vm_vcpus {
 	struct vm_vcpu *items; /* ordered by index */
 	size_t n, cap;
+	struct vm_iothread *iothreads; /* ordered by id, numbers in it as numbers */
+	size_t n_iothreads, cap_iothreads;
 };
 
 void vm_vcpus_clear(struct vm_vcpus *vcpus);
@@ -35,6 +46,8 @@ void vm_vcpus_clear(struct vm_vcpus *vcpus);
  * already is counted to it. Sorted, once all are in, by vm_vcpus_sort(). */
 struct vm_vcpu *vm_vcpus_add(struct vm_vcpus *vcpus, unsigned index, pid_t tid);
 void vm_vcpus_sort(struct vm_vcpus *vcpus);
+/* The same for I/O threads; the id is copied. */
+void vm_iothreads_add(struct vm_vcpus *vcpus, const char *id, pid_t tid);
 /* Is every thread of a in b? */
 bool vm_vcpus_within(const struct vm_vcpus *a, const struct vm_vcpus *b);
 

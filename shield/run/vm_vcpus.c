@@ -16,6 +16,7 @@ static bool ask(struct sys *sys, pid_t pid, const char *path, int ms, qmp_wait_f
 	/* Why it did not work is of no interest: the next, or names, may. */
 	ok = qmp_connect(&q, here, wait, ctx, deadline, NULL) == 0 &&
 	     qmp_vcpus(&q, deadline, &found, NULL) == 0 && found.n &&
+	     qmp_iothreads(&q, deadline, &found, NULL) >= 0 &&
 	     vm_vcpus_verify(sys, pid, &found, NULL) == 0;
 	qmp_close(&q);
 	if (!ok)

@@ -6,10 +6,16 @@
 #include <errno.h>
 #include <string.h>
 
+#define WORD_CHARS "abcdefghijklmnopqrstuvwxyz0123456789_-"
+#define VALUE_CHARS WORD_CHARS "/"
+#define VALUE_MAX 32
+
 static const struct kfile table[] = {
-	{ "/proc/irq/#/smp_affinity_list", KFILE_LIST, .cpus = true, .refusable = true, .soft = true },
+	{ "/proc/irq/#/smp_affinity_list", KFILE_LIST, .cpus = true, .refusable = true,
+	  .soft = true },
 	{ "/proc/irq/default_smp_affinity", KFILE_MASK, .cpus = true },
-	{ "/run/irqbalance/irqbalance#.sock", KFILE_BALANCER, .cpus = true, .soft = true, .delayed = true },
+	{ "/run/irqbalance/irqbalance#.sock", KFILE_BALANCER, .cpus = true, .soft = true,
+	  .delayed = true },
 	{ "/sys/class/net/*/queues/rx-#/rps_cpus", KFILE_MASK, .cpus = true, .soft = true },
 	{ "/sys/class/net/*/queues/tx-#/xps_cpus", KFILE_MASK, .cpus = true, .soft = true },
 	{ "/proc/sys/net/core/rps_default_mask", KFILE_MASK, .cpus = true, .soft = true },
@@ -22,6 +28,40 @@ static const struct kfile table[] = {
 	{ "@/**/cpuset.cpus", KFILE_LIST, .cpus = true },
 	{ "@/**/cpuset.cpus.exclusive", KFILE_LIST, .cpus = true },
 	{ "@/**/cpuset.cpus.partition", KFILE_PARTITION, .cpus = false },
+	{ "/sys/devices/system/cpu/cpu#/online", KFILE_VALUE, .soft = true, .pulse = true,
+	  .max = 1 },
+	/* Host settings (Documentation/admin-guide/sysctl, admin-guide/mm,
+	 * admin-guide/pm, ABI/testing). */
+	{ "/sys/devices/system/cpu/cpufreq/policy#/scaling_governor", KFILE_VALUE, .soft = true,
+	  .setting = "governor", .words = "*", .choices = "scaling_available_governors" },
+	{ "/sys/devices/system/cpu/cpu#/power/pm_qos_resume_latency_us", KFILE_VALUE, .soft = true,
+	  .setting = "resume_latency_us", .max = 1000000, .words = "n/a" },
+	{ "/proc/sys/kernel/numa_balancing", KFILE_VALUE, .soft = true, .setting = "numa_balancing",
+	  .max = 3 },
+	{ "/sys/kernel/mm/ksm/run", KFILE_VALUE, .soft = true, .setting = "ksm", .max = 1 },
+	{ "/sys/kernel/mm/transparent_hugepage/enabled", KFILE_VALUE, .soft = true,
+	  .setting = "transparent_hugepages", .words = "always|madvise|never",
+	  .drags = "/proc/sys/vm/min_free_kbytes" },
+	{ "/proc/sys/vm/min_free_kbytes", KFILE_VALUE, .soft = true, .late = true },
+	{ "/sys/kernel/mm/transparent_hugepage/khugepaged/defrag", KFILE_VALUE, .soft = true,
+	  .setting = "khugepaged_defrag", .max = 1 },
+	{ "/proc/sys/vm/stat_interval", KFILE_VALUE, .soft = true, .setting = "stat_interval",
+	  .min = 1, .max = 3600 },
+	{ "/proc/sys/vm/compaction_proactiveness", KFILE_VALUE, .soft = true,
+	  .setting = "compaction_proactiveness", .max = 100 },
+	{ "/proc/sys/kernel/sched_rt_runtime_us", KFILE_VALUE, .soft = true,
+	  .setting = "sched_rt_runtime_us", .min = -1, .max = 1000000 },
+	{ "/proc/sys/kernel/timer_migration", KFILE_VALUE, .soft = true,
+	  .setting = "timer_migration", .max = 1 },
+	{ "/proc/sys/kernel/nmi_watchdog", KFILE_VALUE, .soft = true, .setting = "nmi_watchdog",
+	  .max = 1 },
+	{ "/proc/sys/kernel/watchdog_cpumask", KFILE_LIST, .soft = true, .cpus = true,
+	  .setting = "watchdog", .words = "housekeeping" },
+	{ "/sys/devices/system/machinecheck/machinecheck0/check_interval", KFILE_VALUE,
+	  .soft = true, .setting = "machine_check_interval", .max = 86400 },
+	{ "/sys/kernel/rcu_normal", KFILE_VALUE, .soft = true, .setting = "rcu_normal", .max = 1 },
+	{ "/sys/module/kvm/parameters/halt_poll_ns", KFILE_VALUE, .soft = true,
+	  .setting = "halt_poll_ns", .max = 100000000 },
 };
 
 static size_t segment(const char *s)
@@ -100,6 +140,14 @@ static bool has_word(const char *text, const char *word)
 	return false;
 }
 
+/* Of "always [madvise] never" the word in brackets, else all of it. */
+static char *chosen(const char *text)
+{
+	const char *open = strchr(text, '['), *end = open ? strchr(open, ']') : NULL;
+
+	return end ? xstrndup(open + 1, (size_t)(end - open - 1)) : xstrdup(text);
+}
+
 int kfile_read(struct sys *sys, const struct kfile *row, const char *path, char **ret)
 {
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
@@ -123,6 +171,9 @@ int kfile_read(struct sys *sys, const struct kfile *row, const char *path, char 
 		return 0;
 	case KFILE_CONTROL:
 		*ret = xstrdup(has_word(text, "cpuset") ? "+cpuset" : "-cpuset");
+		return 0;
+	case KFILE_VALUE:
+		*ret = chosen(text);
 		return 0;
 	default:
 		*ret = take_ptr(text);
@@ -160,6 +211,9 @@ bool kfile_value_ok(const struct kfile *row, const char *value)
 		return strcmp(value, "+cpuset") == 0 || strcmp(value, "-cpuset") == 0;
 	case KFILE_TYPE:
 		return strcmp(value, "threaded") == 0 || strncmp(value, "domain", 6) == 0;
+	case KFILE_VALUE:
+		/* As an original it may be one that nobody may ask for. */
+		return *value && strlen(value) <= VALUE_MAX && !value[strspn(value, VALUE_CHARS)];
 	case KFILE_PARTITION:
 		for (size_t i = 0; i < ARRAY_SIZE(states); i++)
 			if (strcmp(value, states[i]) == 0)
@@ -172,4 +226,67 @@ bool kfile_value_ok(const struct kfile *row, const char *value)
 bool kfile_refused(const struct kfile *row, int rc)
 {
 	return row->refusable && (rc == -EIO || rc == -EPERM || rc == -EACCES);
+}
+
+const struct kfile *kfile_setting_at(size_t n)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].setting && n-- == 0)
+			return &table[i];
+	return NULL;
+}
+
+const struct kfile *kfile_setting(const char *name)
+{
+	const struct kfile *row;
+
+	for (size_t i = 0; (row = kfile_setting_at(i)); i++)
+		if (strcmp(row->setting, name) == 0)
+			return row;
+	return NULL;
+}
+
+static bool has_numbers(const struct kfile *row)
+{
+	return row->min || row->max;
+}
+
+bool kfile_setting_number(const struct kfile *row, long long number)
+{
+	return has_numbers(row) && number >= row->min && number <= row->max;
+}
+
+bool kfile_setting_word(const struct kfile *row, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (!row->words || n == 0 || n > VALUE_MAX)
+		return false;
+	if (strcmp(row->words, "*") == 0)
+		return !word[strspn(word, WORD_CHARS)];
+	for (const char *at = row->words; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
+		if (strcspn(at, "|") == n && strncmp(at, word, n) == 0)
+			return true;
+	return false;
+}
+
+char *kfile_setting_expected(const struct kfile *row)
+{
+	char *text = has_numbers(row) ? xasprintf("%ld to %ld", row->min, row->max) : xstrdup("");
+	const char *at = row->words;
+
+	if (at && strcmp(at, "*") == 0) {
+		free(text);
+		return xstrdup("a word like \"performance\"");
+	}
+	while (at) {
+		size_t n = strcspn(at, "|");
+		const char *joint = !*text ? "" : at[n] ? ", " : " or ";
+		char *longer = xasprintf("%s%s\"%.*s\"", text, joint, (int)n, at);
+
+		free(text);
+		text = longer;
+		at = at[n] ? at + n + 1 : NULL;
+	}
+	return text;
 }

@@ -14,6 +14,12 @@
  *	KFILE_PARTITION	"member" "root" "isolated" "isolated invalid (…)"
  *	KFILE_BALANCER	cpulist			no file: irqbalance (balancer.h)
  *	KFILE_TYPE	cgroup.type; only "threaded" can be written
+ *	KFILE_VALUE	a number or word	the same; of "always [madvise] never"
+ *						the one in brackets
+ *
+ * Rows with a name in `setting` are the host settings that a profile may ask
+ * for: this table is also what the loader checks them against, and the only
+ * list of them beside the JSON schema.
  *
  * (Documentation/admin-guide/cgroup-v2.rst, "Cpuset Interface Files" and
  * "Threads"; Documentation/core-api/irq/irq-affinity.rst;
@@ -24,19 +30,36 @@
 
 #include "shield/sys/sys.h"
 
-enum kfile_type { KFILE_LIST, KFILE_MASK, KFILE_CONTROL, KFILE_PARTITION, KFILE_TYPE,
-		  KFILE_BALANCER };
+enum kfile_type {
+	KFILE_LIST,
+	KFILE_MASK,
+	KFILE_CONTROL,
+	KFILE_PARTITION,
+	KFILE_TYPE,
+	KFILE_BALANCER,
+	KFILE_VALUE
+};
 
 struct kfile {
 	const char *pattern; /* segments; "*" is one of any name, "#" in it a number,
 			      * "@" the cgroup mount, "**" one or more names */
 	enum kfile_type type;
-	bool cpus;           /* the value is a CPU set */
-	bool merged;         /* shields share it: it holds the CPUs of all of them */
-	bool refusable;      /* EIO, EPERM or EACCES on write: cannot be moved */
-	bool soft;           /* a failure is reported, and the rest goes on */
-	bool delayed;        /* holds what was written only after a while: neither
-			      * compared before nor read back after a write */
+	bool cpus;	   /* the value is a CPU set */
+	bool merged;	   /* shields share it: it holds the CPUs of all of them */
+	bool refusable;	   /* EIO, EPERM or EACCES on write: cannot be moved */
+	bool soft;	   /* a failure is reported, and the rest goes on */
+	bool delayed;	   /* holds what was written only after a while: neither
+			    * compared before nor read back after a write */
+	bool pulse;	   /* set to what was asked and back at once (a CPU goes
+			    * offline); the kernel rewrites masks on the way */
+	bool late;	   /* the kernel rewrites it when others are written: it is
+			    * set after these, and compared before them */
+	const char *drags; /* the file that it rewrites, or NULL */
+	/* Of host settings: what a profile may ask for. */
+	const char *setting; /* its name there */
+	long min, max;	     /* numbers; none if both are 0 */
+	const char *words;   /* "always|never"; "*": any one word */
+	const char *choices; /* the file beside it that lists the words, or NULL */
 };
 
 /* The row for an absolute, normalised path; NULL: not ours to write. The
@@ -52,6 +75,16 @@ int kfile_write(struct sys *sys, const struct kfile *row, const char *path, cons
 
 /* Could Shield have written this value, or read it as an original? */
 bool kfile_value_ok(const struct kfile *row, const char *value);
+
+/* The host setting of that name, or NULL; the i-th one, or NULL after the last. */
+const struct kfile *kfile_setting(const char *name);
+const struct kfile *kfile_setting_at(size_t i);
+
+/* May a profile ask for this number; for this word? */
+bool kfile_setting_number(const struct kfile *row, long long number);
+bool kfile_setting_word(const struct kfile *row, const char *word);
+/* Both in words, for messages: "0 to 3", "\"always\" or \"never\""; allocated. */
+char *kfile_setting_expected(const struct kfile *row);
 
 /* Does this errno of a write mean that the object cannot be changed at all, as
  * managed interrupts answer: EIO up to 6.x, later EPERM? */

@@ -49,6 +49,21 @@ static bool merged(const struct txn *txn, const struct object *o)
 	return row && row->merged;
 }
 
+static bool is_pulse(const struct txn *txn, const struct object *o)
+{
+	const struct kfile *row = o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+
+	return row && row->pulse;
+}
+
+/* Does the kernel rewrite it while others are written? */
+static bool is_late(const struct txn *txn, const struct object *o)
+{
+	const struct kfile *row = o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+
+	return o->kind == STEP_AFFINITY || (row && row->late);
+}
+
 char *txn_goal(const struct txn *txn, const struct object *o)
 {
 	_cleanup_cpuset_ struct cpuset avoid = { 0 }, cpus = { 0 }, taken = { 0 };
@@ -112,13 +127,22 @@ static bool irq_thread(const struct object *o)
 	return o->identity && strncmp(o->identity, "irq/", 4) == 0;
 }
 
+/* Is a CPU offline for our sake, or was it when we were killed? */
+static void note_hotplug(struct txn *txn)
+{
+	txn->hotplug = false;
+	for (size_t i = 0; i < txn->state.n_objects && !txn->hotplug; i++)
+		txn->hotplug = txn->state.objects[i]->next && is_pulse(txn, txn->state.objects[i]);
+}
+
 /*
- * Aim every object at f. Affinities are compared here, before the first write,
- * since the kernel will rewrite them: what someone else set becomes the target,
+ * Aim every object at f. Affinities (and other late ones) are compared here, before
+ * the first write, since the kernel will rewrite them: what someone else set becomes the target,
  * so that it survives. In recovery (an object has a next) nothing can be told.
  */
 void settle_aim(struct txn *txn)
 {
+	note_hotplug(txn);
 	for (size_t i = 0; i < txn->state.n_objects; i++) {
 		struct object *o = txn->state.objects[i];
 		_cleanup_free_ char *theirs = NULL, *name = NULL, *cgroup = NULL;
@@ -130,7 +154,8 @@ void settle_aim(struct txn *txn)
 			if (absent(txn, cgroup))
 				replace(&o->target, xstrdup(home_of(txn, o)));
 		}
-		if (o->kind != STEP_AFFINITY || irq_thread(o) || o->next || txn->force || txn->reassert)
+		if (!is_late(txn, o) || irq_thread(o) || o->next || txn->force || txn->reassert ||
+		    txn->hotplug)
 			continue;
 		theirs = object_drift(txn, o);
 		if (theirs) {
@@ -148,10 +173,11 @@ void settle_announce(struct txn *txn)
 	for (size_t i = 0; i < txn->state.n_objects; i++) {
 		struct object *o = txn->state.objects[i];
 
-		/* The kernel may rewrite any affinity on the way. */
-		if (o->kind == STEP_AFFINITY || strcmp(o->target, o->ours) != 0)
+		/* The kernel may rewrite any of these on the way. */
+		if (is_late(txn, o) || strcmp(o->target, o->ours) != 0)
 			replace(&o->next, xstrdup(o->target));
 	}
+	note_hotplug(txn);
 }
 
 /* Nothing to restore: it dies with its cgroup. A partition is dissolved first,
@@ -208,11 +234,28 @@ static bool is_control(const struct txn *txn, const struct object *o)
 	return row && row->type == KFILE_CONTROL;
 }
 
+/* There and back. That it does not go there is told, that it does not come back
+ * ends the transaction, and stays in the file. */
+static int apply_pulse(struct txn *txn, struct object *o, struct err *err)
+{
+	struct err why = { 0 };
+
+	if (object_apply(txn, o, true, NULL, &why) != APPLIED)
+		strv_add(&txn->unmoved, *why.text ? why.text : o->path);
+	drop_claims(o);
+	replace(&o->target, txn_goal(txn, o));
+	if (object_apply(txn, o, true, NULL, err) == APPLIED) {
+		replace(&o->ours, xstrdup(o->target));
+		return 0;
+	}
+	return *err->text ? -1 : err_set(err, ERR_FAILED, "%s: does not come back", o->path);
+}
+
 /* 0, or -1 with err when the whole transaction must fail. */
 static int apply_one(struct txn *txn, struct object *o, bool forward, struct err *err)
 {
 	_cleanup_free_ char *name = NULL;
-	bool done = false, open = false;
+	bool done = false, open = false, compare;
 
 	if (dies(txn, o) || o->refused) {
 		replace(&o->ours, xstrdup(o->target));
@@ -222,7 +265,8 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 		strv_addf(&txn->leftover, "%s: still holds a process", o->path);
 		return 0;
 	}
-	switch (object_apply(txn, o, o->kind != STEP_AFFINITY && !txn->reassert, home_of(txn, o), err)) {
+	compare = !is_late(txn, o) && !txn->reassert && (!txn->hotplug || is_pulse(txn, o));
+	switch (object_apply(txn, o, compare, home_of(txn, o), err)) {
 	case APPLIED:
 		done = true;
 		break;
@@ -237,8 +281,10 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 			strv_addf(&txn->leftover, "%s: still in use", name);
 			break;
 		}
-		strv_addf(&txn->report, "%s: someone else changed it since; left so (--force "
-					"takes it back)", name);
+		strv_addf(&txn->report,
+			  "%s: someone else changed it since; left so (--force "
+			  "takes it back)",
+			  name);
 		if (claimed(txn, o))
 			break;
 		done = true; /* theirs now */
@@ -276,21 +322,45 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 	return 0;
 }
 
-/* Outer to inner forward, inner to outer backward; affinities last both ways. */
+/* Both ways before all else: the rest needs its CPUs. */
+static int apply_pulses(struct txn *txn, bool forward, struct err *err)
+{
+	_cleanup_free_ char *online = NULL;
+
+	for (size_t i = 0; i < txn->state.n_objects; i++) {
+		struct object *o = txn->state.objects[i];
+
+		if (is_pulse(txn, o) &&
+		    (forward && claimed(txn, o) ? apply_pulse(txn, o, err)
+						: apply_one(txn, o, forward, err)) < 0)
+			return -1;
+	}
+	/* They may have been offline when we began. */
+	if (sys_read_line(txn->sys, "/sys/devices/system/cpu/online", &online) == 0) {
+		cpuset_clear(&txn->online);
+		cpulist_parse(online, &txn->online, NULL);
+	}
+	return 0;
+}
+
+/* CPUs that go offline first; else outer to inner forward, inner to outer backward; what the
+ * kernel rewrites last both ways. */
 int settle_apply(struct txn *txn, bool forward, struct err *err)
 {
 	size_t n = txn->state.n_objects;
 
+	if (txn->hotplug && apply_pulses(txn, forward, err) < 0)
+		return -1;
 	for (size_t i = 0; i < n; i++) {
 		struct object *o = txn->state.objects[forward ? i : n - 1 - i];
 
-		if (o->kind != STEP_AFFINITY && apply_one(txn, o, forward, err) < 0)
+		if (!is_late(txn, o) && !is_pulse(txn, o) && apply_one(txn, o, forward, err) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < n; i++) {
 		struct object *o = txn->state.objects[i];
 
-		if (o->kind == STEP_AFFINITY && apply_one(txn, o, forward, err) < 0)
+		if (is_late(txn, o) && apply_one(txn, o, forward, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -336,4 +406,3 @@ void settle_conclude(struct txn *txn)
 	if (clean)
 		state_keep(&txn->state, wanted);
 }
-

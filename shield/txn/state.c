@@ -16,6 +16,7 @@ static void shield_clear(struct shield *shield)
 	free(shield->partition);
 	free(shield->vcpus);
 	state_irq_clear(&shield->irq);
+	state_map_clear(&shield->map);
 }
 
 static void claim_clear(struct claim *claim)

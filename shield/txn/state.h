@@ -17,6 +17,7 @@
 #include "shield/cgroup/place.h"
 #include "shield/sys/kfile.h"
 #include "shield/txn/state_irq.h"
+#include "shield/txn/state_map.h"
 
 #define STATE_DIR "/run/shield"
 #define STATE_FILE STATE_DIR "/state.json"
@@ -54,6 +55,7 @@ struct shield {
 	struct vcpu *vcpus;
 	size_t n_vcpus;
 	struct state_irq irq;
+	struct state_map map;
 };
 
 /* A shield's wish for an object: a value, or (NULL) to stay off its CPUs. */

@@ -42,6 +42,8 @@ static json_t *shield_to_json(const struct shield *s)
 			 s->home, "partitions", partitions, "partition", s->partition, "vcpus",
 			 vcpus);
 	json_object_set_new(json, "irq", state_irq_to_json(&s->irq));
+	if (s->map.n_vcpus || s->map.n_iothreads)
+		json_object_set_new(json, "map", state_map_to_json(&s->map));
 	if (s->hold.pid)
 		json_object_set_new(json, "hold", process(&s->hold));
 	return json;
@@ -181,17 +183,17 @@ static int read_partitions(json_t *json, struct shield *s)
 static int read_shield(const char *name, json_t *json, struct state *state, struct err *err)
 {
 	const char *phase, *guest, *emulator, *taken, *cgroup, *home, *partition;
-	json_t *owner, *guard, *vm, *vcpus, *partitions, *hold = NULL, *irq = NULL;
+	json_t *owner, *guard, *vm, *vcpus, *partitions, *hold = NULL, *irq = NULL, *map = NULL;
 	struct shield *s;
 	size_t p = 0;
 
 	if (profile_check_name(name, NULL) < 0 ||
 	    json_unpack_ex(json, NULL, JSON_STRICT,
-			   "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s?o, s?o}",
+			   "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s?o, s?o, s?o}",
 			   "phase", &phase, "owner", &owner, "guard", &guard, "vm", &vm, "guest",
 			   &guest, "emulator", &emulator, "taken", &taken, "cgroup", &cgroup,
 			   "home", &home, "partitions", &partitions, "partition", &partition,
-			   "vcpus", &vcpus, "hold", &hold, "irq", &irq) < 0)
+			   "vcpus", &vcpus, "hold", &hold, "irq", &irq, "map", &map) < 0)
 		return bad(err, "shields", "not as Shield writes them");
 	s = state_add_shield(state, name);
 	while (p < ARRAY_SIZE(phases) && strcmp(phase, phases[p]) != 0)
@@ -211,6 +213,8 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 	    read_list(emulator, &s->emulator, name, err) < 0 ||
 	    read_list(taken, &s->taken, name, err) < 0)
 		return -1;
+	if (state_map_from_json(map, &s->guest, &s->map) < 0)
+		return bad(err, name, "a map that Shield never writes");
 	return 0;
 }
 

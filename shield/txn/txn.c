@@ -132,17 +132,42 @@ void txn_end(struct txn *txn)
 	*txn = (struct txn){ .lock = -1 };
 }
 
+/* Another shield has set it differently, and stays. */
+static void claim_disputed(struct txn *txn, const struct object *o, const char *name,
+			   const char *set)
+{
+	const struct kfile *row = o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+
+	for (size_t i = 0; row && row->setting && i < o->n_claims; i++)
+		if (strcmp(o->claims[i].shield, name) != 0 && o->claims[i].set &&
+		    strcmp(o->claims[i].set, set) != 0)
+			strv_addf(&txn->report,
+				  "%s: shield %s has it set to %s; %s gets its %s when that ends",
+				  o->path, o->claims[i].shield, o->claims[i].set, name, set);
+}
+
+/* Is it of interest only to the shields that ask for it? */
+static bool is_setting(const struct txn *txn, const struct step *step)
+{
+	const struct kfile *row =
+		step->kind == STEP_WRITE ? kfile_find(step->path, txn->mount) : NULL;
+
+	return row && row->setting;
+}
+
 /* Enter the plan's objects and claims. A new object that must stay off guest
  * CPUs stays off those of every shield. */
 static void claim(struct txn *txn, const char *name, const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct step *step = &plan->steps[i];
-		bool known = state_object(&txn->state, step) != NULL;
+		bool alone = state_object(&txn->state, step) || is_setting(txn, step);
 		struct object *o = state_add_object(&txn->state, step);
 
-		for (size_t s = 0; step->avoid && !known && s < txn->state.n_shields; s++)
+		for (size_t s = 0; step->avoid && !alone && s < txn->state.n_shields; s++)
 			object_add_claim(o, txn->state.shields[s].name, NULL);
+		if (!step->avoid)
+			claim_disputed(txn, o, name, step->to);
 		object_add_claim(o, name, step->avoid ? NULL : step->to);
 	}
 }

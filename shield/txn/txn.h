@@ -4,9 +4,10 @@
  * What the kernel should hold is a pure function of the originals and the
  * active shields: f(object) is
  *
- *	the value that a shield set,	if one did (never two: guest CPUs and
- *					cgroups of shields do not overlap; what
- *					they share, kfile.h, holds all their CPUs);
+ *	the value that a shield set,	if one did (guest CPUs and cgroups of
+ *					shields do not overlap; what they share,
+ *					kfile.h, holds all their CPUs; of a host
+ *					setting the oldest shield's counts);
  *	the original without the CPUs taken by the shields that want the object
  *	to stay off them (all housekeeping CPUs if nothing is left),	if any;
  *	the original,			else.
@@ -31,15 +32,20 @@
  *     last (ours) or were writing (next). Anything else was set by someone
  *     else: it is left and reported; `force` takes it back. The kernel itself
  *     rewrites affinities at cpuset changes (up to 6.1 all, up to 6.19 those of
- *     kernel threads), so for these the comparison is made before the first
- *     write, and they are set again after the last one.
+ *     kernel threads), so for these (and files that are late, kfile.h) the
+ *     comparison is made before the first write, and they are set again after the
+ *     last one.
  *  4. A task is touched only if number and start time match, an interrupt only
  *     if its actions do.
  *  5. Every write is verified by reading back.
  *  6. An object leaves the file only after its restoration was verified, or
  *     when it is gone. No shields and no objects: no file.
  *  7. A file of another boot is void.
- *  8. The file is written once before the first change and once after the last.
+ *  8. A pulse (kfile.h: a CPU goes offline and comes back) is one object with
+ *     two writes. Its other value stands in the file as next, so that whoever
+ *     finds it there knows the way back; and since the kernel rewrites masks
+ *     when a CPU goes, no other object is compared while one is in the file.
+ *  9. The file is written once before the first change and once after the last.
  *     In between it holds both values of each object, so that whoever finds it
  *     can go either way; settle is idempotent, and may be killed and repeated.
  */
@@ -52,14 +58,15 @@ struct txn {
 	struct sys *sys;
 	char *mount; /* of cgroup v2, or NULL */
 	int lock;
-	bool force;  /* take back what others changed */
+	bool force;    /* take back what others changed */
 	bool reassert; /* the kernel changed what it should not have: not drift */
+	bool hotplug;  /* likewise, since CPUs go offline and online in this one */
 	struct state state;
 	struct cpuset online;
-	struct strv report;    /* left alone, gone, healed: one line each */
-	struct strv immovable; /* refused by the kernel for good */
-	struct strv unmoved;   /* should have moved, and did not */
-	struct strv leftover;  /* could not be restored; still in the file */
+	struct strv report;		 /* left alone, gone, healed: one line each */
+	struct strv immovable;		 /* refused by the kernel for good */
+	struct strv unmoved;		 /* should have moved, and did not */
+	struct strv leftover;		 /* could not be restored; still in the file */
 	void (*trace)(const char *line); /* each write as it is done; or NULL */
 };
 

@@ -174,10 +174,29 @@ static int read_irq(struct fake *fake, struct firq *irq, const char *rest, bool 
 	return 0;
 }
 
+/* "…/cpu3/online"; the first CPU has none. */
+static bool cpu_of(const struct fake *fake, const char *path, unsigned *cpu)
+{
+	return sscanf(path, CPU "/cpu%5u", cpu) == 1 && *cpu > 0 &&
+	       cpuset_has(&fake->possible, *cpu) && strcmp(strrchr(path, '/'), "/online") == 0;
+}
+
+/* Interrupts and threads whose last CPU goes may run anywhere from then on. */
+void dev_cpu_gone(struct fake *fake)
+{
+	for (size_t i = 0; i < fake->n_irqs; i++)
+		if (!fake->irqs[i].managed &&
+		    !cpuset_intersects(&fake->irqs[i].mask, &fake->online))
+			cpuset_copy(&fake->irqs[i].mask, &fake->online);
+	for (size_t i = 0; i < fake->n_irqs; i++)
+		settle_irq(fake, &fake->irqs[i]);
+}
+
 int dev_read(struct fake *fake, const char *path, char **ret, mode_t *mode)
 {
 	const char *rest;
 	struct firq *irq = find_irq(fake, path, "/proc/irq/", &rest);
+	unsigned cpu;
 
 	if (irq)
 		return read_irq(fake, irq, rest, true, ret, mode);
@@ -194,6 +213,8 @@ int dev_read(struct fake *fake, const char *path, char **ret, mode_t *mode)
 		*ret = fake_mask_text(fake, &fake->wq_requested);
 	else if (strcmp(path, CPU "/online") == 0)
 		*ret = fake_list_text(&fake->online);
+	else if (cpu_of(fake, path, &cpu))
+		*ret = xasprintf("%d\n", cpuset_has(&fake->online, cpu));
 	else if (strcmp(path, CPU "/possible") == 0 || strcmp(path, CPU "/present") == 0)
 		*ret = fake_list_text(&fake->possible);
 	else if (strcmp(path, CPU "/isolated") == 0)
@@ -207,6 +228,7 @@ int dev_write(struct fake *fake, const char *path, const char *text)
 {
 	const char *rest;
 	struct firq *irq = find_irq(fake, path, "/proc/irq/", &rest);
+	unsigned cpu;
 
 	if (irq && strcmp(rest, "smp_affinity_list") == 0)
 		return write_irq(fake, irq, text, false);
@@ -216,6 +238,12 @@ int dev_write(struct fake *fake, const char *path, const char *text)
 		return write_mask(fake, text, false);
 	if (strcmp(path, WQ "/cpumask") == 0)
 		return write_mask(fake, text, true);
+	if (cpu_of(fake, path, &cpu)) {
+		if (strcmp(text, "0") != 0 && strcmp(text, "1") != 0)
+			return -EINVAL;
+		fake_cpu(fake, cpu, *text == '1');
+		return 0;
+	}
 	return FAKE_NOT_MINE;
 }
 

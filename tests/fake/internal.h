@@ -120,6 +120,7 @@ int task_proc_list(struct fake *fake, const char *path, struct strv *names);
 int dev_read(struct fake *fake, const char *path, char **ret, mode_t *mode);
 int dev_write(struct fake *fake, const char *path, const char *text);
 int dev_list(struct fake *fake, const char *path, struct strv *names);
+void dev_cpu_gone(struct fake *fake);
 void dev_settle_workers(struct fake *fake); /* kworker/u… follow the mask */
 
 /* cgroup.c */
@@ -156,6 +157,7 @@ struct ftask *ftask_find(const struct fake *fake, pid_t tid);
 void ftask_free(struct ftask *task);
 /* The cpuset of the task changed its CPUs (or the task its cpuset). */
 void ftask_apply(struct fake *fake, struct ftask *task, bool moved);
+void ftask_cpu_gone(struct fake *fake);	    /* likewise for threads */
 void ftask_housekeeping(struct fake *fake); /* FAKE_7: kernel threads */
 pid_t fake_process_as(struct fake *fake, pid_t pid, const char *comm);
 int fake_getaffinity(void *ctx, pid_t tid, struct cpuset *cpus);

@@ -122,6 +122,31 @@ static ssize_t fake_read(void *ctx, int number, void *buf, size_t size)
 	return (ssize_t)size;
 }
 
+#define THP "/transparent_hugepage/enabled"
+
+/* One of these; and as the kernel does, another setting changes with it. */
+static char *write_choice(struct fake *fake, const char *text, size_t size)
+{
+	static const char *const words[] = { "always", "madvise", "never" };
+	_cleanup_free_ char *line = xstrdup("");
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		bool chosen = strlen(words[i]) == size && strncmp(words[i], text, size) == 0;
+		char *longer = xasprintf("%s%s%s%s%s", line, i ? " " : "", chosen ? "[" : "",
+					 words[i], chosen ? "]" : "");
+
+		free(line);
+		line = longer;
+	}
+	fake_file(fake, "/proc/sys/vm/min_free_kbytes", strstr(line, "[n") ? "1000\n" : "2000\n");
+	return xasprintf("%s\n", line);
+}
+
+static bool is_setting(const char *path)
+{
+	return strncmp(path, "/proc/sys/", 10) == 0 || strncmp(path, "/sys/", 5) == 0;
+}
+
 static ssize_t fake_write(void *ctx, int number, const void *buf, size_t size)
 {
 	struct fake *fake = ctx;
@@ -134,6 +159,15 @@ static ssize_t fake_write(void *ctx, int number, const void *buf, size_t size)
 	if (fd->node) {
 		struct node *node = fd->node;
 
+		/* A setting is replaced, and shown as a line. */
+		if (node->path && is_setting(node->path)) {
+			free(node->text);
+			node->text = strstr(node->path, THP)
+					     ? write_choice(fake, buf, size)
+					     : xasprintf("%.*s\n", (int)size, (const char *)buf);
+			node->size = strlen(node->text);
+			return (ssize_t)size;
+		}
 		node->text = xrealloc(node->text, fd->at + size + 1, 1);
 		memcpy(node->text + fd->at, buf, size);
 		fd->at += size;

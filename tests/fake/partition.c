@@ -362,10 +362,15 @@ void fake_cpu(struct fake *fake, unsigned cpu, bool online)
 	else
 		cpuset_remove(&fake->online, cpu);
 	for (struct cg *c = cg_next(fake->root); c; c = cg_next(c)) {
-		if (c->valid && !cpuset_intersects(&c->xcpus, &fake->online) && has_users(fake, c, NULL))
+		if (c->valid && !cpuset_intersects(&c->xcpus, &fake->online) &&
+		    has_users(fake, c, NULL))
 			dissolve(fake, c, c->prs, hotplug);
 		else if (online && c->prs && c->why == hotplug && local_parent(c))
 			settle(fake, c);
 	}
 	cpuset_update(fake);
+	if (!online) {
+		dev_cpu_gone(fake);
+		ftask_cpu_gone(fake);
+	}
 }

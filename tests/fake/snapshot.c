@@ -29,8 +29,13 @@ static int by_path(const void *a, const void *b)
 static void add_cgroups(struct fake *fake, FILE *out)
 {
 	static const char *const shown[] = {
-		"cgroup.subtree_control", "cgroup.type", "cpuset.cpus", "cpuset.cpus.effective",
-		"cpuset.cpus.exclusive", "cpuset.cpus.exclusive.effective", "cpuset.cpus.isolated",
+		"cgroup.subtree_control",
+		"cgroup.type",
+		"cpuset.cpus",
+		"cpuset.cpus.effective",
+		"cpuset.cpus.exclusive",
+		"cpuset.cpus.exclusive.effective",
+		"cpuset.cpus.isolated",
 		"cpuset.cpus.partition",
 	};
 	_cleanup_strv_ struct strv paths = { 0 };
@@ -65,14 +70,15 @@ static void add_irqs(struct fake *fake, FILE *out)
 	}
 }
 
-static void add_state(struct fake *fake, FILE *out)
+/* Plain files whose path begins so. */
+static void add_plain(struct fake *fake, FILE *out, const char *prefix)
 {
 	_cleanup_strv_ struct strv lines = { 0 };
 
 	for (size_t i = 0; i < fake->n_nodes; i++) {
 		const struct node *n = fake->nodes[i];
 
-		if (n->path && strncmp(n->path, "/run/shield/", 12) == 0)
+		if (n->path && strncmp(n->path, prefix, strlen(prefix)) == 0 && S_ISREG(n->mode))
 			strv_addf(&lines, "file %s: %.*s\n", n->path, (int)n->size, n->text);
 	}
 	if (lines.n)
@@ -94,6 +100,8 @@ char *fake_snapshot_kernel(struct fake *fake)
 	add_file(fake, out, "/sys/devices/virtual/workqueue/cpumask");
 	add_file(fake, out, "/sys/devices/virtual/workqueue/cpumask_requested");
 	add_file(fake, out, "/sys/devices/system/cpu/online");
+	add_plain(fake, out, "/proc/sys/");
+	add_plain(fake, out, "/sys/");
 	fclose(out);
 	return text;
 }
@@ -106,7 +114,7 @@ char *fake_snapshot(struct fake *fake)
 	FILE *out = open_memstream(&text, &size);
 
 	fputs(kernel, out);
-	add_state(fake, out);
+	add_plain(fake, out, "/run/shield/");
 	fclose(out);
 	return text;
 }

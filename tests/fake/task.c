@@ -63,6 +63,18 @@ void ftask_housekeeping(struct fake *fake)
 	}
 }
 
+void ftask_cpu_gone(struct fake *fake)
+{
+	for (size_t i = 0; i < fake->n_tasks; i++) {
+		struct ftask *task = fake->tasks[i];
+
+		if (task->percpu || cpuset_intersects(&task->allowed, &fake->online))
+			continue;
+		cpuset_copy(&task->allowed, &cpuset_of(task->cg)->basis);
+		task->has_user = false;
+	}
+}
+
 int fake_getaffinity(void *ctx, pid_t tid, struct cpuset *cpus)
 {
 	const struct fake *fake = ctx;

@@ -27,6 +27,8 @@ static void pin(struct world *w, pid_t tid, const char *list)
 	w->sys.ops->setaffinity(w->sys.ctx, tid, &cpus);
 }
 
+#define CLOCK "/sys/devices/system/cpu/cpufreq/policy2/"
+
 void world_init(struct world *w, enum flavour flavour)
 {
 	w->fake = fake_new(flavour, 8);
@@ -36,6 +38,15 @@ void world_init(struct world *w, enum flavour flavour)
 	fake_irq(w->fake, 25, "xhci_hcd", "2-3", 0);
 	fake_irq(w->fake, 26, "nvme0q3", "2", FAKE_MANAGED);
 	fake_irq(w->fake, 27, "", NULL, 0);
+	fake_irq(w->fake, 28, "nvidia", "3", 0);
+	fake_file(w->fake, "/proc/sys/vm/stat_interval", "1\n");
+	fake_file(w->fake, "/proc/sys/kernel/watchdog_cpumask", "0-7\n");
+	fake_file(w->fake, "/proc/sys/vm/min_free_kbytes", "45056\n");
+	fake_file(w->fake, "/sys/kernel/mm/transparent_hugepage/enabled",
+		  "always [madvise] never\n");
+	fake_file(w->fake, CLOCK "related_cpus", "2 3\n");
+	fake_file(w->fake, CLOCK "scaling_governor", "schedutil\n");
+	fake_file(w->fake, CLOCK "scaling_available_governors", "performance schedutil\n");
 	w->kswapd = fake_kthread(w->fake, "kswapd0", NULL, 0);
 	pin(w, fake_kthread(w->fake, "kcompactd0", NULL, 0), "1,3");
 	fake_process(w->fake, "sshd", "system");
@@ -47,7 +58,10 @@ void world_init(struct world *w, enum flavour flavour)
 	fake_thread(w->fake, w->qemu, "CPU 1/KVM");
 	fake_thread(w->fake, w->qemu, "IO iothread0");
 	fake_file(w->fake, "/etc/shield/profiles.d/win11.json",
-		  "{\"version\":1,\"name\":\"win11\",\"guest\":\"2-3\",\"emulator\":\"6\"}");
+		  "{\"version\":1,\"name\":\"win11\",\"guest\":\"2-3\",\"emulator\":\"6\","
+		  "\"flush\":true,\"vcpus\":[3,2],\"iothreads\":[\"1\"],\"host\":{"
+		  "\"governor\":\"performance\",\"stat_interval\":120,"
+		  "\"transparent_hugepages\":\"never\",\"watchdog\":\"housekeeping\"}}");
 	fake_file(w->fake, "/etc/shield/profiles.d/lin.json",
 		  "{\"version\":1,\"name\":\"lin\",\"guest\":\"4-5\",\"emulator\":\"7\"}");
 }
@@ -92,8 +106,8 @@ void world_run(struct world *w, struct sys *sys, enum command command, const cha
 	if (outcome->rc == 0)
 		outcome->rc = act(w, &txn, command, name, &outcome->err);
 	if (outcome->rc == 0 && txn.leftover.n)
-		outcome->rc = err_set(&outcome->err, ERR_INCOMPLETE, "left: %s",
-				      txn.leftover.items[0]);
+		outcome->rc =
+			err_set(&outcome->err, ERR_INCOMPLETE, "left: %s", txn.leftover.items[0]);
 	outcome->told = txn.report.n || txn.immovable.n || txn.unmoved.n;
 	txn_end(&txn);
 }

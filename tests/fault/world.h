@@ -5,8 +5,9 @@
  * 8 CPUs, each a core. Interrupts: one on all CPUs, one on guest CPUs only, one
  * that refuses. Kernel threads that move and that do not. User threads without
  * and with masks of their own, in the root and in another cgroup. A QEMU with
- * two vCPU threads. Profiles win11 (CPUs 2-3, emulator 6)
- * and lin (4-5, 7).
+ * two vCPU threads and an I/O thread. Profiles win11 (CPUs 2-3, emulator 6, with
+ * flush, host settings, a vCPU map, and CPU 1 for the I/O thread) and lin (4-5,
+ * 7).
  */
 #ifndef TESTS_FAULT_WORLD_H
 #define TESTS_FAULT_WORLD_H

@@ -134,6 +134,67 @@ static void test_vcpus(void **state)
 	vm_vcpus_clear(&vcpus);
 }
 
+/* The vCPUs, then the I/O threads; the result of whichever failed. */
+static int query_both(const char *iothreads, struct vm_vcpus *vcpus, struct err *err)
+{
+	_cleanup_free_ char *text = xasprintf("%s%s%s", READY CPUS, EVENT, iothreads);
+	int other, fd = server(text, strlen(text), true, &other);
+	long long deadline = deadline_in(2000);
+	struct qmp q;
+	int rc = qmp_attach(&q, fd, NULL, NULL, deadline, err);
+
+	if (rc == 0)
+		rc = qmp_vcpus(&q, deadline, vcpus, err);
+	if (rc == 0)
+		rc = qmp_iothreads(&q, deadline, vcpus, err);
+	qmp_close(&q);
+	close(other);
+	return rc;
+}
+
+#define IO(id, tid) "{\"id\": \"" id "\", \"thread-id\": " #tid ", \"poll-max-ns\": 32768}"
+#define IOS(list) "{\"return\": [" list "], \"id\": 3}"
+
+static void test_iothreads(void **state)
+{
+	static const char *const bad_ones[] = {
+		IOS("{}"),
+		IOS("1"),
+		IOS(IO("a", 0)),
+		IOS(IO("a", -1)),
+		IOS(IO("a", 4294967297)),
+		IOS("{\"id\": 5, \"thread-id\": 7}"),
+		"{\"return\": {}, \"id\": 3}",
+	};
+	struct vm_vcpus vcpus = { 0 };
+	struct err err = { 0 };
+
+	(void)state;
+	/* QEMU names them in any order. */
+	assert_int_equal(query_both(IOS(IO("io10", 110) "," IO("io2", 102) "," IO("io1", 101)),
+				    &vcpus, &err),
+			 0);
+	assert_int_equal(vcpus.n, 2);
+	assert_int_equal(vcpus.n_iothreads, 3);
+	assert_string_equal(vcpus.iothreads[0].id, "io1");
+	assert_string_equal(vcpus.iothreads[1].id, "io2");
+	assert_int_equal(vcpus.iothreads[1].tid, 102);
+	assert_string_equal(vcpus.iothreads[2].id, "io10");
+	assert_int_equal(query_both(IOS(""), &vcpus, &err), 0);
+	assert_int_equal(vcpus.n_iothreads, 0);
+	assert_int_equal(
+		query_both("{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"no\"}, "
+			   "\"id\": 3}",
+			   &vcpus, &err),
+		1);
+	for (size_t i = 0; i < ARRAY_SIZE(bad_ones); i++) {
+		assert_int_equal(query_both(bad_ones[i], &vcpus, &err), -1);
+		if (!strstr(err.text, "no sense"))
+			fail_msg("\"%s\": %s", bad_ones[i], err.text);
+	}
+	vm_vcpus_clear(&vcpus);
+}
+
 static void test_pieces(void **state)
 {
 	struct vm_vcpus vcpus = { 0 };
@@ -529,13 +590,13 @@ static void test_find(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vcpus),  cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_pretty), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_status), cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_deep),   cmocka_unit_test(test_deadline),
-		cmocka_unit_test(test_limit),  cmocka_unit_test(test_wait),
-		cmocka_unit_test(test_fuzz),   cmocka_unit_test(test_launch),
-		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_vcpus),	 cmocka_unit_test(test_iothreads),
+		cmocka_unit_test(test_pieces),	 cmocka_unit_test(test_pretty),
+		cmocka_unit_test(test_refused),	 cmocka_unit_test(test_status),
+		cmocka_unit_test(test_bad),	 cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_deadline), cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_wait),	 cmocka_unit_test(test_fuzz),
+		cmocka_unit_test(test_launch),	 cmocka_unit_test(test_find),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

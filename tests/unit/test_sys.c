@@ -22,6 +22,8 @@ static const struct {
 	{ "/proc/irq/123456789/smp_affinity_list",		KFILE_LIST },
 	{ "/proc/irq/default_smp_affinity",			KFILE_MASK },
 	{ "/sys/devices/virtual/workqueue/cpumask",		KFILE_MASK },
+	{ "/proc/sys/vm/stat_interval",				KFILE_VALUE },
+	{ "/sys/devices/system/cpu/cpu12/online",		KFILE_VALUE },
 	{ CG "/cgroup.subtree_control",				KFILE_CONTROL },
 	{ CG "/a/cgroup.subtree_control",			KFILE_CONTROL },
 	{ CG "/a/b/c/cgroup.subtree_control",			KFILE_CONTROL },
@@ -61,7 +63,13 @@ static const char *const foreign[] = {
 	"/run/shield/state.json",
 	"/sys/devices/virtual/workqueue/writeback/cpumask",
 	"/sys/devices/virtual/workqueue/cpumask_requested",
-	"/sys/devices/system/cpu/cpu1/online",
+	"/sys/devices/system/cpu/online",
+	"/sys/devices/system/cpu/cpu1/hotplug/target",
+	"/sys/devices/system/cpu/cpufreq/policy0/scaling_setspeed",
+	"/sys/devices/system/cpu/cpufreq/../cpufreq/policy0/scaling_governor",
+	"/proc/sys/kernel/core_pattern",
+	"/proc/sys/vm/drop_caches",
+	"/sys/kernel/mm/ksm/run/",
 	CG,
 	CG "/",
 	CG "/cpuset.cpus",
@@ -114,6 +122,13 @@ static const struct {
 	{ KFILE_TYPE,		true,	"domain threaded" },
 	{ KFILE_TYPE,		false,	"x" },
 	{ KFILE_TYPE,		false,	"" },
+	{ KFILE_VALUE,		true,	"-1" },
+	{ KFILE_VALUE,		true,	"n/a" },
+	{ KFILE_VALUE,		true,	"schedutil" },
+	{ KFILE_VALUE,		false,	"" },
+	{ KFILE_VALUE,		false,	"a b" },
+	{ KFILE_VALUE,		false,	"a\n" },
+	{ KFILE_VALUE,		false,	"always [madvise] never" },
 };
 /* clang-format on */
 
@@ -155,7 +170,55 @@ static void values_ok(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
 		if (kfile_value_ok(row_of(values[i].type), values[i].value) != values[i].ok)
-			fail_msg("\"%s\" is %s", values[i].value, values[i].ok ? "refused" : "taken");
+			fail_msg("\"%s\" is %s", values[i].value,
+				 values[i].ok ? "refused" : "taken");
+}
+
+/* What a profile may ask for, and how that is put in words. */
+static void settings(void **state)
+{
+	static const struct {
+		const char *name, *expected, *word, *bad_word;
+		long long number, bad_number;
+	} cases[] = {
+		{ "governor", "a word like \"performance\"", "schedutil", "a b", 0, 0 },
+		{ "ksm", "0 to 1", NULL, "1", 1, 2 },
+		{ "sched_rt_runtime_us", "-1 to 1000000", NULL, "max", -1, -2 },
+		{ "resume_latency_us", "0 to 1000000 or \"n/a\"", "n/a", "n", 0, -1 },
+		{ "stat_interval", "1 to 3600", NULL, "", 3600, 0 },
+		{ "transparent_hugepages", "\"always\", \"madvise\" or \"never\"", "madvise",
+		  "always|madvise", 0, 0 },
+		{ "watchdog", "\"housekeeping\"", "housekeeping", "0-3", 0, 0 },
+	};
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct kfile *row = kfile_setting(cases[i].name);
+		_cleanup_free_ char *expected = NULL;
+
+		assert_non_null(row);
+		expected = kfile_setting_expected(row);
+		assert_string_equal(expected, cases[i].expected);
+		if (cases[i].word)
+			assert_true(kfile_setting_word(row, cases[i].word));
+		else
+			assert_true(kfile_setting_number(row, cases[i].number));
+		assert_false(kfile_setting_word(row, cases[i].bad_word));
+		assert_false(kfile_setting_word(row, ""));
+		assert_false(kfile_setting_number(row, cases[i].bad_number));
+	}
+	assert_null(kfile_setting("turbo"));
+	/* Every one is found as a file. */
+	for (; kfile_setting_at(n); n++) {
+		_cleanup_free_ char *path = xstrdup(kfile_setting_at(n)->pattern);
+		char *hash = strchr(path, '#');
+
+		if (hash)
+			*hash = '7';
+		assert_ptr_equal(kfile_find(path, NULL), kfile_setting_at(n));
+	}
+	assert_int_equal(n, 15);
 }
 
 static void refusals(void **state)
@@ -207,6 +270,14 @@ static void encoding(void **state)
 	assert_int_equal(kfile_write(&sys, kfile_find("/proc/irq/default_smp_affinity", CG),
 				     "/proc/irq/default_smp_affinity", "x"),
 			 -EINVAL);
+	fake_file(fake, "/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+	assert_int_equal(kfile_read(&sys, kfile_setting("transparent_hugepages"),
+				    "/sys/kernel/mm/transparent_hugepage/enabled", &value),
+			 0);
+	assert_string_equal(value, "madvise");
+	free(take_ptr(value));
+	check(&sys, "/sys/devices/system/cpu/cpu3/online", "0", "0");
+	check(&sys, "/sys/devices/system/cpu/cpu3/online", "1", "1");
 	/* A text that the row cannot read is said to be so. */
 	fake_file(fake, "/proc/irq/77/smp_affinity_list", "surprise\n");
 	assert_int_equal(kfile_read(&sys, kfile_find("/proc/irq/77/smp_affinity_list", CG),
@@ -262,7 +333,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_ours), cmocka_unit_test(paths_foreign),
 		cmocka_unit_test(values_ok),  cmocka_unit_test(refusals),
-		cmocka_unit_test(encoding),   cmocka_unit_test(reading),
+		cmocka_unit_test(settings),   cmocka_unit_test(encoding),
+		cmocka_unit_test(reading),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,8 @@ fi
 snapshot take $T/before
 
 points on nothing $shield on win11
+profile rt '{"version":1,"name":"rt","guest":"2-5","flush":true,"host":{"stat_interval":77,"watchdog":"housekeeping"}}'
+points on-rt nothing $shield on rt
 points off on $shield off
 points recover-on half_on $shield recover
 points recover-off half_off $shield recover

@@ -295,6 +295,13 @@ static void put_run(const char *dir, const char *name, void *ctx)
 
 static int take(const char *file)
 {
+	static const char *const settings[] = {
+		"/sys/kernel/mm/ksm/run",
+		"/sys/kernel/mm/transparent_hugepage/enabled",
+		"/sys/kernel/mm/transparent_hugepage/khugepaged/defrag",
+		"/sys/kernel/rcu_normal",
+		"/sys/devices/system/machinecheck/machinecheck0/check_interval",
+	};
 	FILE *out = fopen(file, "we");
 
 	if (!out)
@@ -308,6 +315,9 @@ static int take(const char *file)
 	each("/proc/sys/kernel", put_sysctl, out);
 	each("/proc/sys/vm", put_sysctl, out);
 	each("/sys/devices/system/cpu", put_cpu, out);
+	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
+		if (access(settings[i], R_OK) == 0)
+			put_file(out, settings[i]);
 	each("/run/shield", put_run, out);
 	if (fclose(out) != 0)
 		die(file);
