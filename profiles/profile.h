@@ -11,7 +11,7 @@
  * Profiles are untrusted until checked: regular files of at most 1 MiB, UTF-8,
  * no duplicate and no unknown key. Used by root, the file must belong to root
  * and nobody else may write it. All keys are in
- * schema/profile.schema.json.
+ * schema/profile.schema.json, and what they mean in scripts/shield-profile.5.
  */
 #ifndef SHIELD_PROFILES_PROFILE_H
 #define SHIELD_PROFILES_PROFILE_H

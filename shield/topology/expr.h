@@ -1,6 +1,7 @@
 /*
  * expr: CPU expressions, the text that people write where a set of CPUs is
- * asked for. The grammar with its meaning is in profiles/expressions.md.
+ * asked for. The grammar with its meaning is in
+ * scripts/shield-profile.5.
  *
  *	2-7,10-15		l3:largest		cores:6@l3:1
  *	p-cores - core:0-1	near:0000:01:00.0	all & node:1

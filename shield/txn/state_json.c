@@ -188,12 +188,13 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 	size_t p = 0;
 
 	if (profile_check_name(name, NULL) < 0 ||
-	    json_unpack_ex(json, NULL, JSON_STRICT,
-			   "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s?o, s?o, s?o}",
-			   "phase", &phase, "owner", &owner, "guard", &guard, "vm", &vm, "guest",
-			   &guest, "emulator", &emulator, "taken", &taken, "cgroup", &cgroup,
-			   "home", &home, "partitions", &partitions, "partition", &partition,
-			   "vcpus", &vcpus, "hold", &hold, "irq", &irq, "map", &map) < 0)
+	    json_unpack_ex(
+		    json, NULL, JSON_STRICT,
+		    "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s?o, s?o, s?o}",
+		    "phase", &phase, "owner", &owner, "guard", &guard, "vm", &vm, "guest", &guest,
+		    "emulator", &emulator, "taken", &taken, "cgroup", &cgroup, "home", &home,
+		    "partitions", &partitions, "partition", &partition, "vcpus", &vcpus, "hold",
+		    &hold, "irq", &irq, "map", &map) < 0)
 		return bad(err, "shields", "not as Shield writes them");
 	s = state_add_shield(state, name);
 	while (p < ARRAY_SIZE(phases) && strcmp(phase, phases[p]) != 0)
