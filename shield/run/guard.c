@@ -188,11 +188,12 @@ static int begin(struct guard *g, struct err *err)
 	follow(g, s);
 	state_taken(&txn.state, &g->taken);
 	g->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	inotify_add_watch(g->inotify_fd, STATE_DIR, IN_MOVED_TO | IN_DELETE);
 	watch_file(g, txn.mount, s->cgroup, "cgroup.events");
 	for (size_t i = 0; i < s->partitions.n; i++)
 		watch_file(g, txn.mount, s->partitions.items[i].cgroup, "cpuset.cpus.partition");
 	rc = txn_save(&txn, err);
+	/* Only now, so as not to be woken by that; the lock is still ours. */
+	inotify_add_watch(g->inotify_fd, STATE_DIR, IN_MOVED_TO | IN_DELETE);
 	txn_end(&txn);
 	return rc;
 }
