@@ -38,7 +38,7 @@ _shield() {
 		recover) own='--discard' ;;
 		topology) own='--svg= --xml=' ;;
 		profile) own='--vcpus= --gpu= --iothreads=' ;;
-		irq) own='--watch' ;;
+		irq) own='--watch --count --all' ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$own $globals" -- "$cur")
 		return

@@ -22,9 +22,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 'w':
 		o->interval = arg ? strtod(arg, &end) : 1;
-		if (arg && (*end || !isfinite(o->interval) || o->interval < 0.1 || o->interval > 3600))
-			argp_error(state, "--watch: \"%s\" is no number of seconds from 0.1 to 3600",
-				   arg);
+		if (arg &&
+		    (*end || !isfinite(o->interval) || o->interval < 0.1 || o->interval > 3600))
+			argp_error(state,
+				   "--watch: \"%s\" is no number of seconds from 0.1 to 3600", arg);
 		return 0;
 	case 'c':
 		o->rounds = strtoul(arg, &end, 10);
@@ -52,6 +53,9 @@ struct row {
 	const char *class;
 	const char *owner;    /* the shield that has put it on its own CPUs, or "" */
 	const char *original; /* its mask before any shield, or NULL */
+	bool fixed;	      /* nobody can move it */
+	bool stray;	      /* may fire on guest CPUs, and is not theirs */
+	bool pending;	      /* moves when it next fires */
 	double rate;
 };
 
@@ -79,16 +83,31 @@ static void describe(const struct table *t, struct row *row)
 
 	row->class = irq_class_name(row->irq->class);
 	row->owner = "";
+	row->fixed = !irq_movable(row->irq);
+	row->pending = !row->fixed && *row->irq->actions && !cpuset_empty(&row->irq->effective) &&
+		       !cpuset_intersects(&row->irq->effective, &row->irq->mask);
 	if (!o || (o->identity && !irq_is(t->txn.sys, row->irq->number, o->identity)))
 		return;
 	if (!o->refused)
 		row->original = o->original;
-	else if (irq_movable(row->irq))
-		row->class = irq_class_name(
-			*row->irq->device && strstr(row->irq->chip, "MSI") ? IRQ_MANAGED : IRQ_PER_CPU);
+	else if (!row->fixed)
+		row->class = irq_class_name(*row->irq->device && strstr(row->irq->chip, "MSI")
+						    ? IRQ_MANAGED
+						    : IRQ_PER_CPU);
+	row->fixed |= o->refused;
 	for (size_t i = 0; i < o->n_claims; i++)
 		if (o->claims[i].set)
 			row->owner = o->claims[i].shield;
+}
+
+/* A fixed one fires where it is, whatever its mask says. */
+static bool is_stray(const struct table *t, const struct row *row)
+{
+	const struct irq *irq = row->irq;
+	bool known = row->fixed && !cpuset_empty(&irq->effective);
+
+	return t->txn.state.n_shields && !*row->owner && *irq->actions &&
+	       cpuset_intersects(known ? &irq->effective : &irq->mask, &t->watched);
 }
 
 /* By device, then by number; what belongs to no device comes last. */
@@ -119,6 +138,7 @@ static int read_table(struct app *app, struct table *t, struct err *err)
 	for (size_t i = 0; i < t->irqs.n; i++) {
 		t->rows[i].irq = &t->irqs.items[i];
 		describe(t, &t->rows[i]);
+		t->rows[i].stray = is_stray(t, &t->rows[i]);
 	}
 	if (t->irqs.n)
 		qsort(t->rows, t->irqs.n, sizeof(*t->rows), by_device);
@@ -130,13 +150,14 @@ static json_t *row_json(const struct row *row, bool rates)
 	const struct irq *irq = row->irq;
 	_cleanup_free_ char *mask = cpulist_format(&irq->mask);
 	_cleanup_free_ char *effective = cpulist_format(&irq->effective);
-	json_t *json = json_pack("{s:I, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:o}", "irq",
-				 (json_int_t)irq->number, "actions", cmd_json_bytes(irq->actions),
-				 "chip", cmd_json_bytes(irq->chip), "device",
-				 cmd_json_bytes(irq->device), "driver", cmd_json_bytes(irq->driver),
-				 "mask", mask, "effective", effective, "class", row->class, "owner",
-				 row->owner, "original",
-				 row->original ? json_string(row->original) : json_null());
+	json_t *json =
+		json_pack("{s:I, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:o, s:b, s:b, s:b}",
+			  "irq", (json_int_t)irq->number, "actions", cmd_json_bytes(irq->actions),
+			  "chip", cmd_json_bytes(irq->chip), "device", cmd_json_bytes(irq->device),
+			  "driver", cmd_json_bytes(irq->driver), "mask", mask, "effective",
+			  effective, "class", row->class, "owner", row->owner, "original",
+			  row->original ? json_string(row->original) : json_null(), "movable",
+			  !row->fixed, "pending", row->pending, "stray", row->stray);
 
 	if (rates)
 		json_object_set_new(json, "rate", json_real(row->rate));
@@ -150,25 +171,53 @@ static void print_json(const struct table *t, bool rates)
 
 	for (size_t i = 0; i < t->irqs.n; i++)
 		json_array_append_new(list, row_json(&t->rows[i], rates));
-	cmd_print_json(json_pack("{s:i, s:s, s:o}", "version", 1, "watched", watched, "irqs", list));
+	cmd_print_json(
+		json_pack("{s:i, s:s, s:o}", "version", 1, "watched", watched, "irqs", list));
 }
 
-static void print_row(const struct app *app, const struct table *t, const struct row *row, bool rates)
+static void print_row(const struct app *app, const struct row *row, bool rates)
 {
 	const struct irq *irq = row->irq;
 	_cleanup_free_ char *mask = cpulist_format(&irq->mask);
 	_cleanup_free_ char *effective = cpulist_format(&irq->effective);
-	bool stray = t->txn.state.n_shields && !*row->owner && *irq->actions &&
-		     cpuset_intersects(&irq->mask, &t->watched);
+	bool colored = app->color && row->stray;
 
-	printf("  %s%5u  %-12s %-5s %-9s %-10s", app->color && stray ? "\033[33m" : "", irq->number,
-	       mask, effective, row->class, *row->owner ? row->owner : "-");
+	printf("%s%c %5u  %-12s %-5s %-9s %-10s", colored ? "\033[33m" : "", row->stray ? '*' : ' ',
+	       irq->number, mask, effective, row->class, *row->owner ? row->owner : "-");
 	if (rates)
 		printf(" %9.1f", row->rate);
 	printf("  %s", *irq->actions ? irq->actions : "-");
 	if (row->original && strcmp(row->original, mask) != 0)
 		printf("  (was %s)", row->original);
-	printf("%s\n", app->color && stray ? "\033[0m" : "");
+	if (row->pending)
+		printf("  (moves when it next fires)");
+	printf("%s\n", colored ? "\033[0m" : "");
+}
+
+/* What the marks mean, where there are any. */
+static void print_legend(const struct table *t)
+{
+	size_t fixed = 0, movable = 0;
+
+	for (size_t i = 0; i < t->irqs.n; i++)
+		*(t->rows[i].fixed ? &fixed : &movable) += t->rows[i].stray;
+	if (fixed)
+		printf("* can fire on guest CPUs, and nobody can move it: a managed one only for I/O "
+		       "submitted there (isolcpus=managed_irq at boot keeps it away)\n");
+	if (movable)
+		printf("* can fire on guest CPUs: 'shield status' says why\n");
+}
+
+static void print_total(const struct table *t)
+{
+	double own = 0, others = 0;
+
+	for (size_t i = 0; i < t->irqs.n; i++)
+		*(*t->rows[i].owner ? &own : &others) += t->rows[i].rate;
+	if (t->txn.state.n_shields)
+		printf("total %.1f per s of the guests, %.1f per s of the host\n", own, others);
+	else
+		printf("total %.1f per s\n", others);
 }
 
 static void print_text(const struct app *app, const struct table *t, const struct options *o)
@@ -191,8 +240,11 @@ static void print_text(const struct app *app, const struct table *t, const struc
 			else
 				printf("no PCI device\n");
 		}
-		print_row(app, t, row, rates);
+		print_row(app, row, rates);
 	}
+	if (rates)
+		print_total(t);
+	print_legend(t);
 }
 
 static void count(struct app *app, const struct table *t, unsigned long long *counts)
@@ -204,7 +256,8 @@ static void count(struct app *app, const struct table *t, unsigned long long *co
 /* One interval of --watch: two counts, and the rates between them. */
 static int watch(struct app *app, const struct options *o, struct err *err)
 {
-	_cleanup_(table_clear) struct table t = { .txn.lock = -1 };
+	_cleanup_(table_clear)
+	struct table t = { .txn.lock = -1 };
 	_cleanup_free_ unsigned long long *before = NULL, *after = NULL;
 	_cleanup_free_ char *watched = NULL;
 	struct timespec pause = { (time_t)o->interval, 0 };
@@ -219,8 +272,8 @@ static int watch(struct app *app, const struct options *o, struct err *err)
 	count(app, &t, after);
 	/* A number that went to another device meanwhile counts from 0. */
 	for (size_t i = 0; i < t.irqs.n; i++)
-		t.rows[i].rate = after[i] < before[i] ? 0
-						      : (double)(after[i] - before[i]) / o->interval;
+		t.rows[i].rate =
+			after[i] < before[i] ? 0 : (double)(after[i] - before[i]) / o->interval;
 	if (app->json) {
 		print_json(&t, true);
 	} else {
@@ -242,13 +295,18 @@ int cmd_irq(struct app *app, int argc, char **argv)
 		{ 0 },
 	};
 	static const struct argp argp = {
-		options, parse, NULL,
+		options,
+		parse,
+		NULL,
 		"Show every interrupt by device: its mask, the CPU that handles it, its class, and "
 		"the shield that has put it on its own CPUs. 'managed' and 'per-cpu' ones cannot be "
-		"moved by anybody.",
-		NULL, NULL, NULL,
+		"moved by anybody. A * marks what can fire on guest CPUs and is not their VM's.",
+		NULL,
+		NULL,
+		NULL,
 	};
-	_cleanup_(table_clear) struct table t = { .txn.lock = -1 };
+	_cleanup_(table_clear)
+	struct table t = { .txn.lock = -1 };
 	struct options o = { 0 };
 	struct err err = { 0 };
 
