@@ -111,6 +111,15 @@ static int node_of(struct sys *sys, unsigned number)
 	return (int)strtoul(text, NULL, 10);
 }
 
+char *irq_born(const struct irqs *irqs, const struct irq *irq, const char *default_mask)
+{
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+
+	cpulist_parse(default_mask, &cpus, NULL);
+	nodes_own(&irqs->nodes, irq->node, &cpus);
+	return cpulist_format(&cpus);
+}
+
 void irq_near(struct sys *sys, unsigned number, struct cpuset *cpus)
 {
 	_cleanup_nodes_ struct nodes nodes = { 0 };

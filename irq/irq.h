@@ -66,6 +66,9 @@ bool irq_path_number(const char *path, unsigned *number);
 char *irq_identity(const struct irq *irq);
 int irq_is(struct sys *sys, unsigned number, const char *identity);
 
+/* The mask that it was born with under this default_smp_affinity, allocated. */
+char *irq_born(const struct irqs *irqs, const struct irq *irq, const char *default_mask);
+
 /* Narrow a set to its CPUs that are closest to the interrupt's device. */
 void irq_near(struct sys *sys, unsigned number, struct cpuset *cpus);
 

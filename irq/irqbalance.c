@@ -126,3 +126,8 @@ void irqbalance_plan(const struct irqbalance *b, const struct cpuset *taken,
 	to = cpulist_format(cpuset_intersects(&left, rest) ? &left : rest);
 	plan_write(plan, b->socket, from, to)->avoid = true;
 }
+
+char *irqbalance_bans(const struct irqbalance *b)
+{
+	return xasprintf("%s/irqs", b->socket);
+}

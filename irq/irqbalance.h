@@ -15,7 +15,7 @@
 #include "shield/sys/sys.h"
 
 struct irqbalance {
-	pid_t pid;             /* 0: none runs that has a socket */
+	pid_t pid; /* 0: none runs that has a socket */
 	char *socket;
 	struct cpuset allowed; /* the CPUs that it may use, as it reports them */
 };
@@ -39,5 +39,8 @@ bool irqbalance_settle(struct sys *sys, struct irqbalance *b);
  * host's CPUs. */
 void irqbalance_plan(const struct irqbalance *b, const struct cpuset *taken,
 		     const struct cpuset *rest, struct plan *plan);
+
+/* The path by which the interrupts are known that it leaves alone, allocated. */
+char *irqbalance_bans(const struct irqbalance *b);
 
 #endif

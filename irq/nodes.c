@@ -71,3 +71,11 @@ void nodes_nearest(const struct nodes *nodes, int node, struct cpuset *cpus)
 	if (!cpuset_empty(&nearest))
 		cpuset_and(cpus, &nearest);
 }
+
+void nodes_own(const struct nodes *nodes, int node, struct cpuset *cpus)
+{
+	const struct node *own = find(nodes, node);
+
+	if (own && cpuset_intersects(cpus, &own->cpus))
+		cpuset_and(cpus, &own->cpus);
+}

@@ -29,4 +29,8 @@ void nodes_clear(struct nodes *nodes);
  * (-1) is close to none. */
 void nodes_nearest(const struct nodes *nodes, int node, struct cpuset *cpus);
 
+/* Narrow a set to the CPUs of a node if any are in it, as the kernel does with
+ * the mask that a new interrupt is given (irq_setup_affinity()). */
+void nodes_own(const struct nodes *nodes, int node, struct cpuset *cpus);
+
 #endif

@@ -160,12 +160,18 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
 		const struct irq *irq = &irqs->items[i];
 		_cleanup_cpuset_ struct cpuset cpus = { 0 };
 		_cleanup_free_ char *mask = cpulist_format(&irq->mask), *to = NULL;
-		/* Born with our default mask: without it, with the original one. */
-		bool ours = default_irq && default_original && strcmp(mask, default_irq) == 0 &&
-			    strcmp(mask, default_original) != 0;
-		const char *original = ours ? default_original : NULL;
+		_cleanup_free_ char *born = NULL, *otherwise = NULL;
+		const char *original;
 		size_t wish = 0;
+		bool ours;
 
+		/* Born with our default mask: without it, with the original one. */
+		if (default_irq && default_original) {
+			born = irq_born(irqs, irq, default_irq);
+			otherwise = irq_born(irqs, irq, default_original);
+		}
+		ours = born && strcmp(mask, born) == 0 && strcmp(mask, otherwise) != 0;
+		original = ours ? otherwise : NULL;
 		switch (irq_place(irq, wishes, n, &wish, &cpus)) {
 		case IRQ_LEAVE:
 			break;
@@ -191,10 +197,11 @@ void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wish, con
 {
 	for (size_t i = 0; i < irqs->n; i++) {
 		_cleanup_free_ char *now = cpulist_format(&irqs->items[i].mask);
+		_cleanup_free_ char *born = irq_born(irqs, &irqs->items[i], mask);
 		_cleanup_cpuset_ struct cpuset cpus = { 0 };
 		size_t ignored;
 
-		if (strcmp(now, mask) == 0 &&
+		if (strcmp(now, born) == 0 &&
 		    irq_place(&irqs->items[i], wish, 1, &ignored, &cpus) == IRQ_AVOID)
 			add_step(&irqs->items[i], now, now, true, NULL, plan);
 	}

@@ -60,8 +60,8 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
 		 const char *default_original, struct plan *plans);
 
 /*
- * Steps without a change for interrupts that have just the mask which the shield
- * makes the default one: recorded, they are not taken for newcomers later.
+ * Steps without a change for interrupts that have just the mask which newcomers
+ * will have under the shield: recorded, they are not taken for such later.
  */
 void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wish, const char *mask,
 		       struct plan *plan);

@@ -60,7 +60,7 @@ void session_irqs_reclaim(struct txn *txn);
  * ends: _begin before its end, _end after it (session_adopt.c). */
 struct births {
 	char *mask, *original; /* default_smp_affinity under it, and before; or NULL */
-	struct strv older;     /* had that mask before */
+	struct strv older;     /* recorded: "PATH IDENTITY", theirs is known */
 };
 void session_births_begin(struct txn *txn, struct births *births);
 int session_births_end(struct txn *txn, const struct births *births, struct err *err);

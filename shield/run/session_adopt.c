@@ -19,6 +19,7 @@
 #include "shield/cgroup/place.h"
 #include "shield/policy/irqs.h"
 #include "shield/run/session.h"
+#include "shield/sys/kfile.h"
 #include "shield/task/task.h"
 #include "shield/txn/apply.h"
 
@@ -159,6 +160,71 @@ static bool unknown_irqbalance(const struct txn *txn, const struct habits *h)
 	return h->irqbalance.pid && !state_object(&txn->state, &key);
 }
 
+static const char *claimed_by(const struct object *o, const char *shield)
+{
+	for (size_t i = 0; o && i < o->n_claims; i++)
+		if (strcmp(o->claims[i].shield, shield) == 0)
+			return o->claims[i].set;
+	return NULL;
+}
+
+/* irqbalance, which knows of bans only that it may not use CPUs, would take
+ * interrupts off guest CPUs that a shield has put there: it has to leave these
+ * alone, and those that it left alone before. */
+static void plan_bans(struct txn *txn, const struct irqbalance *b, const struct irqs *irqs,
+		      const struct irq_wish *wishes, size_t n, struct plan *plans)
+{
+	_cleanup_free_ char *path = irqbalance_bans(b);
+	const struct step key = { .kind = STEP_WRITE, .path = path };
+	const struct object *o = state_object(&txn->state, &key);
+	_cleanup_free_ char *former = o ? xstrdup(o->original) : NULL;
+	_cleanup_free_ struct cpuset *own = xcalloc(n, sizeof(*own));
+	size_t wish;
+
+	for (size_t i = 0; i < irqs->n; i++) {
+		_cleanup_cpuset_ struct cpuset cpus = { 0 };
+
+		if (irqs->items[i].number <= CPUSET_MAX_CPU &&
+		    irq_place(&irqs->items[i], wishes, n, &wish, &cpus) == IRQ_SET)
+			cpuset_add(&own[wish], irqs->items[i].number);
+	}
+	for (size_t i = 0; i < n; i++) {
+		const char *claimed = claimed_by(o, wishes[i].name);
+		_cleanup_cpuset_ struct cpuset all = { 0 };
+		_cleanup_free_ char *to = NULL;
+
+		if (!claimed && cpuset_empty(&own[i]))
+			continue;
+		if (!former && kfile_read(txn->sys, kfile_find(path, NULL), path, &former) < 0)
+			break;
+		cpulist_parse(former, &all, NULL);
+		cpuset_or(&all, &own[i]);
+		to = cpulist_format(&all);
+		if (strcmp(to, claimed ? claimed : former) != 0)
+			plan_write(&plans[i], path, o ? o->ours : former, to);
+	}
+	for (size_t i = 0; i < n; i++)
+		cpuset_clear(&own[i]);
+}
+
+/* plans[i] for shield i; they are empty afterwards. */
+static int carry_out(struct txn *txn, const struct habits *habits, struct plan *plans, size_t n,
+		     size_t *found, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		only_due(txn, habits, &plans[i]);
+		*found += plans[i].n;
+	}
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (plans[i].n)
+			rc = txn_extend(txn, txn->state.shields[i].name, &plans[i], err);
+	for (size_t i = 0; i < n; i++)
+		plan_clear(&plans[i]);
+	return rc;
+}
+
 int session_irqs(struct txn *txn, size_t *found, struct err *err)
 {
 	size_t n = txn->state.n_shields;
@@ -193,17 +259,14 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 		irqbalance_snapshot(txn->sys, &habits.irqbalance);
 		irqbalance_plan(&habits.irqbalance, &taken, &rest, &plans[0]);
 	}
-	for (size_t i = 0; i < n; i++) {
-		only_due(txn, &habits, &plans[i]);
-		*found += plans[i].n;
+	rc = carry_out(txn, &habits, plans, n, found, err);
+	/* Last, since it may be asleep when it is asked. */
+	if (rc == 0 && habits.irqbalance.pid) {
+		plan_bans(txn, &habits.irqbalance, &irqs, wishes, n, plans);
+		rc = carry_out(txn, &habits, plans, n, found, err);
 	}
-	for (size_t i = 0; i < n && rc == 0; i++)
-		if (plans[i].n)
-			rc = txn_extend(txn, txn->state.shields[i].name, &plans[i], err);
-	for (size_t i = 0; i < n; i++) {
-		plan_clear(&plans[i]);
+	for (size_t i = 0; i < n; i++)
 		irq_wish_clear(&wishes[i]);
-	}
 	free(plans);
 	free(wishes);
 	return rc;
@@ -218,7 +281,7 @@ static const struct object *default_object(const struct txn *txn)
 
 /*
  * What was born under the last shield has the default mask that we gave it, and
- * without a shield would have had the original one. What had that mask before is
+ * without a shield would have had the original one. What had such a mask before is
  * recorded (policy_on), and listed here before the record goes.
  */
 void session_births_begin(struct txn *txn, struct births *b)
@@ -230,8 +293,7 @@ void session_births_begin(struct txn *txn, struct births *b)
 	b->mask = xstrdup(o->ours);
 	b->original = xstrdup(o->original);
 	for (size_t i = 0; i < txn->state.n_objects; i++)
-		if (txn->state.objects[i]->identity &&
-		    strcmp(txn->state.objects[i]->original, b->mask) == 0)
+		if (txn->state.objects[i]->identity && txn->state.objects[i]->path)
 			strv_addf(&b->older, "%s %s", txn->state.objects[i]->path,
 				  txn->state.objects[i]->identity);
 }
@@ -250,10 +312,12 @@ int session_births_end(struct txn *txn, const struct births *b, struct err *err)
 		_cleanup_free_ char *identity = irq_identity(&irqs.items[i]);
 		_cleanup_free_ char *mask = cpulist_format(&irqs.items[i].mask);
 		_cleanup_free_ char *key = xasprintf("%s %s", path, identity);
+		_cleanup_free_ char *born = irq_born(&irqs, &irqs.items[i], b->mask);
+		_cleanup_free_ char *original = irq_born(&irqs, &irqs.items[i], b->original);
 
-		if (irq_movable(&irqs.items[i]) && strcmp(mask, b->mask) == 0 &&
+		if (irq_movable(&irqs.items[i]) && strcmp(mask, born) == 0 &&
 		    !strv_contains(&b->older, key))
-			plan_write(&plan, path, mask, b->original)->identity = take_ptr(identity);
+			plan_write(&plan, path, mask, original)->identity = take_ptr(identity);
 	}
 	return plan.n ? txn_give_back(txn, &plan, err) : 0;
 }

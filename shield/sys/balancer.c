@@ -1,6 +1,7 @@
 #include "shield/sys/balancer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static void add_list(struct sys *sys, const char *path, struct cpuset *set)
@@ -61,5 +62,34 @@ int balancer_write(struct sys *sys, const char *socket, const struct cpuset *all
 	cpuset_andnot(&banned, allowed);
 	list = cpulist_format(&banned);
 	request = xasprintf("settings cpus %s", cpuset_within(&all, allowed) ? "NULL" : list);
+	return ask(sys, socket, request, NULL);
+}
+
+int balancer_read_irqs(struct sys *sys, const char *socket, struct cpuset *numbers)
+{
+	_cleanup_free_ char *answer = NULL;
+	int rc = ask(sys, socket, "setup", &answer);
+	unsigned number;
+
+	if (rc < 0)
+		return rc;
+	if (!strstr(answer, "BANNED "))
+		return -EBADMSG;
+	for (const char *at = answer; (at = strstr(at, "IRQ ")); at++)
+		if (sscanf(at, "IRQ %9u LOAD", &number) == 1 && number <= CPUSET_MAX_CPU)
+			cpuset_add(numbers, number);
+	return 0;
+}
+
+int balancer_write_irqs(struct sys *sys, const char *socket, const struct cpuset *numbers)
+{
+	char request[500] = "settings ban irqs";
+	size_t n = strlen(request);
+
+	if (cpuset_empty(numbers))
+		return ask(sys, socket, "settings ban irqs NONE", NULL);
+	for (int irq = cpuset_next(numbers, -1); irq >= 0 && n < sizeof(request) - 8;
+	     irq = cpuset_next(numbers, irq))
+		n += (size_t)snprintf(request + n, sizeof(request) - n, " %d", irq);
 	return ask(sys, socket, request, NULL);
 }

@@ -16,6 +16,8 @@ static const struct kfile table[] = {
 	{ "/proc/irq/default_smp_affinity", KFILE_MASK, .cpus = true },
 	{ "/run/irqbalance/irqbalance#.sock", KFILE_BALANCER, .cpus = true, .soft = true,
 	  .delayed = true },
+	{ "/run/irqbalance/irqbalance#.sock/irqs", KFILE_BANS, .merged = true, .soft = true,
+	  .delayed = true },
 	{ "/sys/class/net/*/queues/rx-#/rps_cpus", KFILE_MASK, .cpus = true, .soft = true },
 	{ "/sys/class/net/*/queues/tx-#/xps_cpus", KFILE_MASK, .cpus = true, .soft = true },
 	{ "/proc/sys/net/core/rps_default_mask", KFILE_MASK, .cpus = true, .soft = true },
@@ -148,17 +150,39 @@ static char *chosen(const char *text)
 	return end ? xstrndup(open + 1, (size_t)(end - open - 1)) : xstrdup(text);
 }
 
+/* The socket of "/run/irqbalance/irqbalance7.sock/irqs". */
+static char *socket_of(const char *path)
+{
+	return xstrndup(path, (size_t)(strrchr(path, '/') - path));
+}
+
+static int read_text(struct sys *sys, const struct kfile *row, const char *path,
+		     struct cpuset *cpus, char **text)
+{
+	_cleanup_free_ char *socket = NULL;
+
+	switch (row->type) {
+	case KFILE_BALANCER:
+		return balancer_read(sys, path, cpus, NULL);
+	case KFILE_BANS:
+		socket = socket_of(path);
+		return balancer_read_irqs(sys, socket, cpus);
+	default:
+		return sys_read_line(sys, path, text);
+	}
+}
+
 int kfile_read(struct sys *sys, const struct kfile *row, const char *path, char **ret)
 {
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
 	_cleanup_free_ char *text = NULL;
-	int rc = row->type == KFILE_BALANCER ? balancer_read(sys, path, &cpus, NULL)
-					     : sys_read_line(sys, path, &text);
+	int rc = read_text(sys, row, path, &cpus, &text);
 
 	if (rc < 0)
 		return rc;
 	switch (row->type) {
 	case KFILE_BALANCER:
+	case KFILE_BANS:
 		*ret = cpulist_format(&cpus);
 		return 0;
 	case KFILE_LIST:
@@ -184,13 +208,17 @@ int kfile_read(struct sys *sys, const struct kfile *row, const char *path, char 
 int kfile_write(struct sys *sys, const struct kfile *row, const char *path, const char *value)
 {
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = NULL, *socket = NULL;
 
-	if (row->type == KFILE_MASK || row->type == KFILE_BALANCER) {
+	if (row->type == KFILE_MASK || row->type == KFILE_BALANCER || row->type == KFILE_BANS) {
 		if (cpulist_parse(value, &cpus, NULL) < 0)
 			return -EINVAL;
 		if (row->type == KFILE_BALANCER)
 			return balancer_write(sys, path, &cpus);
+		if (row->type == KFILE_BANS) {
+			socket = socket_of(path);
+			return balancer_write_irqs(sys, socket, &cpus);
+		}
 		text = cpumask_format(&cpus);
 	}
 	/* Zero bytes are no write at all: an empty value is a line end. */
@@ -206,6 +234,7 @@ bool kfile_value_ok(const struct kfile *row, const char *value)
 	case KFILE_LIST:
 	case KFILE_MASK:
 	case KFILE_BALANCER:
+	case KFILE_BANS:
 		return cpulist_parse(value, &cpus, NULL) == 0;
 	case KFILE_CONTROL:
 		return strcmp(value, "+cpuset") == 0 || strcmp(value, "-cpuset") == 0;

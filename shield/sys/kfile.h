@@ -13,6 +13,8 @@
  *						controllers are not ours
  *	KFILE_PARTITION	"member" "root" "isolated" "isolated invalid (…)"
  *	KFILE_BALANCER	cpulist			no file: irqbalance (balancer.h)
+ *	KFILE_BANS	list of interrupts	those that irqbalance leaves alone; it
+ *						is the socket's path and "/irqs"
  *	KFILE_TYPE	cgroup.type; only "threaded" can be written
  *	KFILE_VALUE	a number or word	the same; of "always [madvise] never"
  *						the one in brackets
@@ -37,6 +39,7 @@ enum kfile_type {
 	KFILE_PARTITION,
 	KFILE_TYPE,
 	KFILE_BALANCER,
+	KFILE_BANS,
 	KFILE_VALUE
 };
 

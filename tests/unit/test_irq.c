@@ -311,7 +311,9 @@ static int answer(void *ctx, const char *path, const char *request, char **ret)
 	free(asked);
 	asked = xstrdup(request);
 	if (ret)
-		*ret = xasprintf("SLEEP 10 IRQ 3 LOAD 1 BANNED %s\n", banned);
+		*ret = xasprintf(
+			"SLEEP 10 IRQ 3 LOAD 1 DIFF 0 CLASS 0 IRQ 41 LOAD 12 DIFF 9 CLASS 5 BANNED %s\n",
+			banned);
 	return 0;
 }
 
@@ -342,6 +344,20 @@ static void test_balancer(void **state)
 	/* Nothing banned is its default; an empty list would crash it. */
 	assert_int_equal(kfile_write(&sys, row, path, "0-6"), 0);
 	assert_string_equal(asked, "settings cpus NULL");
+	/* The interrupts that it leaves alone. */
+	free(value);
+	row = kfile_find("/run/irqbalance/irqbalance7.sock/irqs", NULL);
+	assert_int_equal(kfile_read(&sys, row, "/run/irqbalance/irqbalance7.sock/irqs", &value), 0);
+	assert_string_equal(value, "3,41");
+	assert_int_equal(kfile_write(&sys, row, "/run/irqbalance/irqbalance7.sock/irqs", "3,41-43"),
+			 0);
+	assert_string_equal(asked, "settings ban irqs 3 41 42 43");
+	assert_int_equal(kfile_write(&sys, row, "/run/irqbalance/irqbalance7.sock/irqs", ""), 0);
+	assert_string_equal(asked, "settings ban irqs NONE");
+	assert_int_equal(
+		kfile_write(&sys, row, "/run/irqbalance/irqbalance7.sock/irqs", "1000-2000"), 0);
+	assert_true(strlen(asked) < 500);
+	assert_null(kfile_find("/run/irqbalance/irqbalance7.sock/cpus", NULL));
 	banned = "xyz";
 	assert_int_equal(balancer_read(&sys, path, &cpus, NULL), -EBADMSG);
 	assert_int_equal(balancer_read(&sys, "/run/irqbalance/irqbalance8.sock", &cpus, NULL),
