@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154,SC2034  # scripts/vm, which sources this, shares its settings
-# Kernels for scripts/vm: Debian's cloud kernels, downloaded once and unpacked below the cache; nothing gets installed.
+# Kernels for scripts/vm: Debian's cloud kernels, downloaded once and unpacked below the cache; nothing gets installed. With
+# -generic behind the name it is Debian's kernel for real machines, which has all the drivers.
 #
 # $cache/kernels/6.12 is a link to $cache/kernels/RELEASE, which holds vmlinuz, config and root/lib/modules/RELEASE. A new
 # directory is filled beside it and then renamed into place, under a lock, so that many runs may start at the same time. What
@@ -8,7 +9,7 @@
 kernel_names=(6.1 6.12 7)
 
 kernel_suite() {
-	case $1 in
+	case ${1%-generic} in
 	6.1) echo bookworm ;;
 	6.12) echo bookworm-backports ;;
 	7) echo trixie-backports ;;
@@ -22,8 +23,10 @@ kernel_unpack() (
 	suite=$(kernel_suite "$name")
 	work=$(mktemp -d "$cache/kernels/.new.XXXXXX") || exit 1
 	trap 'rm -rf "$work"' EXIT
-	packages_get "kernel $name" "$suite" "$work" linux-image-cloud-amd64 '^linux-(image|modules|binary|base)-[0-9].*-cloud-amd64$' ||
-		exit 1
+	flavour=-cloud
+	[ "$name" = "${name%-generic}" ] || flavour=
+	packages_get "kernel $name" "$suite" "$work" "linux-image$flavour-amd64" \
+		"^linux-(image|modules|binary|base)-[0-9].*[0-9]$flavour-amd64\$" || exit 1
 
 	new=$work/new
 	mkdir -p "$new/root/lib"
