@@ -2,8 +2,7 @@
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks
 . /t/irq.sh
 
-echo vfio-pci >/sys/bus/pci/devices/$card/driver_override
-echo $card >/sys/bus/pci/drivers_probe
+to_vfio $card
 masks_before
 vm_start
 
@@ -52,11 +51,37 @@ check "leave: left" mask_is "vfio-msix[0]($card)" 6
 check "leave: off" shield off vm
 echo 0-7 >"/proc/irq/$(number_of "vfio-msix[0]($card)")/smp_affinity_list"
 
+profile vm '{"version":1,"name":"vm","guest":"4-7","irq":{"vfio":"housekeeping"}}'
+check "housekeeping: on" shield on vm
+check "housekeeping: attach" shield attach vm --pid $vm
+away() {
+	for k in 0 1 2 3 4; do
+		case $(mask_of "vfio-msix[$k]($card)") in '' | *[4567]*) return 1 ;; esac
+	done
+}
+check "housekeeping: the VM's own are off its CPUs too" within_a_second away
+check "housekeeping: status agrees" shield status
+check "housekeeping: off" shield off vm
+check "housekeeping: masks as before" masks_restored
+
 # A card of another VM is like any other device: off the guest CPUs.
 profile vm '{"version":1,"name":"vm","guest":"4-7"}'
 check "another VM: on" shield on vm
-check "another VM: its interrupts go away" within_a_second sh -c '. /t/irq.sh; for k in 0 1 2 3 4; do
-	case $(mask_of "vfio-msix[$k](0000:00:05.0)") in *[4567]*) exit 1 ;; esac; done'
+check "another VM: its interrupts go away" within_a_second away
 check "another VM: off" shield off vm
 check "another VM: masks as before" masks_restored
+vm_end
+
+# NVMe: the queue of each vCPU on its CPU. Vector 0 is that of the admin queue.
+to_vfio $nvme
+masks_before
+device=$nvme
+profile vm '{"version":1,"name":"vm","guest":"4-7"}'
+check "nvme: on" shield on vm
+vm_start $nvme 5
+check "nvme: attach" shield attach vm --pid $vm
+arm
+check "nvme: each queue on the CPU of its vCPU" within_a_second placed 4 4 5 6 7
+check "nvme: off" shield off vm
+check "nvme: masks as before" masks_restored
 vm_end

@@ -1,15 +1,14 @@
-# The real irqbalance: it never wins a guest CPU back, and gets its own back.
+# The real irqbalance: it never wins a guest CPU back, leaves the VM's own interrupts alone, and gets its own back.
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks
 . /t/irq.sh
 
-mkdir -p /run/irqbalance
-IRQBALANCE_BANNED_CPULIST=0 irqbalance
-sleep 2
-check "irqbalance: on" status 0 shield on vm
-original() {
-	[ "$(jq -r '.objects[] | select((.path // "") | test("irqbalance")) | .original' $state)" = "$1" ]
+three=$((3 * SCAN + 2))
+setup() { irqbalance-ask "/run/irqbalance/irqbalance$(pidof irqbalance).sock" setup; }
+banned() {
+	setup >$T/setup
+	cat $T/setup
+	grep -q "BANNED 0*$1$" $T/setup
 }
-check "irqbalance: its former ban is recorded" original 1-7
 never() {
 	never_end=$(($(date +%s) + $1))
 	while [ "$(date +%s)" -lt $never_end ]; do
@@ -20,23 +19,67 @@ never() {
 		usleep 500000
 	done
 }
-check "irqbalance: three of its scans win nothing back" never 32
+masks_before
+mkdir -p /run/irqbalance
+IRQBALANCE_BANNED_CPULIST=0 irqbalance -t $SCAN
+sleep 2
+check "irqbalance: on" status 0 shield on vm
+original() {
+	[ "$(jq -r '.objects[] | select((.path // "") | test("irqbalance")) | .original' $state)" = "$1" ]
+}
+check "irqbalance: its former ban is recorded" original 1-7
+check "irqbalance: three of its scans win nothing back" never $three
+check "irqbalance: the guest CPUs are banned beside it" banned f1
 check "irqbalance: status agrees" shield status
 check "irqbalance: lives" pidof irqbalance
+
+# The VM's own interrupts stay where they are, or are back within a second.
+to_vfio $card
+vm_start
+check "irqbalance and a VM: attach" shield attach vm --pid $vm
+arm
+check "irqbalance and a VM: placed" within_a_second placed 4 5 6 7 4
+kept() {
+	kept_end=$(($(date +%s) + $1))
+	kept_moves=0
+	while [ "$(date +%s)" -lt $kept_end ]; do
+		usleep 200000
+		placed 4 5 6 7 4 >$T/kept || {
+			kept_moves=$((kept_moves + 1))
+			within_a_second placed 4 5 6 7 4 || return
+		}
+	done
+}
+check "irqbalance and a VM: its interrupts are kept over three scans" kept $three
+echo "# irqbalance moved them $kept_moves times" >&2
+own_banned() {
+	own_irqs=$(irqs | grep ' vfio-' | cut -d' ' -f1)
+	setup >$T/setup
+	cat $T/setup
+	for own_irq in $own_irqs; do
+		grep -q "IRQ $own_irq LOAD" $T/setup || return
+	done
+}
+check "irqbalance and a VM: it is told to leave them alone" own_banned
+vm_end
+from_vfio $card
+
+check "irqbalance: off" shield off vm
+sleep $((2 * SCAN + 1))
+check "irqbalance: its former ban is back" wait_for $((2 * SCAN)) banned 1
+check "irqbalance: and no interrupt is left alone" sh -c "! grep IRQ $T/setup"
+check "irqbalance: on again" status 0 shield on vm
 kill -9 "$(pidof irqbalance)"
-irqbalance
-check "irqbalance: one that was started anew wins nothing either" never 32
+irqbalance -t $SCAN
 told() {
 	jq -e --arg socket "irqbalance$(pidof irqbalance).sock" '[.objects[] | select((.path // "") | endswith($socket))] | length == 1' $state
 }
-check "irqbalance: it was told" told
+check "irqbalance: one that was started anew is told" wait_for 15 told
+check "irqbalance: and wins nothing either" never $three
 kill -9 "$(pidof shield)"
 check "irqbalance: off after the guard was killed" shield off vm
-sleep 25
-original_again() {
-	irqbalance-ask "/run/irqbalance/irqbalance$(pidof irqbalance).sock" setup | grep "BANNED 0*$"
-}
-check "irqbalance: no ban is left" original_again
+sleep $((2 * SCAN + 1))
+check "irqbalance: no ban is left" wait_for $((2 * SCAN)) banned ''
 kill "$(pidof irqbalance)"
 sleep 1
 mount -t tmpfs -o ro none /run/irqbalance

@@ -1,24 +1,29 @@
 # Sourced by the cases of interrupts, in the test VM. The host side (run) brings an e1000e at 0000:00:05.0 that nobody
-# drives, a virtio-blk disk with eight queues, a virtio-net card with two pairs of queues, and irqbalance.
+# drives, an NVMe disk at 06, at 07 a device that has 250 vectors, a virtio-blk disk with eight queues, a virtio-net card, and
+# irqbalance. CPUs 0-3 and 4-7 are NUMA nodes.
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2015,SC2034  # cases use them; A || B says why and fails
 . /t/guest.sh
 
 card=0000:00:05.0
+nvme=0000:00:06.0
+many=0000:00:07.0
 masks=/tmp/masks
 profile vm '{"version":1,"name":"vm","guest":"4-7"}'
 
+# irqs: a line each, "NUMBER MASK ACTIONS", from the kernel. (Processes are slow here, so there are few.)
+irqs() {
+	grep -H '' /sys/kernel/irq/*/actions /proc/irq/[0-9]*/smp_affinity_list 2>/dev/null | awk '{
+		colon = index($0, ":"); split($0, path, "/"); value = substr($0, colon + 1)
+		if (path[2] == "sys") actions[path[5]] = value
+		else print path[4], value, actions[path[4]]
+	}'
+}
+
 # The masks of all interrupts and queues, for comparison. Those of the card exist only while it is armed.
 take_masks() {
-	for irq in /proc/irq/[0-9]*; do
-		case $(cat "/sys/kernel/irq/${irq##*/}/actions") in
-		vfio-*) ;;
-		*) echo "$irq $(cat "$irq/smp_affinity_list")" ;;
-		esac
-	done
-	echo "default $(cat /proc/irq/default_smp_affinity)"
-	for queue in /sys/class/net/*/queues/*/[rx]ps_cpus; do
-		echo "$queue $(cat "$queue" 2>/dev/null)"
-	done
+	irqs | grep -v ' vfio-'
+	grep -H '' /proc/irq/default_smp_affinity /sys/class/net/*/queues/*/[rx]ps_cpus /proc/sys/net/core/rps_default_mask \
+		/proc/sys/net/core/flow_limit_cpu_bitmap 2>/dev/null
 }
 masks_before() { take_masks >$masks.before; }
 masks_restored() {
@@ -28,11 +33,7 @@ masks_restored() {
 }
 
 # mask_of ACTION: the CPUs of the interrupt that has it, from the kernel.
-number_of() {
-	for irq in /sys/kernel/irq/*; do
-		[ "$(cat "$irq/actions")" != "$1" ] || echo "${irq##*/}"
-	done
-}
+number_of() { grep -lxF "$1" /sys/kernel/irq/*/actions | cut -d/ -f5; }
 mask_of() { cat "/proc/irq/$(number_of "$1")/smp_affinity_list"; }
 mask_is() {
 	mask_now=$(mask_of "$1") && [ "$mask_now" = "$2" ] || {
@@ -41,18 +42,12 @@ mask_is() {
 	}
 }
 
-# Interrupts of devices that may use CPUs 4 to 7, but for managed ones (of the disk's queues), those of the VM's own card,
+# Interrupts of devices that may use CPUs 4 to 7, but for managed ones (of disks' queues), those of the VM's own card,
 # and the two of the board that no kernel lets anybody move.
 strays() {
-	for irq in /proc/irq/[0-9]*; do
-		case $(cat "/sys/kernel/irq/${irq##*/}/actions") in
-		virtio*-req.* | vfio-*"($card)" | timer) continue ;;
-		esac
-		[ "${irq##*/}" != 2 ] || continue
-		case ,$(cat "$irq/smp_affinity_list"), in
-		*[4567]*) echo "$irq ($(cat "/sys/kernel/irq/${irq##*/}/actions")) may use $(cat "$irq/smp_affinity_list")" ;;
-		esac
-	done 2>/dev/null
+	irqs | awk -v card="($card)" '
+		$1 == 2 || $3 == "timer" || $3 ~ /^virtio.*-req/ || $3 ~ /^nvme.*q/ || ($3 ~ /^vfio-/ && index($3, card)) { next }
+		$2 ~ /[4-7]/ { print $1, "(" $3 ") may use", $2 }'
 }
 no_strays() {
 	stray=$(strays)
@@ -60,9 +55,22 @@ no_strays() {
 	[ -z "$stray" ]
 }
 
-# The VM: a process that holds the card and has four vCPU threads.
+# to_vfio DEVICE: vfio-pci drives it.
+to_vfio() {
+	echo vfio-pci >"/sys/bus/pci/devices/$1/driver_override"
+	[ ! -e "/sys/bus/pci/devices/$1/driver" ] || echo "$1" >"/sys/bus/pci/devices/$1/driver/unbind"
+	echo "$1" >/sys/bus/pci/drivers_probe
+}
+# from_vfio DEVICE: back to the driver that it has by itself, if any.
+from_vfio() {
+	echo "$1" >"/sys/bus/pci/devices/$1/driver/unbind"
+	echo >"/sys/bus/pci/devices/$1/driver_override"
+	echo "$1" >/sys/bus/pci/drivers_probe
+}
+
+# vm_start [DEVICE VECTORS]: the VM, a process that holds the card and has four vCPU threads.
 vm_start() {
-	passthrough $card 4 >$T/vm &
+	passthrough "${1-$card}" 4 ${2-} >$T/vm &
 	vm=$!
 	wait_for 10 grep -q ready $T/vm
 }
@@ -81,13 +89,14 @@ vm_end() {
 	kill $vm
 	wait $vm
 }
-# placed CPU…: vector k of the card is on the k-th of these.
+# placed CPU…: vector k of the card (or of $device) is on the k-th of these.
 placed() {
-	placed_k=0
-	for placed_cpu in "$@"; do
-		mask_is "vfio-msix[$placed_k]($card)" "$placed_cpu" || return
-		placed_k=$((placed_k + 1))
-	done
+	placed_now=$(irqs | sed -n "s/^[0-9]* \([^ ]*\) vfio-msix\[\([0-9]*\)\](${device:-$card})$/\2 \1/p" | sort -n | cut -d' ' -f2 |
+		tr '\n' ' ')
+	[ "$placed_now" = "$* " ] || {
+		echo "vectors are on: $placed_now"
+		return 1
+	}
 }
 # Within a second: five looks, a fifth of a second apart.
 within_a_second() {

@@ -1,18 +1,23 @@
 /*
  * passthrough: what QEMU is to the kernel when a guest has a PCI card.
  *
- *	passthrough ADDRESS VCPUS
+ *	passthrough ADDRESS VCPUS [VECTORS]
  *
  * Holds the card's IOMMU group open, has threads with the names of QEMU's vCPU
  * threads, and behaves like a guest whose driver starts and stops:
  *
- *	SIGUSR1		enables MSI-X; from then on the card (an e1000e) raises
- *			each of its five vectors, twenty times a second
+ *	SIGUSR1		enables MSI-X, so many vectors; without a number the card is
+ *			an e1000e, and from then on raises each of its five, twenty
+ *			times a second
  *	SIGUSR2		disables it
  *	SIGTERM		ends
  *
+ * Where IOMMUFD is set in its environment it holds the device itself, as newer
+ * QEMUs do (iommufd, since Linux 6.6), and not its group.
+ *
  * Prints "ready", "armed" and "disarmed".
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
@@ -30,10 +35,11 @@
 #include <unistd.h>
 
 #define VECTORS 5
+#define VECTORS_MAX 2048
 /* Registers of the e1000e, by byte. */
-#define ICR  0x00c0 /* causes; written ones are cleared */
-#define ICS  0x00c8 /* raise them */
-#define IMS  0x00d0 /* let them through */
+#define ICR 0x00c0  /* causes; written ones are cleared */
+#define ICS 0x00c8  /* raise them */
+#define IMS 0x00d0  /* let them through */
 #define IVAR 0x00e4 /* cause -> vector */
 #define CAUSES 0x01f00000u
 
@@ -88,6 +94,53 @@ static int open_device(const char *address)
 	return device;
 }
 
+/* Of <linux/vfio.h> and <linux/iommufd.h>, which may be older. */
+struct bind {
+	uint32_t argsz, flags;
+	int32_t iommufd;
+	uint32_t out_devid;
+};
+struct attach {
+	uint32_t argsz, flags, pt_id;
+};
+struct ioas {
+	uint32_t size, flags, out_ioas_id;
+};
+#define BIND_IOMMUFD _IO(VFIO_TYPE, VFIO_BASE + 18)
+#define ATTACH_PT _IO(VFIO_TYPE, VFIO_BASE + 19)
+#define IOAS_ALLOC _IO(';', 0x81)
+
+static int open_cdev(const char *address)
+{
+	struct bind bind = { .argsz = sizeof(bind), .iommufd = open("/dev/iommu", O_RDWR) };
+	struct ioas ioas = { .size = sizeof(ioas) };
+	struct attach attach = { .argsz = sizeof(attach) };
+	char path[512] = "";
+	struct dirent *entry;
+	int device;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", address);
+	dir = opendir(path);
+	if (!dir)
+		die(path);
+	while ((entry = readdir(dir)))
+		if (*entry->d_name != '.')
+			snprintf(path, sizeof(path), "/dev/vfio/devices/%s", entry->d_name);
+	closedir(dir);
+	device = open(path, O_RDWR);
+	if (device < 0)
+		die(path);
+	if (ioctl(device, BIND_IOMMUFD, &bind) < 0)
+		die("VFIO_DEVICE_BIND_IOMMUFD");
+	if (ioctl(bind.iommufd, IOAS_ALLOC, &ioas) < 0)
+		die("IOMMU_IOAS_ALLOC");
+	attach.pt_id = ioas.out_ioas_id;
+	if (ioctl(device, ATTACH_PT, &attach) < 0)
+		die("VFIO_DEVICE_ATTACH_IOMMUFD_PT");
+	return device;
+}
+
 static struct vfio_region_info region(int device, unsigned index)
 {
 	struct vfio_region_info info = { .argsz = sizeof(info), .index = index };
@@ -117,7 +170,7 @@ static void set_vectors(int device, int n)
 {
 	struct {
 		struct vfio_irq_set set;
-		int fds[VECTORS];
+		int fds[VECTORS_MAX];
 	} request = {
 		.set = {
 			.argsz = (uint32_t)(sizeof(request.set) + (unsigned)n * sizeof(int)),
@@ -149,12 +202,12 @@ static void route(volatile uint32_t *registers)
 int main(int argc, char **argv)
 {
 	struct timespec tick = { .tv_nsec = 50000000 };
-	volatile uint32_t *registers;
-	int device, armed = 0;
+	volatile uint32_t *registers = NULL;
+	int device, armed = 0, vectors = argc > 3 ? atoi(argv[3]) : VECTORS;
 	sigset_t signals;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: passthrough ADDRESS VCPUS\n");
+	if (argc < 3 || argc > 4 || vectors < 1 || vectors > VECTORS_MAX) {
+		fprintf(stderr, "usage: passthrough ADDRESS VCPUS [VECTORS]\n");
 		return 2;
 	}
 	sigemptyset(&signals);
@@ -168,17 +221,19 @@ int main(int argc, char **argv)
 		if (pthread_create(&thread, NULL, vcpu, (void *)(intptr_t)i))
 			die("pthread_create");
 	}
-	device = open_device(argv[1]);
-	registers = enable(device);
+	device = getenv("IOMMUFD") ? open_cdev(argv[1]) : open_device(argv[1]);
+	if (argc == 3)
+		registers = enable(device);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	puts("ready");
 	for (;;) {
 		switch (sigtimedwait(&signals, NULL, &tick)) {
 		case SIGUSR1:
 			if (!armed)
-				set_vectors(device, VECTORS);
+				set_vectors(device, vectors);
 			armed = 1;
-			route(registers);
+			if (registers)
+				route(registers);
 			puts("armed");
 			break;
 		case SIGUSR2:
@@ -190,7 +245,7 @@ int main(int argc, char **argv)
 		case SIGTERM:
 			return 0;
 		default:
-			if (armed) {
+			if (armed && registers) {
 				registers[ICR / 4] = 0xffffffffu;
 				registers[ICS / 4] = CAUSES;
 			}

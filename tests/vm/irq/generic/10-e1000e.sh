@@ -1,0 +1,55 @@
+# With the kernels for real machines: a real driver of a real network card under traffic, and a VM that holds its card by
+# iommufd. The host side (run) brings a second e1000e, at 06, with a network.
+# shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks
+. /t/irq.sh
+
+to_vfio $card
+nic=0000:00:06.0
+for net in /sys/bus/pci/devices/"$nic"/net/*; do
+	net=${net##*/}
+done
+up() {
+	ip link set "$net" up
+	ip addr add 10.0.2.15/24 dev "$net" 2>/dev/null
+	wait_for 10 ping -c 1 -W 1 10.0.2.2
+}
+# Its interrupts since boot, on all CPUs or on those that guests have.
+handled() {
+	awk -v name="$net" -v first="${1-0}" \
+		'$NF ~ "^" name { for (i = 2 + first; i <= 9; i++) n += $i } END { print n + 0 }' /proc/interrupts
+}
+check "e1000e: is up" up
+masks_before
+while :; do
+	ping -c 20 -i 0.02 -W 1 10.0.2.2
+done >/dev/null 2>&1 &
+traffic=$!
+check "e1000e: on" status 0 shield on vm
+check "e1000e: off guest CPUs" within_a_second no_strays
+busy_before=$(handled) guest_before=$(handled 4)
+sleep 10
+busy() {
+	echo "$(($(handled) - busy_before)) interrupts in 10 s, on guest CPUs $(($(handled 4) - guest_before))"
+	[ $(($(handled) - busy_before)) -gt 50 ] && [ "$(handled 4)" = "$guest_before" ]
+}
+check "e1000e: under traffic, and none on guest CPUs" busy
+ip link set "$net" down
+up
+check "e1000e: down and up: off guest CPUs within a second" within_a_second no_strays
+check "e1000e: status agrees" shield status
+check "e1000e: off" shield off vm
+kill $traffic
+wait $traffic
+check "e1000e: masks as before" masks_restored
+
+if [ $kernel != 6.1 ]; then # it came with 6.6
+	export IOMMUFD=1
+	check "iommufd: a VM holds its card" vm_start
+	check "iommufd: on" status 0 shield on vm
+	check "iommufd: attach" shield attach vm --pid $vm
+	arm
+	check "iommufd: placed" within_a_second placed 4 5 6 7 4
+	check "iommufd: off" shield off vm
+	check "iommufd: masks as before" masks_restored
+	vm_end
+fi
