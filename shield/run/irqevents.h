@@ -7,6 +7,10 @@
  * perf_event_open(2), since that ends with the process: a tracefs instance of
  * our own would outlive a guard that is killed.
  *
+ * A mask that is written does not fire it while the interrupt's CPU is in the new
+ * mask: then the kernel leaves it where it is. So no interrupt ever fires on a
+ * guest CPU unheard of, and the mask itself is set right by the slow look.
+ *
  * What it costs: an event and two pages of memory a CPU; a CPU on which a vector
  * is set up (a module loads, a guest starts its driver) writes 40 bytes and wakes
  * us. Where no vector changes, nothing runs. irqbalance causes one wake-up a

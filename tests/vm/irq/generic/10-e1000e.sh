@@ -1,5 +1,5 @@
-# With the kernels for real machines: a real driver of a real network card under traffic, and a VM that holds its card by
-# iommufd. The host side (run) brings a second e1000e, at 06, with a network.
+# With the kernels for real machines: a real driver of a real network card under traffic, whose handlers are threads
+# (threadirqs), and a VM that holds its card by iommufd. The host side (run) brings a second e1000e, at 06, with a network.
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks
 . /t/irq.sh
 
@@ -33,9 +33,23 @@ busy() {
 	[ $(($(handled) - busy_before)) -gt 50 ] && [ "$(handled 4)" = "$guest_before" ]
 }
 check "e1000e: under traffic, and none on guest CPUs" busy
+# Of its handler threads: at least one, and none may run on guest CPUs.
+handlers() {
+	handlers_n=0
+	for task in /proc/[0-9]*; do
+		case $(cat "$task/comm") in irq/*-"$net"*) ;; *) continue ;; esac
+		cpus=$(sed -n 's/^Cpus_allowed_list:[^0-9]*//p' "$task/status")
+		echo "$(cat "$task/comm") may run on $cpus"
+		case $cpus in *[4567]*) return 1 ;; esac
+		handlers_n=$((handlers_n + 1))
+	done 2>/dev/null
+	[ $handlers_n -gt 0 ]
+}
+check "e1000e: its handler threads keep off guest CPUs" handlers
 ip link set "$net" down
 up
 check "e1000e: down and up: off guest CPUs within a second" within_a_second no_strays
+check "e1000e: its new handler threads keep off guest CPUs" handlers
 check "e1000e: status agrees" shield status
 check "e1000e: off" shield off vm
 kill $traffic
