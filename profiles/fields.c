@@ -115,13 +115,23 @@ static int check_match(const struct document *doc, const struct place *place, js
 		       const struct field *field, struct err *err)
 {
 	static const char *const kinds[] = { "action:", "chip:", "driver:", "pci:" };
-	const char *string = json_string_value(value);
+	const char *string = json_string_value(value), *glob = NULL;
 
 	if (!string)
 		return wrong_type(doc, place, value, field, err);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (strncmp(string, kinds[i], strlen(kinds[i])) == 0 && string[strlen(kinds[i])])
-			return 0;
+		if (strncmp(string, kinds[i], strlen(kinds[i])) == 0 && string[strlen(kinds[i])]) {
+			glob = string + strlen(kinds[i]);
+			break;
+		}
+	/* An address that no device can have is a mistake. */
+	if (glob && strncmp(string, "pci:", 4) == 0 &&
+	    glob[strspn(glob, "0123456789abcdef:.*?[]-!")])
+		return document_error(doc, place, err,
+				      "expected pci: and a glob of addresses in lower case, like "
+				      "\"pci:0000:01:00.*\"; lspci -D lists them");
+	if (glob)
+		return 0;
 	return document_error(doc, place, err, "expected %s", field->expected);
 }
 
