@@ -163,6 +163,45 @@ static void test_way_back(void **state)
 	}
 }
 
+/* The guard looks, and there is still no vector left; then the shield ends. */
+static void test_full(void **state)
+{
+	(void)state;
+	for (int flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
+		_cleanup_free_ char *before = NULL, *after = NULL, *diff = NULL;
+		struct said said = { 0 };
+		struct world w;
+
+		world_init(&w, (enum flavour)flavour);
+		for (unsigned i = 0; i < 250; i++) {
+			_cleanup_free_ char *name = xasprintf("vfio-msix[%u](0000:07:00.0)", i);
+
+			fake_irq(w.fake, 1000 + i, name, NULL, 0);
+			if (i >= 187)
+				fake_irq_refuse(w.fake, 1000 + i, ENOSPC);
+		}
+		before = fake_snapshot(w.fake);
+		run(&w, CMD_ON, &said);
+		assert_int_equal(said.unmoved.n, 63);
+		for (unsigned look = 0; look < 3; look++) {
+			struct txn txn = { .lock = -1 };
+			struct err err = { 0 };
+			size_t found;
+
+			assert_int_equal(txn_begin(&txn, &w.sys, false, &err), 0);
+			assert_int_equal(session_adopt(&txn, &found, &err), 0);
+			txn_end(&txn);
+		}
+		run(&w, CMD_OFF, &said);
+		assert_int_equal(said.leftover.n, 0);
+		after = fake_snapshot(w.fake);
+		diff = text_diff(before, after);
+		assert_string_equal(diff, "");
+		said_clear(&said);
+		world_clear(&w);
+	}
+}
+
 static void add_nodes(struct world *w)
 {
 	fake_file(w->fake, "/sys/devices/system/node/online", "0-2\n");
@@ -318,10 +357,10 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_errors),	  cmocka_unit_test(test_way_back),
-		cmocka_unit_test(test_nodes),	  cmocka_unit_test(test_offline),
-		cmocka_unit_test(test_vanishing), cmocka_unit_test(test_network),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_errors),	cmocka_unit_test(test_way_back),
+		cmocka_unit_test(test_full),	cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_offline), cmocka_unit_test(test_vanishing),
+		cmocka_unit_test(test_network), cmocka_unit_test(test_many),
 	};
 
 	mem_init();
