@@ -44,6 +44,7 @@ check "guest: masks as before" masks_restored
 
 profile vm '{"version":1,"name":"vm","guest":"4-7","irq":{"vfio":"leave","rules":[{"match":"driver:nosuch*","cpus":"0"}]}}'
 check "leave: a rule without an interrupt is warned of" sh -c 'shield plan vm 2>&1 >/dev/null | grep -q "nosuch"'
+check "leave: and profile check warns of it" sh -c 'shield profile check vm 2>&1 | grep -q "driver:nosuch.*matches no interrupt"'
 echo 6 >"/proc/irq/$(number_of "vfio-msix[0]($card)")/smp_affinity_list"
 profile vm '{"version":1,"name":"vm","guest":"4-7","irq":{"vfio":"leave","devices":["0000:00:05.0"]}}'
 check "leave: on" shield on vm

@@ -25,8 +25,8 @@ masks_before
 check "devices: on" status 0 shield on vm
 check "devices: nothing may use guest CPUs" no_strays
 managed() {
-	shield status --json | jq -e '[.shields[].problems[] | select(.severity == "immovable" and (.object | test("virtio.*-req"))) |
-		.reason | test("isolcpus=managed_irq")] | length == 4 and all'
+	shield status --json | jq -e '[.shields[].problems[] | select(.severity == "immovable" and (.object | test("virtio.*-req|nvme.*q[1-9]"))) |
+		.reason | test("isolcpus=managed_irq")] | length == 8 and all'
 }
 check "devices: managed queues are explained" managed
 check "devices: shield irq says so" sh -c 'shield irq --json | jq -e "[.irqs[] | select(.actions | test(\"-req\")) | .class] | length == 8"'

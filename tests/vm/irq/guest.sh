@@ -46,7 +46,7 @@ mask_is() {
 # and the two of the board that no kernel lets anybody move.
 strays() {
 	irqs | awk -v card="($card)" '
-		$1 == 2 || $3 == "timer" || $3 ~ /^virtio.*-req/ || $3 ~ /^nvme.*q/ || ($3 ~ /^vfio-/ && index($3, card)) { next }
+		$1 == 2 || $3 == "timer" || $3 ~ /^virtio.*-req/ || $3 ~ /^nvme.*q[1-9]/ || ($3 ~ /^vfio-/ && index($3, card)) { next }
 		$2 ~ /[4-7]/ { print $1, "(" $3 ") may use", $2 }'
 }
 no_strays() {
