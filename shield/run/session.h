@@ -51,13 +51,13 @@ void session_abandoned(struct txn *txn, struct strv *names);
 int session_convert(struct txn *txn, const char *name, const char *partition, struct err *err);
 
 /* Interrupts: put those that appeared, and those whose masks a program has
- * changed since, where they belong (session_adopt.c). */
+ * changed since, where they belong (session_irqs.c). */
 int session_irqs(struct txn *txn, size_t *found, struct err *err);
 /* What programs have changed of our masks is ours to restore: before the end. */
 void session_irqs_reclaim(struct txn *txn);
 
 /* Interrupts that were born under a shield, and that nobody has seen yet when it
- * ends: _begin before its end, _end after it (session_adopt.c). */
+ * ends: _begin before its end, _end after it (session_irqs.c). */
 struct births {
 	char *mask, *original; /* default_smp_affinity under it, and before; or NULL */
 	struct strv older;     /* recorded: "PATH IDENTITY", theirs is known */

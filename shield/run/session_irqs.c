@@ -1,0 +1,345 @@
+/*
+ * Interrupts that appeared since a shield began, and those whose masks were
+ * changed since we wrote them.
+ *
+ * A mask of ours that changed is set again if a program did it, and left alone
+ * if a person did, since a person means it ('shield status' then calls it
+ * broken, 'shield off' leaves it). Programs are told by what they write:
+ *
+ *	drivers, the kernel	the mask that the interrupt had before, the
+ *				driver's hint, all CPUs, or the default mask: at
+ *				ifup, a change of rings, CPU hotplug
+ *	irqbalance		anything, while it runs: whoever pins interrupts by
+ *				hand has to stop it first, shield or no shield
+ */
+#include "irq/irqbalance.h"
+#include "irq/vfio.h"
+#include "shield/policy/irqs.h"
+#include "shield/run/session.h"
+#include "shield/sys/kfile.h"
+#include "shield/task/task.h"
+#include "shield/txn/apply.h"
+
+#include <string.h>
+
+#define DEFAULT_MASK "/proc/irq/default_smp_affinity"
+
+/* What makes a mask look written by a program. */
+struct habits {
+	const char *default_irq, *default_original; /* borrowed, or NULL */
+	char *online;
+	struct cpuset present;
+	struct irqbalance irqbalance;
+};
+
+static void habits_clear(struct habits *h)
+{
+	free(h->online);
+	cpuset_clear(&h->present);
+	irqbalance_clear(&h->irqbalance);
+}
+
+static void habits_read(struct txn *txn, struct habits *h)
+{
+	const struct step key = { .kind = STEP_WRITE, .path = (char *)DEFAULT_MASK };
+	const struct object *o = state_object(&txn->state, &key);
+	_cleanup_free_ char *present = NULL;
+
+	h->default_irq = o ? o->ours : NULL;
+	h->default_original = o ? o->original : NULL;
+	h->online = cpulist_format(&txn->online);
+	if (sys_read_line(txn->sys, "/sys/devices/system/cpu/present", &present) == 0)
+		cpulist_parse(present, &h->present, NULL);
+	irqbalance_find(txn->sys, &h->irqbalance);
+}
+
+static bool is_hint(struct txn *txn, const char *path, const char *mask)
+{
+	_cleanup_cpuset_ struct cpuset hint = { 0 }, have = { 0 };
+	_cleanup_free_ char *file = NULL, *text = NULL;
+	unsigned number;
+
+	if (!irq_path_number(path, &number))
+		return false;
+	file = xasprintf("/proc/irq/%u/affinity_hint", number);
+	return sys_read_line(txn->sys, file, &text) == 0 && cpumask_parse(text, &hint, NULL) == 0 &&
+	       cpulist_parse(mask, &have, NULL) == 0 && cpuset_equal(&hint, &have);
+}
+
+static bool by_program(struct txn *txn, const struct habits *h, const struct object *o,
+		       const char *mask)
+{
+	_cleanup_cpuset_ struct cpuset have = { 0 };
+
+	if (h->irqbalance.pid || strcmp(mask, o->original) == 0 || strcmp(mask, h->online) == 0 ||
+	    (h->default_irq && strcmp(mask, h->default_irq) == 0) ||
+	    (h->default_original && strcmp(mask, h->default_original) == 0))
+		return true;
+	/* "All CPUs" may mean those that can ever be. */
+	if (cpulist_parse(mask, &have, NULL) == 0 && cpuset_within(&h->present, &have))
+		return true;
+	return is_hint(txn, o->path, mask);
+}
+
+static void ours(struct object *o, const char *mask)
+{
+	free(o->ours);
+	o->ours = xstrdup(mask);
+}
+
+/* Is this step to be taken? What is recorded already may be another interrupt
+ * now, where it belongs, or have been changed. */
+static bool due(struct txn *txn, const struct habits *h, const struct step *step)
+{
+	struct object *o = state_object(&txn->state, step);
+	_cleanup_free_ char *goal = NULL;
+
+	if (o &&
+	    strcmp(o->identity ? o->identity : "", step->identity ? step->identity : "") != 0) {
+		state_forget(&txn->state, o);
+		o = NULL;
+	}
+	if (!o)
+		return true;
+	if (o->refused)
+		return false;
+	/* Set once, for a VM that is no more: as all the others now. */
+	for (size_t i = 0; step->avoid && i < o->n_claims; i++)
+		object_add_claim(o, o->claims[i].shield, NULL);
+	goal = step->avoid ? txn_goal(txn, o) : xstrdup(step->to);
+	if (strcmp(step->from, goal) == 0)
+		return false;
+	if (strcmp(step->from, o->ours) == 0)
+		return true;
+	if (!by_program(txn, h, o, step->from))
+		return false;
+	ours(o, step->from);
+	return true;
+}
+
+static void only_due(struct txn *txn, const struct habits *h, struct plan *plan)
+{
+	_cleanup_plan_ struct plan others = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->n; i++) {
+		if (due(txn, h, &plan->steps[i])) {
+			plan->steps[n++] = plan->steps[i];
+		} else {
+			GROW(others.steps, others.n, others.cap);
+			others.steps[others.n++] = plan->steps[i];
+		}
+	}
+	plan->n = n;
+}
+
+static void wish_of(struct txn *txn, const struct shield *s, struct irq_wish *w)
+{
+	*w = (struct irq_wish){ .name = s->name,
+				.guest = &s->guest,
+				.vfio = s->irq.vfio,
+				.rules = s->irq.rules,
+				.n_rules = s->irq.n_rules };
+	w->cpus = xcalloc(s->n_vcpus, sizeof(*w->cpus));
+	for (size_t i = 0; i < s->n_vcpus; i++)
+		w->cpus[w->n_cpus++] = s->vcpus[i].cpu;
+	for (size_t i = 0; i < s->irq.devices.n; i++)
+		strv_add(&w->devices, s->irq.devices.items[i]);
+	if (s->vm.pid && task_alive(txn->sys, s->vm.pid, s->vm.start))
+		vfio_devices(txn->sys, s->vm.pid, &w->devices);
+}
+
+/* One that was started since: the ban of its predecessor died with it. */
+static bool unknown_irqbalance(const struct txn *txn, const struct habits *h)
+{
+	const struct step key = { .kind = STEP_WRITE, .path = h->irqbalance.socket };
+
+	return h->irqbalance.pid && !state_object(&txn->state, &key);
+}
+
+static const char *claimed_by(const struct object *o, const char *shield)
+{
+	for (size_t i = 0; o && i < o->n_claims; i++)
+		if (strcmp(o->claims[i].shield, shield) == 0)
+			return o->claims[i].set;
+	return NULL;
+}
+
+/* irqbalance, which knows of bans only that it may not use CPUs, would take
+ * interrupts off guest CPUs that a shield has put there: it has to leave these
+ * alone, and those that it left alone before. */
+static void plan_bans(struct txn *txn, const struct irqbalance *b, const struct irqs *irqs,
+		      const struct irq_wish *wishes, size_t n, struct plan *plans)
+{
+	_cleanup_free_ char *path = irqbalance_bans(b);
+	const struct step key = { .kind = STEP_WRITE, .path = path };
+	const struct object *o = state_object(&txn->state, &key);
+	_cleanup_free_ char *former = o ? xstrdup(o->original) : NULL;
+	_cleanup_free_ struct cpuset *own = xcalloc(n, sizeof(*own));
+	size_t wish;
+
+	for (size_t i = 0; i < irqs->n; i++) {
+		_cleanup_cpuset_ struct cpuset cpus = { 0 };
+
+		if (irqs->items[i].number <= CPUSET_MAX_CPU &&
+		    irq_place(&irqs->items[i], wishes, n, &wish, &cpus) == IRQ_SET)
+			cpuset_add(&own[wish], irqs->items[i].number);
+	}
+	for (size_t i = 0; i < n; i++) {
+		const char *claimed = claimed_by(o, wishes[i].name);
+		_cleanup_cpuset_ struct cpuset all = { 0 };
+		_cleanup_free_ char *to = NULL;
+
+		if (!claimed && cpuset_empty(&own[i]))
+			continue;
+		if (!former && kfile_read(txn->sys, kfile_find(path, NULL), path, &former) < 0)
+			break;
+		cpulist_parse(former, &all, NULL);
+		cpuset_or(&all, &own[i]);
+		to = cpulist_format(&all);
+		if (strcmp(to, claimed ? claimed : former) != 0)
+			plan_write(&plans[i], path, o ? o->ours : former, to);
+	}
+	for (size_t i = 0; i < n; i++)
+		cpuset_clear(&own[i]);
+}
+
+/* plans[i] for shield i; they are empty afterwards. */
+static int carry_out(struct txn *txn, const struct habits *habits, struct plan *plans, size_t n,
+		     size_t *found, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		only_due(txn, habits, &plans[i]);
+		*found += plans[i].n;
+	}
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (plans[i].n)
+			rc = txn_extend(txn, txn->state.shields[i].name, &plans[i], err);
+	for (size_t i = 0; i < n; i++)
+		plan_clear(&plans[i]);
+	return rc;
+}
+
+int session_irqs(struct txn *txn, size_t *found, struct err *err)
+{
+	size_t n = txn->state.n_shields;
+	_cleanup_cpuset_ struct cpuset taken = { 0 }, rest = { 0 };
+	_cleanup_(habits_clear)
+	struct habits habits = { 0 };
+	_cleanup_irqs_ struct irqs irqs = { 0 };
+	_cleanup_net_ struct net_masks net = { 0 };
+	struct irq_wish *wishes;
+	struct plan *plans;
+	int rc = 0;
+
+	*found = 0;
+	if (!n)
+		return 0;
+	if (irqs_snapshot(txn->sys, &irqs, err) < 0)
+		return -1;
+	state_taken(&txn->state, &taken);
+	cpuset_copy(&rest, &txn->online);
+	cpuset_andnot(&rest, &taken);
+	habits_read(txn, &habits);
+	wishes = xcalloc(n, sizeof(*wishes));
+	plans = xcalloc(n, sizeof(*plans));
+	for (size_t i = 0; i < n; i++)
+		wish_of(txn, &txn->state.shields[i], &wishes[i]);
+	policy_irqs(&irqs, wishes, n, &taken, &rest, habits.default_irq, habits.default_original,
+		    plans);
+	net_snapshot(txn->sys, &net);
+	net_plan(&net, &taken, &rest, &plans[0]);
+	if (unknown_irqbalance(txn, &habits)) {
+		irqbalance_clear(&habits.irqbalance);
+		irqbalance_snapshot(txn->sys, &habits.irqbalance);
+		irqbalance_plan(&habits.irqbalance, &taken, &rest, &plans[0]);
+	}
+	rc = carry_out(txn, &habits, plans, n, found, err);
+	/* Last, since it may be asleep when it is asked. */
+	if (rc == 0 && habits.irqbalance.pid) {
+		plan_bans(txn, &habits.irqbalance, &irqs, wishes, n, plans);
+		rc = carry_out(txn, &habits, plans, n, found, err);
+	}
+	for (size_t i = 0; i < n; i++)
+		irq_wish_clear(&wishes[i]);
+	free(plans);
+	free(wishes);
+	return rc;
+}
+
+static const struct object *default_object(const struct txn *txn)
+{
+	const struct step key = { .kind = STEP_WRITE, .path = (char *)DEFAULT_MASK };
+
+	return state_object(&txn->state, &key);
+}
+
+/*
+ * What was born under the last shield has the default mask that we gave it, and
+ * without a shield would have had the original one. What had such a mask before is
+ * recorded (policy_on), and listed here before the record goes.
+ */
+void session_births_begin(struct txn *txn, struct births *b)
+{
+	const struct object *o = default_object(txn);
+
+	if (!o || txn->state.n_shields > 1 || strcmp(o->ours, o->original) == 0)
+		return;
+	b->mask = xstrdup(o->ours);
+	b->original = xstrdup(o->original);
+	for (size_t i = 0; i < txn->state.n_objects; i++)
+		if (txn->state.objects[i]->identity && txn->state.objects[i]->path)
+			strv_addf(&b->older, "%s %s", txn->state.objects[i]->path,
+				  txn->state.objects[i]->identity);
+}
+
+int session_births_end(struct txn *txn, const struct births *b, struct err *err)
+{
+	_cleanup_irqs_ struct irqs irqs = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+
+	if (!b->mask)
+		return 0;
+	if (irqs_snapshot(txn->sys, &irqs, err) < 0)
+		return -1;
+	for (size_t i = 0; i < irqs.n; i++) {
+		_cleanup_free_ char *path = irq_path(irqs.items[i].number);
+		_cleanup_free_ char *identity = irq_identity(&irqs.items[i]);
+		_cleanup_free_ char *mask = cpulist_format(&irqs.items[i].mask);
+		_cleanup_free_ char *key = xasprintf("%s %s", path, identity);
+		_cleanup_free_ char *born = irq_born(&irqs, &irqs.items[i], b->mask);
+		_cleanup_free_ char *original = irq_born(&irqs, &irqs.items[i], b->original);
+
+		if (irq_movable(&irqs.items[i]) && strcmp(mask, born) == 0 &&
+		    !strv_contains(&b->older, key))
+			plan_write(&plan, path, mask, original)->identity = take_ptr(identity);
+	}
+	return plan.n ? txn_give_back(txn, &plan, err) : 0;
+}
+
+void session_births_clear(struct births *b)
+{
+	free(b->mask);
+	free(b->original);
+	strv_clear(&b->older);
+}
+
+void session_irqs_reclaim(struct txn *txn)
+{
+	_cleanup_(habits_clear)
+	struct habits habits = { 0 };
+	unsigned number;
+
+	habits_read(txn, &habits);
+	for (size_t i = 0; i < txn->state.n_objects; i++) {
+		struct object *o = txn->state.objects[i];
+		_cleanup_free_ char *mask = NULL;
+
+		if (o->kind == STEP_WRITE && irq_path_number(o->path, &number) && !o->refused &&
+		    object_read(txn, o, &mask) == 0 && strcmp(mask, o->ours) != 0 &&
+		    by_program(txn, &habits, o, mask))
+			ours(o, mask);
+	}
+}
