@@ -86,3 +86,5 @@ check "nvme: each queue on the CPU of its vCPU" within_a_second placed 4 4 5 6 7
 check "nvme: off" shield off vm
 check "nvme: masks as before" masks_restored
 vm_end
+from_vfio $nvme
+check "nvme: the host has it again" wait_for 20 grep -q nvme0q8 /sys/kernel/irq/*/actions

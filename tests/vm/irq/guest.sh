@@ -19,9 +19,10 @@ irqs() {
 	}'
 }
 
-# The masks of all interrupts and queues, for comparison. Those of the card exist only while it is armed.
+# The masks of all interrupts and queues, for comparison; numbers are given again in another order. Those of the card exist
+# only while it is armed.
 take_masks() {
-	irqs | grep -v ' vfio-'
+	irqs | grep -v ' vfio-' | awk '{ print ($3 == "" ? $1 : $3), $2 }' | sort
 	grep -H '' /proc/irq/default_smp_affinity /sys/class/net/*/queues/*/[rx]ps_cpus /proc/sys/net/core/rps_default_mask \
 		/proc/sys/net/core/flow_limit_cpu_bitmap 2>/dev/null
 }
