@@ -104,9 +104,8 @@ static unsigned crash_scene(enum flavour flavour, size_t s, unsigned *twice)
 
 	for (n = 1; died; n++) {
 		for (size_t m = 0; died; m++) {
-			_cleanup_free_ char *where =
-				xasprintf("%s, died at change %zu, recovery at %zu", scenes[s].name,
-					  n, m);
+			_cleanup_free_ char *where = xasprintf(
+				"%s, died at change %zu, recovery at %zu", scenes[s].name, n, m);
 			bool again = true;
 
 			prepare(&w, flavour, s);
@@ -133,8 +132,8 @@ static void crashes(void **state)
 			unsigned twice = 0, once = crash_scene(flavour, s, &twice);
 
 			print_message("%s, %s: died at each of %u changes, and in the recovery %u "
-				      "times\n", scenes[s].name, fake_flavour_name(flavour), once,
-				      twice);
+				      "times\n",
+				      scenes[s].name, fake_flavour_name(flavour), once, twice);
 			assert_true(once > 0);
 		}
 	assert_int_equal(failed, 0);
@@ -148,21 +147,47 @@ static unsigned roll(unsigned n)
 	return (seed >> 8) % n;
 }
 
+/* The shields of the walks: four, or as many as have an emulator CPU each where
+ * every one needs it. */
+static const char *const walkers[] = { "w1", "w2", "w3", "w4" };
+#define MAX_WALKERS ARRAY_SIZE(walkers)
+
+static unsigned n_walkers(enum flavour flavour)
+{
+	return flavour == FAKE_6_1 ? 3 : 4;
+}
+
+static void walk_init(struct world *w, enum flavour flavour)
+{
+	world_init(w, flavour);
+	for (unsigned i = 0; i < n_walkers(flavour); i++) {
+		_cleanup_free_ char *path = xasprintf("/etc/shield/profiles.d/%s.json", walkers[i]);
+		_cleanup_free_ char *text =
+			flavour == FAKE_6_1
+				? xasprintf("{\"version\":1,\"name\":\"%s\",\"guest\":\"%u\","
+					    "\"emulator\":\"%u\"}",
+					    walkers[i], 2 * i + 2, 2 * i + 3)
+				: xasprintf("{\"version\":1,\"name\":\"%s\",\"guest\":\"%u\"}",
+					    walkers[i], i + 2);
+
+		fake_file(w->fake, path, text);
+	}
+}
+
 /* f(originals, active shields) as the kernel shows it: learnt from walks that
  * are not disturbed, one for each set of active shields. */
 static char *learn(enum flavour flavour, unsigned active)
 {
-	static const char *const names[] = { "win11", "lin" };
 	struct outcome outcome;
 	struct world w;
 	char *text;
 
-	world_init(&w, flavour);
-	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+	walk_init(&w, flavour);
+	for (unsigned i = 0; i < n_walkers(flavour); i++)
 		if (active & (1u << i)) {
-			world_run(&w, &w.sys, CMD_ON, names[i], &outcome);
+			world_run(&w, &w.sys, CMD_ON, walkers[i], &outcome);
 			if (outcome.rc < 0)
-				fail_msg("%s: %s", names[i], outcome.err.text);
+				fail_msg("%s: %s", walkers[i], outcome.err.text);
 		}
 	text = fake_snapshot_kernel(w.fake);
 	world_clear(&w);
@@ -174,25 +199,29 @@ static unsigned active_now(struct world *w)
 {
 	_cleanup_state_ struct state state = { 0 };
 	struct err err = { 0 };
+	unsigned active = 0;
 
 	if (state_load(&w->sys, "/sys/fs/cgroup", &state, &err) < 0)
 		fail_msg("%s", err.text);
-	return (state_shield(&state, "win11") ? 1u : 0) | (state_shield(&state, "lin") ? 2u : 0);
+	for (unsigned i = 0; i < MAX_WALKERS; i++)
+		active |= state_shield(&state, walkers[i]) ? 1u << i : 0;
+	return active;
 }
 
-static void walk(enum flavour flavour, char *const *expected)
+/* Returns the greatest number of shields that were active at once. */
+static unsigned walk(enum flavour flavour, char *const *expected)
 {
 	struct outcome outcome;
+	unsigned most = 0;
 	struct world w;
 
-	world_init(&w, flavour);
-	for (unsigned step = 0; step < 40; step++) {
-		unsigned which = roll(2), active = active_now(&w);
-		const char *name = which ? "lin" : "win11";
+	walk_init(&w, flavour);
+	for (unsigned step = 0; step < 60; step++) {
+		unsigned which = roll(n_walkers(flavour)), active = active_now(&w);
+		const char *name = walkers[which];
 		enum command command = active & (1u << which) ? CMD_OFF : CMD_ON;
-		_cleanup_free_ char *where =
-			xasprintf("seed %u, step %u: %s %s", seed, step,
-				  command == CMD_ON ? "on" : "off", name);
+		_cleanup_free_ char *where = xasprintf("seed %u, step %u: %s %s", seed, step,
+						       command == CMD_ON ? "on" : "off", name);
 
 		if (roll(3) == 0)
 			world_crash(&w, command, name, 1 + roll(40), true);
@@ -201,7 +230,11 @@ static void walk(enum flavour flavour, char *const *expected)
 		world_run(&w, &w.sys, CMD_RECOVER, NULL, &outcome);
 		if (outcome.rc < 0)
 			complain(flavour, where, outcome.err.text);
-		const char *const allowed[] = { expected[active_now(&w)], NULL };
+		active = active_now(&w);
+		most = (unsigned)__builtin_popcount(active) > most
+			       ? (unsigned)__builtin_popcount(active)
+			       : most;
+		const char *const allowed[] = { expected[active], NULL };
 
 		compare(&w, flavour, where, allowed);
 	}
@@ -212,6 +245,7 @@ static void walk(enum flavour flavour, char *const *expected)
 		complain(flavour, "end", why);
 	compare(&w, flavour, "end", original);
 	world_clear(&w);
+	return most;
 }
 
 static void random_walks(void **state)
@@ -219,16 +253,21 @@ static void random_walks(void **state)
 	(void)state;
 	failed = 0;
 	for (enum flavour flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
-		char *expected[4];
+		unsigned sets = 1u << n_walkers(flavour), most = 0;
+		char *expected[1u << MAX_WALKERS];
 
-		for (unsigned active = 0; active < 4; active++)
+		for (unsigned active = 0; active < sets; active++)
 			expected[active] = learn(flavour, active);
 		for (unsigned i = 0; i < 10; i++) {
+			unsigned at_once;
+
 			seed = i;
-			walk(flavour, expected);
+			at_once = walk(flavour, expected);
+			most = at_once > most ? at_once : most;
 		}
-		for (unsigned active = 0; active < 4; active++)
+		for (unsigned active = 0; active < sets; active++)
 			free(expected[active]);
+		assert_int_equal(most, n_walkers(flavour));
 	}
 	assert_int_equal(failed, 0);
 }
