@@ -258,6 +258,30 @@ static enum applied apply_delayed(struct txn *txn, const struct object *object, 
 	return rc == 0 ? APPLIED : gone(rc) ? APPLIED_GONE : failed(txn, object, rc, err);
 }
 
+/*
+ * A SIGKILL that comes while the kernel carries out a change of a partition
+ * keeps it from starting workers (-ENOMEM, and on 7.3 a WARN in
+ * housekeeping_update): the partition is changed then, but the workqueues still
+ * stay off its CPUs, or on them. They are told again only when what is isolated
+ * changes: so there and back. Seen only by whoever recovers.
+ */
+static bool partition_again(struct txn *txn, const struct object *object)
+{
+	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus.isolated", txn->mount);
+	_cleanup_free_ char *said = NULL, *known = NULL;
+	_cleanup_cpuset_ struct cpuset isolated = { 0 }, workqueues = { 0 };
+	const struct kfile *row = kfile_find(object->path, txn->mount);
+
+	if (row->type != KFILE_PARTITION || sys_read_line(txn->sys, path, &said) < 0 ||
+	    sys_read_line(txn->sys, "/sys/devices/virtual/workqueue/cpumask_isolated", &known) <
+		    0 ||
+	    cpulist_parse(said, &isolated, NULL) < 0 ||
+	    cpumask_parse(known, &workqueues, NULL) < 0 || cpuset_equal(&isolated, &workqueues))
+		return false;
+	return kfile_write(txn->sys, row, object->path,
+			   strcmp(object->target, "member") == 0 ? "isolated" : "member") == 0;
+}
+
 enum applied object_apply(struct txn *txn, const struct object *object, bool compare,
 			  const char *home, struct err *err)
 {
@@ -272,7 +296,8 @@ enum applied object_apply(struct txn *txn, const struct object *object, bool com
 	if (rc == -EIO)
 		rc = object_read(txn, object, &current);
 	/* Where nothing is to be written it does not matter whose it is now. */
-	if (current && holds(txn, object, current, object->target))
+	if (current && holds(txn, object, current, object->target) &&
+	    !(row && object->next && partition_again(txn, object)))
 		return APPLIED;
 	same = object_same(txn, object);
 	if (same == 0)

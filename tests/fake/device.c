@@ -208,7 +208,7 @@ int dev_read(struct fake *fake, const char *path, char **ret, mode_t *mode)
 	else if (strcmp(path, WQ "/cpumask") == 0)
 		*ret = fake_mask_text(fake, &fake->wq);
 	else if (strcmp(path, WQ "/cpumask_isolated") == 0 && fake->flavour != FAKE_6_1)
-		*ret = fake_mask_text(fake, &fake->isolated);
+		*ret = fake_mask_text(fake, &fake->wq_isolated);
 	else if (strcmp(path, WQ "/cpumask_requested") == 0 && fake->flavour != FAKE_6_1)
 		*ret = fake_mask_text(fake, &fake->wq_requested);
 	else if (strcmp(path, CPU "/online") == 0)

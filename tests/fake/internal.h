@@ -84,6 +84,8 @@ struct fake {
 	struct cpuset possible, online;
 	struct cpuset taken;	/* by partitions: subpartitions_cpus */
 	struct cpuset isolated; /* by isolated ones */
+	struct cpuset wq_isolated; /* as far as workqueues know */
+	bool kill_inside;
 	struct cg *root;
 	struct ftask **tasks;
 	size_t n_tasks, cap_tasks;

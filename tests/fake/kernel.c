@@ -438,6 +438,16 @@ void fake_process_dies(struct fake *fake)
 		fake_close(fake, FIRST_FD + (int)i);
 }
 
+void fake_kill_inside(struct fake *fake)
+{
+	fake->kill_inside = true;
+}
+
+bool fake_kills_inside(const struct fake *fake)
+{
+	return fake->kill_inside;
+}
+
 unsigned fake_flocks(const struct fake *fake)
 {
 	return fake->flocks;

@@ -73,6 +73,11 @@ void fake_cpu(struct fake *fake, unsigned cpu, bool online);
 
 /* The process dies: what the kernel does with its descriptors and locks. */
 void fake_process_dies(struct fake *fake);
+/* SIGKILL comes within the next write that changes what is isolated: the kernel
+ * cannot start workers then, and leaves the workqueues as they were. */
+void fake_kill_inside(struct fake *fake);
+/* Is that still to come? */
+bool fake_kills_inside(const struct fake *fake);
 /* How often the lock was taken, and descriptors that are open. */
 unsigned fake_flocks(const struct fake *fake);
 unsigned fake_open_fds(const struct fake *fake);

@@ -249,6 +249,11 @@ void cpuset_update(struct fake *fake)
 	if (fake->flavour == FAKE_6_1 || cpuset_equal(&isolated, &fake->isolated))
 		return;
 	cpuset_copy(&fake->isolated, &isolated);
+	if (fake->kill_inside) {
+		fake->kill_inside = false;
+		return;
+	}
+	cpuset_copy(&fake->wq_isolated, &isolated);
 	cpuset_copy(&fake->wq, &fake->wq_requested);
 	cpuset_andnot(&fake->wq, &isolated);
 	if (cpuset_empty(&fake->wq))

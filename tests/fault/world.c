@@ -131,29 +131,63 @@ static void count_down(void *ctx, size_t number, const struct fault_event *event
 	}
 }
 
+static bool crash(struct world *w, struct faulty *f, enum command command, const char *name)
+{
+	struct outcome outcome;
+	struct sys sys;
+	bool died;
+
+	faulty_sys(f, &w->sys, &sys);
+	if (__lsan_disable)
+		__lsan_disable();
+	if (setjmp(f->death) == 0)
+		world_run(w, &sys, command, name, &outcome);
+	if (__lsan_enable)
+		__lsan_enable();
+	died = f->met;
+	faulty_clear(f);
+	fake_process_dies(w->fake);
+	return died;
+}
+
 bool world_crash(struct world *w, enum command command, const char *name, size_t at, bool changes)
 {
 	struct faulty f = { .mode = changes ? FAULT_NONE : FAULT_DIE, .at = at };
 	struct countdown countdown = { &f, at };
-	struct outcome outcome;
-	struct sys sys;
-	bool died;
 
 	if (changes) {
 		f.before = count_down;
 		f.ctx = &countdown;
 	}
-	faulty_sys(&f, &w->sys, &sys);
-	if (__lsan_disable)
-		__lsan_disable();
-	if (setjmp(f.death) == 0)
-		world_run(w, &sys, command, name, &outcome);
-	if (__lsan_enable)
-		__lsan_enable();
-	died = f.met;
-	faulty_clear(&f);
-	fake_process_dies(w->fake);
-	return died;
+	return crash(w, &f, command, name);
+}
+
+struct inside {
+	struct faulty *faulty;
+	const struct fake *fake;
+};
+
+/* The kill has come: this operation is not reached any more. */
+static void die_if_killed(void *ctx, size_t number, const struct fault_event *event)
+{
+	const struct inside *inside = ctx;
+
+	(void)event;
+	if (!fake_kills_inside(inside->fake)) {
+		inside->faulty->at = number;
+		inside->faulty->mode = FAULT_DIE;
+	}
+}
+
+bool world_kill_inside(struct world *w, enum command command, const char *name)
+{
+	struct faulty f = { 0 };
+	struct inside inside = { &f, w->fake };
+
+	f.before = die_if_killed;
+	f.ctx = &inside;
+	fake_kill_inside(w->fake);
+	return crash(w, &f, command, name);
 }
 
 char *world_restore(struct world *w)

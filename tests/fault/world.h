@@ -43,6 +43,9 @@ void world_run(struct world *w, struct sys *sys, enum command command, const cha
  * no leak. */
 bool world_crash(struct world *w, enum command command, const char *name, size_t at, bool changes);
 
+/* Through one that dies within the first write that changes what is isolated. */
+bool world_kill_inside(struct world *w, enum command command, const char *name);
+
 /* Without faults: recover, end every shield. NULL, or what went wrong. */
 char *world_restore(struct world *w);
 
