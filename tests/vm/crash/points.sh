@@ -102,7 +102,7 @@ half_on() {
 half_off() {
 	$shield on win11
 	guard_off
-	timeout -k 1 60 kill-at 40 $shield off win11
+	timeout -k 1 60 kill-at 18 $shield off win11
 }
 if [ $kernel = 6.1 ]; then
 	profile one '{"version":1,"name":"one","guest":"2","emulator":"3"}'
@@ -150,7 +150,7 @@ points off-with-vm off_with_vm $shield off
 
 # The guard of a VM whose supervisor was killed: it takes over, sees the end, and puts everything back.
 abandoned() {
-	$shield run -p win11 -- sleep 1 &
+	$shield run -p win11 -- sleep 3 &
 	wait_for 20 jq -e '.shields.win11.vm.pid > 0' $state
 	guard_off
 }
