@@ -37,6 +37,11 @@ static bool is_machine(const char *root)
 
 static int choose(hwloc_topology_t hwloc, bool whole)
 {
+	/* L2 tells kinds of cores (kinds.c), L3 is told. */
+	static const hwloc_obj_type_t unused[] = {
+		HWLOC_OBJ_L1CACHE,  HWLOC_OBJ_L4CACHE,	HWLOC_OBJ_L5CACHE,
+		HWLOC_OBJ_L1ICACHE, HWLOC_OBJ_L2ICACHE, HWLOC_OBJ_L3ICACHE,
+	};
 	unsigned long flags = HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED;
 
 #if HWLOC_API_VERSION >= 0x00020800
@@ -48,13 +53,11 @@ static int choose(hwloc_topology_t hwloc, bool whole)
 	    hwloc_topology_set_components(hwloc, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86") <
 		    0)
 		return -1;
-	if (whole)
-		return 0;
-	return hwloc_topology_set_cache_types_filter(hwloc, HWLOC_TYPE_FILTER_KEEP_NONE) < 0 ||
-			       hwloc_topology_set_type_filter(hwloc, HWLOC_OBJ_L3CACHE,
-							      HWLOC_TYPE_FILTER_KEEP_ALL) < 0
-		       ? -1
-		       : 0;
+	for (size_t i = 0; !whole && i < ARRAY_SIZE(unused); i++)
+		if (hwloc_topology_set_type_filter(hwloc, unused[i], HWLOC_TYPE_FILTER_KEEP_NONE) <
+		    0)
+			return -1;
+	return 0;
 }
 
 int discover(const char *root, bool whole, hwloc_topology_t *ret, struct err *err)
