@@ -1,9 +1,12 @@
 #include "profiles/domain.h"
 
 #include "profiles/libxml.h"
+#include "profiles/profile.h"
 
 #include <errno.h>
 #include <string.h>
+
+static const char namespace[] = "urn:shield:domain";
 
 static void freedoc(xmlDocPtr *doc)
 {
@@ -89,6 +92,25 @@ static int pin(xmlNode *node, const char *key, size_t first, struct cpuset *sets
 	return cpuset(node, &sets[i - first], err) < 0 ? -1 : 0;
 }
 
+static int read_wish(xmlNode *metadata, struct domain *d, struct err *err)
+{
+	for (xmlNode *n = metadata ? metadata->children : NULL; n; n = n->next) {
+		_cleanup_(freexml)
+		xmlChar *text = NULL;
+
+		if (!is(n, "domain") || !n->ns || strcmp((const char *)n->ns->href, namespace) != 0)
+			continue;
+		d->shielded = true;
+		text = xmlGetProp(n, (const xmlChar *)"on-error");
+		d->required = text && strcmp((const char *)text, "fail") == 0;
+		if (text && !d->required && strcmp((const char *)text, "ignore") != 0)
+			return err_set(err, ERR_USAGE,
+				       "line %ld: <domain>: on-error is \"fail\" or \"ignore\"",
+				       xmlGetLineNo(n));
+	}
+	return 0;
+}
+
 static int read_domain(xmlNode *root, struct domain *d, struct err *err)
 {
 	xmlNode *name = child(root, "name"), *vcpu = child(root, "vcpu"),
@@ -129,7 +151,21 @@ static int read_domain(xmlNode *root, struct domain *d, struct err *err)
 		if (rc < 0)
 			return -1;
 	}
-	return 0;
+	return read_wish(child(root, "metadata"), d, err);
+}
+
+char *domain_shield_name(const char *name)
+{
+	char *text = xstrndup(name, strnlen(name, 64));
+
+	if (profile_check_name(text, NULL) == 0)
+		return text;
+	for (char *c = text; *c; c++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@+",
+			    *c) ||
+		    (c == text && strchr(".-", *c)))
+			*c = '_';
+	return text;
 }
 
 static int parse(const char *xml, struct domain *domain, struct err *err)

@@ -8,6 +8,9 @@
  *	  <emulatorpin cpuset='0-1'/>
  *	  <iothreadpin iothread='1' cpuset='1'/>
  *	</cputune>
+ *	<metadata>
+ *	  <shield:domain xmlns:shield='urn:shield:domain' on-error='fail'/>
+ *	</metadata>
  *
  * The XML is untrusted: no entity is expanded, nothing is fetched, at most
  * 1 MiB is read. (https://libvirt.org/formatdomain.html, "CPU Tuning")
@@ -26,10 +29,15 @@ struct domain {
 	struct cpuset emulator; /* likewise */
 	size_t n_iothreads;
 	struct cpuset *iothreads;
+	bool shielded; /* <metadata> asks for a shield, */
+	bool required; /* and the domain is not to run without (on-error='fail') */
 };
 
 /* -1 with ERR_USAGE, naming the element, when it is no such description. */
 int domain_parse(const char *xml, struct domain *domain, struct err *err);
+/* The name of its shield and profile: its own, with "_" for what these may not
+ * have; the caller frees it. */
+char *domain_shield_name(const char *name);
 void domain_clear(struct domain *domain);
 #define _cleanup_domain_ _cleanup_(domain_clear)
 

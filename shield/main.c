@@ -22,6 +22,7 @@ static const struct command {
 	{ "topology", cmd_topology, "the machine's CPUs and who owns them" },
 	{ "profile", cmd_profile, "list, show and check profiles" },
 	{ "guard", cmd_guard, NULL },
+	{ "hook", cmd_hook, NULL },
 };
 
 static void usage(FILE *out)

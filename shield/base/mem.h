@@ -46,23 +46,32 @@ static inline void freep(void *p)
 void closep(int *fd);
 
 /* Give up ownership: returns the value, leaves NULL (or -1) behind. */
-#define take_ptr(p) ({ __typeof__(p) take_ = (p); (p) = NULL; take_; })
-#define take_fd(fd) ({ int take_ = (fd); (fd) = -1; take_; })
+#define take_ptr(p)                        \
+	({                                 \
+		__typeof__(p) take_ = (p); \
+		(p) = NULL;                \
+		take_;                     \
+	})
+#define take_fd(fd)               \
+	({                        \
+		int take_ = (fd); \
+		(fd) = -1;        \
+		take_;            \
+	})
 
 /*
  * Make room for one more element in a growing array:
  *	struct x *items; size_t n, cap;   GROW(items, n, cap);
  * The new elements are zeroed; the index n is then free to use.
  */
-#define GROW(items, n, cap)                                                    \
-	do {                                                                   \
-		if ((n) == (cap)) {                                            \
-			size_t grow_ = (cap) ? 2 * (cap) : 16;                 \
-			(items) = xrealloc((items), grow_, sizeof(*(items)));  \
-			memset((items) + (cap), 0,                             \
-			       (grow_ - (cap)) * sizeof(*(items)));            \
-			(cap) = grow_;                                         \
-		}                                                              \
+#define GROW(items, n, cap)                                                             \
+	do {                                                                            \
+		if ((n) == (cap)) {                                                     \
+			size_t grow_ = (cap) ? 2 * (cap) : 16;                          \
+			(items) = xrealloc((items), grow_, sizeof(*(items)));           \
+			memset((items) + (cap), 0, (grow_ - (cap)) * sizeof(*(items))); \
+			(cap) = grow_;                                                  \
+		}                                                                       \
 	} while (0)
 
 #endif

@@ -5,7 +5,7 @@
 
 static const char scope[] = ".scope", slice_dir[] = "/" PLACE_SLICE;
 
-enum place place_kind(const struct host *host)
+enum place_kind place_kind(const struct host *host)
 {
 	return !host->systemd ? PLACE_PLAIN : host->remote ? PLACE_SCOPE : PLACE_ROOT_SCOPE;
 }
@@ -23,7 +23,7 @@ char *place_escape(const char *name)
 	return text;
 }
 
-char *place_cgroup(enum place kind, const char *name)
+char *place_cgroup(enum place_kind kind, const char *name)
 {
 	_cleanup_free_ char *escaped = place_escape(name);
 
@@ -42,7 +42,7 @@ bool place_is_own(const char *cgroup, const struct partitions *partitions, const
 	_cleanup_free_ char *vcpus = place_vcpus(cgroup);
 
 	for (int kind = 0; kind < N_PLACES; kind++) {
-		_cleanup_free_ char *own = place_cgroup((enum place)kind, name);
+		_cleanup_free_ char *own = place_cgroup((enum place_kind)kind, name);
 
 		if (strcmp(own, cgroup) == 0)
 			return partitions->n == 1 && partitions_find(partitions, vcpus);
@@ -117,7 +117,7 @@ static struct step *set(struct plan *plan, const char *dir, const char *file, co
 
 void place_plan(const struct host *host, const struct placement *p, struct plan *plan)
 {
-	enum place kind = place_kind(host);
+	enum place_kind kind = place_kind(host);
 	_cleanup_free_ char *root = xasprintf("%s/cgroup.subtree_control", host->mount);
 	_cleanup_free_ char *slice = xasprintf("%s%s", host->mount, slice_dir);
 	_cleanup_free_ char *cgroup = place_cgroup(kind, p->name);

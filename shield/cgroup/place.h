@@ -33,7 +33,7 @@
 
 #define PLACE_SLICE "shield.slice"
 
-enum place { PLACE_PLAIN, PLACE_SCOPE, PLACE_ROOT_SCOPE, N_PLACES };
+enum place_kind { PLACE_PLAIN, PLACE_SCOPE, PLACE_ROOT_SCOPE, N_PLACES };
 
 struct placement {
 	const char *name;
@@ -60,11 +60,11 @@ void partitions_clear(struct partitions *partitions);
 const struct partition *partitions_find(const struct partitions *partitions, const char *cgroup);
 const struct partition *partitions_with(const struct partitions *partitions, unsigned cpu);
 
-enum place place_kind(const struct host *host);
+enum place_kind place_kind(const struct host *host);
 
 /* The cgroup of a shield's process, from the cgroup root, and the partition
  * below it; the caller frees them. */
-char *place_cgroup(enum place kind, const char *name);
+char *place_cgroup(enum place_kind kind, const char *name);
 char *place_vcpus(const char *cgroup);
 
 /* Could a shield of this name be placed like that? */

@@ -47,8 +47,13 @@ int cmd_attach(struct app *app, int argc, char **argv)
 		{ 0 },
 	};
 	static const struct argp argp = {
-		options, parse, "[NAME] --pid PID",
-		"Put the vCPU threads of a running QEMU under an active shield.", NULL, NULL, NULL,
+		options,
+		parse,
+		"[NAME] --pid PID",
+		"Put the vCPU threads of a running QEMU under an active shield.",
+		NULL,
+		NULL,
+		NULL,
 	};
 	struct options o = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
@@ -57,15 +62,16 @@ int cmd_attach(struct app *app, int argc, char **argv)
 	int status;
 
 	cmd_parse(app, &argp, argc, argv, 0, &o);
-	if ((app->dry_run ? txn_view(&txn, &app->sys, &err)
-			  : cmd_begin(app, o.force, &txn, &err)) < 0)
+	if ((app->dry_run ? txn_view(&txn, &app->sys, &err) : cmd_begin(app, o.force, &txn, &err)) <
+	    0)
 		return cmd_fail(&err);
 	if (!o.name && txn.state.n_shields == 1)
 		o.name = txn.state.shields[0].name;
 	if (!o.name) {
 		err_set(&err, txn.state.n_shields ? ERR_USAGE : ERR_INACTIVE, "%s",
-			txn.state.n_shields ? "several shields are active: name one"
-					    : "no shield is active; 'shield on PROFILE' begins one");
+			txn.state.n_shields
+				? "several shields are active: name one"
+				: "no shield is active; 'shield on PROFILE' begins one");
 		txn_end(&txn);
 		return cmd_fail(&err);
 	}

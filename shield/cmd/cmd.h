@@ -18,11 +18,11 @@
 struct app {
 	struct sys sys;
 	const char *sysroot; /* "" or --sysroot */
-	bool dry_run;        /* -n */
-	bool json;           /* -J */
-	bool quiet;          /* -q: no messages but errors */
-	bool verbose;        /* -v: every step, as it is done */
-	bool color;          /* stdout may be coloured */
+	bool dry_run;	     /* -n */
+	bool json;	     /* -J */
+	bool quiet;	     /* -q: no messages but errors */
+	bool verbose;	     /* -v: every step, as it is done */
+	bool color;	     /* stdout may be coloured */
 };
 
 /*
@@ -60,6 +60,6 @@ json_t *cmd_json_strings(const struct strv *v);
 /* The commands: argv[0] is the command's name. */
 typedef int cmd_fn(struct app *app, int argc, char **argv);
 cmd_fn cmd_run, cmd_on, cmd_off, cmd_attach, cmd_status, cmd_plan, cmd_recover, cmd_topology,
-	cmd_profile, cmd_irq, cmd_guard;
+	cmd_profile, cmd_irq, cmd_guard, cmd_hook;
 
 #endif

@@ -8,21 +8,6 @@
 
 #define XML_MAX (1 << 20)
 
-/* A name that a shield may have; domains may have others. */
-static char *shield_name(const char *name)
-{
-	struct err ignored;
-	char *text = xstrndup(name, strnlen(name, 64));
-
-	if (profile_check_name(text, &ignored) == 0)
-		return text;
-	for (char *c = text; *c; c++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@+", *c) ||
-		    (c == text && strchr(".-", *c)))
-			*c = '_';
-	return text;
-}
-
 static json_t *list(const struct cpuset *cpus)
 {
 	_cleanup_free_ char *text = cpulist_format(cpus);
@@ -53,15 +38,19 @@ static int guest_of(const struct domain *d, struct cpuset *guest, json_t **vcpus
 		strv_addf(warnings, "domain %s has %zu vCPUs on %u CPUs; each needs one of its own",
 			  d->name, d->n_vcpus, cpuset_count(guest));
 	if (unpinned)
-		strv_addf(warnings, "%zu of the vCPUs of domain %s are not pinned; the shield will "
-				    "place them", unpinned, d->name);
+		strv_addf(warnings,
+			  "%zu of the vCPUs of domain %s are not pinned; the shield will "
+			  "place them",
+			  unpinned, d->name);
 	if (single && !shared) {
 		*vcpus = json_array();
 		for (size_t i = 0; i < d->n_vcpus; i++)
 			json_array_append_new(*vcpus, json_integer(cpuset_next(&d->vcpus[i], -1)));
 	} else if (!unpinned) {
-		strv_addf(warnings, "domain %s does not give each vCPU one CPU of its own; the "
-				    "shield will", d->name);
+		strv_addf(warnings,
+			  "domain %s does not give each vCPU one CPU of its own; the "
+			  "shield will",
+			  d->name);
 	}
 	return 0;
 }
@@ -70,7 +59,7 @@ static json_t *profile_of(const struct topology *topo, const struct domain *d,
 			  struct strv *warnings, struct err *err)
 {
 	_cleanup_cpuset_ struct cpuset guest = { 0 }, whole = { 0 };
-	_cleanup_free_ char *name = shield_name(d->name);
+	_cleanup_free_ char *name = domain_shield_name(d->name);
 	json_t *vcpus = NULL, *profile, *iothreads = json_array();
 
 	if (guest_of(d, &guest, &vcpus, warnings, err) < 0) {
@@ -78,8 +67,8 @@ static json_t *profile_of(const struct topology *topo, const struct domain *d,
 		return NULL;
 	}
 	if (strcmp(name, d->name) != 0)
-		strv_addf(warnings, "the profile is called %s: a shield cannot have the domain's name",
-			  name);
+		strv_addf(warnings,
+			  "the profile is called %s: a shield cannot have the domain's name", name);
 	profile = json_pack("{s:i, s:s, s:o}", "version", 1, "name", name, "guest", list(&guest));
 	if (vcpus)
 		json_object_set_new(profile, "vcpus", vcpus);
@@ -88,8 +77,9 @@ static json_t *profile_of(const struct topology *topo, const struct domain *d,
 	if (!cpuset_equal(&whole, &guest))
 		json_object_set_new(profile, "smt", json_string("split"));
 	if (cpuset_intersects(&d->emulator, &guest))
-		strv_addf(warnings, "<emulatorpin> shares CPUs with vCPUs, so the emulator gets the "
-				    "housekeeping CPUs");
+		strv_addf(warnings,
+			  "<emulatorpin> shares CPUs with vCPUs, so the emulator gets the "
+			  "housekeeping CPUs");
 	else if (!cpuset_empty(&d->emulator))
 		json_object_set_new(profile, "emulator", list(&d->emulator));
 	for (size_t i = 0; i < d->n_iothreads; i++)

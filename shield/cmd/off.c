@@ -74,10 +74,14 @@ int cmd_off(struct app *app, int argc, char **argv)
 		{ 0 },
 	};
 	static const struct argp argp = {
-		options, parse_off, "[NAME]",
+		options,
+		parse_off,
+		"[NAME]",
 		"End a shield and put everything back. A VM that still runs goes on, unshielded. "
 		"Does nothing when there is nothing to end.",
-		NULL, NULL, NULL,
+		NULL,
+		NULL,
+		NULL,
 	};
 	struct options o = { 0 };
 	_cleanup_strv_ struct strv names = { 0 };
@@ -102,7 +106,8 @@ int cmd_off(struct app *app, int argc, char **argv)
 		if (session_off(&txn, names.items[i], &err) < 0)
 			status = cmd_fail(&err);
 		else if (active)
-			cmd_note(app, "%s has ended; its CPUs are the host's again", names.items[i]);
+			cmd_note(app, "%s has ended; its CPUs are the host's again",
+				 names.items[i]);
 		else
 			cmd_note(app, "%s is not active", names.items[i]);
 	}
@@ -188,10 +193,14 @@ int cmd_recover(struct app *app, int argc, char **argv)
 		{ 0 },
 	};
 	static const struct argp argp = {
-		options, parse_recover, "",
+		options,
+		parse_recover,
+		"",
 		"Finish or undo what an interrupted shield left. Every command that changes "
 		"something does this first.",
-		NULL, NULL, NULL,
+		NULL,
+		NULL,
+		NULL,
 	};
 	struct options o = { 0 };
 	_cleanup_strv_ struct strv dead = { 0 };

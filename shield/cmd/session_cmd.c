@@ -69,7 +69,8 @@ int cmd_print_plan(struct app *app, const char *which, const char *partition, bo
 	struct err err = { 0 };
 
 	if (txn_view(&txn, &app->sys, &err) < 0 ||
-	    session_plan(&app->sys, app->sysroot, which, partition, force, &txn.state, &plan, &err) < 0)
+	    session_plan(&app->sys, app->sysroot, which, partition, force, &txn.state, &plan,
+			 &err) < 0)
 		return cmd_fail(&err);
 	return cmd_show_plan(app, &plan);
 }

@@ -65,6 +65,15 @@ static bool recorded(const struct host *host, const struct task *task)
 	return !host->remote || (task->flags & TASK_KTHREAD);
 }
 
+/* It has its place already: libvirt has given it that. */
+static bool is_vcpu(const struct intent *intent, pid_t tid)
+{
+	for (size_t i = 0; intent->libvirt && i < intent->libvirt->n_vcpus; i++)
+		if (intent->libvirt->vcpus[i].tid == tid)
+			return true;
+	return false;
+}
+
 void policy_on(const struct scene *scene, const struct intent *intent, const struct cpuset *active,
 	       struct plan *plan)
 {
@@ -98,7 +107,11 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 	plan_mask("/proc/irq/default_smp_affinity", scene->default_irq, &intent->taken, &rest,
 		  plan);
 	irqbalance_plan(&scene->irqbalance, &intent->taken, &rest, plan);
-	place_plan(host, &placement, plan);
+	if (intent->libvirt)
+		libvirt_plan(host->mount, intent->libvirt, intent->partitions, &intent->guest,
+			     plan);
+	else
+		place_plan(host, &placement, plan);
 	if (!host->workqueues)
 		plan_mask("/sys/devices/virtual/workqueue/cpumask", scene->workqueues,
 			  &intent->taken, &rest, plan);
@@ -114,6 +127,8 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 		const struct task *t = &scene->tasks.items[i];
 		_cleanup_cpuset_ struct cpuset now = { 0 };
 
+		if (is_vcpu(intent, t->tid))
+			continue;
 		/* In the cgroup of another shield, which this one does not touch. */
 		if (!cpuset_empty(&t->allowed) && cpuset_within(&t->allowed, active))
 			continue;

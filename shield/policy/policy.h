@@ -9,7 +9,7 @@
 #include "irq/irqbalance.h"
 #include "irq/net.h"
 #include "profiles/profile.h"
-#include "shield/cgroup/host.h"
+#include "shield/cgroup/libvirt.h"
 #include "shield/plan/plan.h"
 #include "shield/task/task.h"
 
@@ -23,6 +23,10 @@ struct intent {
 	bool own_emulator;	/* the profile names emulator CPUs */
 	struct cpuset taken;	/* what the host may not use */
 	const char *partition;	/* "isolated" or "root" */
+	/* The domain whose cgroups become these partitions; or NULL: in one of
+	 * our own. Both borrowed. */
+	const struct libvirt_vm *libvirt;
+	const struct partitions *partitions;
 };
 void intent_clear(struct intent *intent);
 #define _cleanup_intent_ _cleanup_(intent_clear)

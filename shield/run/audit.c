@@ -1,7 +1,7 @@
 #include "shield/run/audit.h"
 
 #include "irq/irq.h"
-#include "shield/cgroup/place.h"
+#include "shield/cgroup/libvirt.h"
 #include "shield/task/task.h"
 #include "shield/txn/apply.h"
 
@@ -265,16 +265,22 @@ void audit_vcpus(struct txn *txn, const struct shield *s, struct problems *p)
 {
 	for (size_t i = 0; i < s->n_vcpus; i++) {
 		const struct vcpu *v = &s->vcpus[i];
-		_cleanup_cpuset_ struct cpuset allowed = { 0 };
+		const struct partition *partition = partitions_with(&s->partitions, v->cpu);
+		_cleanup_cpuset_ struct cpuset allowed = { 0 }, want = { 0 };
 		_cleanup_free_ char *expected = NULL, *actual = NULL;
 
+		/* libvirt may pin it to several. */
+		if (partition && libvirt_is_place(s->cgroup, &s->partitions))
+			cpuset_copy(&want, &partition->cpus);
+		else
+			cpuset_add(&want, v->cpu);
 		if (!cpuset_has(&txn->online, v->cpu) ||
 		    !task_alive(txn->sys, v->thread.pid, v->thread.start) ||
 		    txn->sys->ops->getaffinity(txn->sys->ctx, v->thread.pid, &allowed) < 0)
 			continue; /* unplugged */
-		if (cpuset_count(&allowed) == 1 && cpuset_has(&allowed, v->cpu))
+		if (cpuset_equal(&allowed, &want))
 			continue;
-		expected = xasprintf("%u", v->cpu);
+		expected = cpulist_format(&want);
 		actual = cpulist_format(&allowed);
 		add(p, SEVERITY_BROKEN,
 		    xasprintf("vCPU %u (thread %d)", v->index, (int)v->thread.pid), expected,

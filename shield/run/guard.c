@@ -1,9 +1,10 @@
 #include "shield/run/guard.h"
 
-#include "shield/cgroup/place.h"
+#include "shield/cgroup/libvirt.h"
 #include "shield/run/audit.h"
 #include "shield/run/deadline.h"
 #include "shield/run/irqevents.h"
+#include "shield/run/journal.h"
 #include "shield/run/procevents.h"
 #include "shield/run/session.h"
 #include "shield/run/uevents.h"
@@ -15,7 +16,6 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
-#include <syslog.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -52,6 +52,7 @@ struct guard {
 	bool hotplug; /* CPUs came or went */
 	bool rescan;  /* look at everything */
 	struct cpuset taken;
+	struct err complaint; /* made already */
 };
 
 static void look_in(struct guard *g, int ms)
@@ -72,6 +73,21 @@ static void watch_file(struct guard *g, const char *mount, const char *cgroup, c
 	_cleanup_free_ char *path = xasprintf("%s%s/%s", mount, cgroup, file);
 
 	inotify_add_watch(g->inotify_fd, path, IN_MODIFY);
+}
+
+/* Watching what is watched already changes nothing. */
+static void watch_partitions(struct guard *g, const struct txn *txn)
+{
+	const struct shield *s = state_shield(&txn->state, g->name);
+
+	for (size_t i = 0; s && i < s->partitions.n; i++)
+		watch_file(g, txn->mount, s->partitions.items[i].cgroup, "cpuset.cpus.partition");
+	/* vCPUs of libvirt that are plugged in. */
+	if (s && libvirt_is_place(s->cgroup, &s->partitions)) {
+		_cleanup_free_ char *dir = xasprintf("%s%s/..", txn->mount, s->cgroup);
+
+		inotify_add_watch(g->inotify_fd, dir, IN_CREATE | IN_DELETE);
+	}
 }
 
 /* Take over what the state file says; false: the shield is gone, or another
@@ -116,13 +132,25 @@ static void repair(struct guard *g, struct txn *txn, bool hotplug)
 	p = invalid ? &partition.items[0] : vcpus.n ? &vcpus.items[0] : NULL;
 	if (txn_repair(txn, g->name, invalid, &err) == 0) {
 		g->failures = 0;
-		syslog(LOG_NOTICE, "shield %s: repaired%s%s", g->name, p ? ": " : "",
-		       p ? p->object : "");
+		journal(LOG_NOTICE, g->name, "shield %s: repaired%s%s", g->name, p ? ": " : "",
+			p ? p->object : "");
 		return;
 	}
 	if (!g->failures++)
-		syslog(LOG_ERR, "shield %s: is broken: %s", g->name, err.text);
+		journal(LOG_ERR, g->name, "shield %s: is broken: %s", g->name, err.text);
 	g->repair_at = deadline_in(g->failures < 9 ? REPAIR_MS << g->failures : REPAIR_MAX_MS);
+}
+
+/* Where its vCPUs are is libvirt's to say, at any time. */
+static void follow_libvirt(struct guard *g, struct txn *txn)
+{
+	struct err err = { 0 };
+
+	if (session_follow(txn, g->name, &err) < 0 && strcmp(err.text, g->complaint.text) != 0)
+		journal(LOG_ERR, g->name, "shield %s: does not follow libvirt: %s", g->name,
+			err.text);
+	g->complaint = err;
+	watch_partitions(g, txn);
 }
 
 /* CPUs that came have to be listened to as well. */
@@ -154,8 +182,10 @@ static bool look(struct guard *g)
 	session_abandoned(&txn, &dead);
 	if (strv_contains(&dead, g->name))
 		session_off(&txn, g->name, &err);
-	else
+	else {
+		follow_libvirt(g, &txn);
 		repair(g, &txn, g->hotplug);
+	}
 	g->hotplug = g->rescan = false;
 	if (g->failures)
 		look_in(g, deadline_left(g->repair_at));
@@ -189,8 +219,7 @@ static int begin(struct guard *g, struct err *err)
 	state_taken(&txn.state, &g->taken);
 	g->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	watch_file(g, txn.mount, s->cgroup, "cgroup.events");
-	for (size_t i = 0; i < s->partitions.n; i++)
-		watch_file(g, txn.mount, s->partitions.items[i].cgroup, "cpuset.cpus.partition");
+	watch_partitions(g, &txn);
 	rc = txn_save(&txn, err);
 	/* Only now, so as not to be woken by that; the lock is still ours. */
 	inotify_add_watch(g->inotify_fd, STATE_DIR, IN_MOVED_TO | IN_DELETE);

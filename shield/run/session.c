@@ -18,20 +18,6 @@ static int plan_on(struct sys *sys, const struct scene *scene, const struct inte
 	return policy_settings(sys, intent, plan, err);
 }
 
-static int intend(struct sys *sys, const char *root, struct scene *scene, const char *which,
-		  const char *partition, bool force, const struct cpuset *active,
-		  struct profile *profile, struct intent *intent, struct strv *warnings,
-		  struct err *err)
-{
-	if (scene_read(sys, root, active, scene, err) < 0 ||
-	    profile_load(sys, &scene->topo, which, profile, warnings, err) < 0)
-		return -1;
-	if (policy_intend(scene, profile, partition, active, force, intent, warnings, err) < 0)
-		return -1;
-	managers_find(sys, &scene->tasks, warnings);
-	return 0;
-}
-
 /* A cgroup of that name with processes in it is not ours to take. */
 static int check_place(struct sys *sys, const struct host *host, const char *name, struct err *err)
 {
@@ -57,30 +43,47 @@ int session_plan(struct sys *sys, const char *root, const char *which, const cha
 	_cleanup_cpuset_ struct cpuset active = { 0 };
 
 	state_taken(state, &active);
-	if (intend(sys, root, &scene, which, partition, force, &active, &profile, &intent,
-		   &plan->warnings, err) < 0)
+	if (scene_read(sys, root, &active, &scene, err) < 0 ||
+	    profile_load(sys, &scene.topo, which, &profile, &plan->warnings, err) < 0 ||
+	    policy_intend(&scene, &profile, partition, &active, force, &intent, &plan->warnings,
+			  err) < 0)
 		return -1;
+	managers_find(sys, &scene.tasks, &plan->warnings);
 	if (state_shield(state, profile.name))
 		return err_set(err, ERR_FAILED, "the shield %s is active already", profile.name);
 	return plan_on(sys, &scene, &intent, &active, plan, err);
 }
 
-static void enter(struct txn *txn, const struct scene *scene, const struct intent *intent,
-		  struct process owner, struct process hold)
+static void place_of(const struct beginning *b, const struct intent *intent, struct shield *s)
 {
-	struct shield *s = state_add_shield(&txn->state, intent->name);
 	_cleanup_free_ char *vcpus = NULL;
 
+	if (b->libvirt) {
+		s->cgroup = xstrdup(b->libvirt->cgroup);
+		for (size_t i = 0; i < b->partitions->n; i++)
+			partitions_add(&s->partitions, b->partitions->items[i].cgroup,
+				       &b->partitions->items[i].cpus);
+		return;
+	}
+	s->cgroup = place_cgroup(place_kind(&b->scene->host), intent->name);
+	vcpus = place_vcpus(s->cgroup);
+	partitions_add(&s->partitions, vcpus, &intent->guest);
+}
+
+static void enter(struct txn *txn, const struct beginning *b, const struct intent *intent,
+		  struct process hold)
+{
+	struct shield *s = state_add_shield(&txn->state, intent->name);
+
 	s->phase = PHASE_APPLYING;
-	s->owner = owner;
+	s->owner = b->owner;
+	s->vm = b->vm;
 	s->hold = hold;
 	cpuset_copy(&s->guest, &intent->guest);
 	cpuset_copy(&s->emulator, &intent->emulator);
 	cpuset_copy(&s->taken, &intent->taken);
-	s->cgroup = place_cgroup(place_kind(&scene->host), intent->name);
-	vcpus = place_vcpus(s->cgroup);
-	partitions_add(&s->partitions, vcpus, &intent->guest);
-	s->home = xstrdup(scene->host.home);
+	place_of(b, intent, s);
+	s->home = xstrdup(b->scene->host.home);
 	s->partition = xstrdup(intent->partition);
 	state_irq_take(&s->irq, intent->profile);
 	state_map_take(&s->map, intent->profile);
@@ -116,47 +119,66 @@ static int settle_irqbalance(struct txn *txn, struct scene *scene, struct err *e
 	return irqs_snapshot(txn->sys, &scene->irqs, err);
 }
 
+int session_begin(struct txn *txn, const struct beginning *b, struct strv *warnings,
+		  struct err *err)
+{
+	_cleanup_intent_ struct intent intent = { .libvirt = b->libvirt,
+						  .partitions = b->partitions };
+	_cleanup_cpuset_ struct cpuset active = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+	const struct host *host = &b->scene->host;
+	const char *name = b->profile->name;
+	struct hold hold = { .fd = -1 };
+	int rc;
+
+	state_taken(&txn->state, &active);
+	if (policy_intend(b->scene, b->profile, b->partition, &active, txn->force, &intent,
+			  warnings, err) < 0)
+		return -1;
+	managers_find(txn->sys, &b->scene->tasks, warnings);
+	if (state_shield(&txn->state, name))
+		return err_set(err, ERR_FAILED,
+			       "the shield %s is active already; 'shield off %s' ends it", name,
+			       name);
+	if (!b->libvirt && check_place(txn->sys, host, name, err) < 0)
+		return -1;
+	if (settle_irqbalance(txn, b->scene, err) < 0 ||
+	    plan_on(txn->sys, b->scene, &intent, &active, &plan, err) < 0)
+		return -1;
+	if (place_kind(host) == PLACE_ROOT_SCOPE)
+		strv_add(warnings,
+			 "before Linux 6.2 each use of the cpuset controller destroys the "
+			 "affinities of all programs; they are put back when the shield ends, "
+			 "but systemd may use it once more after that");
+	if (!b->libvirt && place_kind(host) != PLACE_PLAIN && hold_start(txn->sys, &hold, err) < 0)
+		return -1;
+	for (size_t i = 0; i < plan.warnings.n; i++)
+		strv_add(warnings, plan.warnings.items[i]);
+	enter(txn, b, &intent, hold.process);
+	rc = txn_on(txn, name, &plan, err);
+	if (rc == 0)
+		rc = verify(txn, name, err);
+	hold_let_go(&hold);
+	return rc < 0 ? err_wrap(err, "shield %s", name) : 0;
+}
+
 int session_on(struct txn *txn, const char *which, const char *partition, struct process owner,
 	       struct strv *warnings, char **name, struct err *err)
 {
 	_cleanup_scene_ struct scene scene = { 0 };
 	_cleanup_profile_ struct profile profile = { 0 };
-	_cleanup_intent_ struct intent intent = { 0 };
 	_cleanup_cpuset_ struct cpuset active = { 0 };
-	_cleanup_plan_ struct plan plan = { 0 };
-	struct hold hold = { .fd = -1 };
-	int rc;
 
 	state_taken(&txn->state, &active);
-	if (intend(txn->sys, "", &scene, which, partition, txn->force, &active, &profile, &intent,
-		   warnings, err) < 0)
+	if (scene_read(txn->sys, "", &active, &scene, err) < 0 ||
+	    profile_load(txn->sys, &scene.topo, which, &profile, warnings, err) < 0 ||
+	    session_begin(txn,
+			  &(struct beginning){ .scene = &scene,
+					       .profile = &profile,
+					       .partition = partition,
+					       .owner = owner },
+			  warnings, err) < 0)
 		return -1;
-	if (state_shield(&txn->state, profile.name))
-		return err_set(err, ERR_FAILED,
-			       "the shield %s is active already; 'shield off %s' ends it",
-			       profile.name, profile.name);
-	if (check_place(txn->sys, &scene.host, profile.name, err) < 0)
-		return -1;
-	if (settle_irqbalance(txn, &scene, err) < 0)
-		return -1;
-	if (plan_on(txn->sys, &scene, &intent, &active, &plan, err) < 0)
-		return -1;
-	if (place_kind(&scene.host) == PLACE_ROOT_SCOPE)
-		strv_add(warnings,
-			 "before Linux 6.2 each use of the cpuset controller destroys the "
-			 "affinities of all programs; they are put back when the shield ends, "
-			 "but systemd may use it once more after that");
-	if (place_kind(&scene.host) != PLACE_PLAIN && hold_start(txn->sys, &hold, err) < 0)
-		return -1;
-	for (size_t i = 0; i < plan.warnings.n; i++)
-		strv_add(warnings, plan.warnings.items[i]);
-	enter(txn, &scene, &intent, owner, hold.process);
-	rc = txn_on(txn, profile.name, &plan, err);
-	if (rc == 0)
-		rc = verify(txn, profile.name, err);
-	hold_let_go(&hold);
-	if (rc < 0)
-		return err_wrap(err, "shield %s", profile.name);
 	*name = take_ptr(profile.name);
 	return 0;
 }
@@ -315,6 +337,12 @@ int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm
 			       "the shield %s is not active; 'shield on %s' "
 			       "begins it",
 			       name, name);
+	if (libvirt_is_place(shield->cgroup, &shield->partitions))
+		return err_set(
+			err, ERR_FAILED,
+			"the shield %s is that of a libvirt domain, whose vCPUs libvirt places "
+			"('virsh vcpupin')",
+			name);
 	if (shield->vm.pid && shield->vm.pid != pid &&
 	    task_alive(txn->sys, shield->vm.pid, shield->vm.start))
 		return err_set(err, ERR_FAILED, "the shield %s holds process %d already", name,

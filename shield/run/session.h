@@ -26,6 +26,34 @@ int session_plan(struct sys *sys, const char *root, const char *which, const cha
 int session_on(struct txn *txn, const char *which, const char *partition, struct process owner,
 	       struct strv *warnings, char **name, struct err *err);
 
+/* What session_begin() is given; all borrowed. */
+struct beginning {
+	struct scene *scene;
+	const struct profile *profile;
+	const char *partition;
+	struct process owner;
+	/* A domain of libvirt that runs as process vm; NULL: in a cgroup of ours. */
+	const struct libvirt_vm *libvirt;
+	const struct partitions *partitions;
+	struct process vm;
+};
+/* The second half of session_on(): the profile is read. */
+int session_begin(struct txn *txn, const struct beginning *beginning, struct strv *warnings,
+		  struct err *err);
+
+/*
+ * Begin the shield of a domain that libvirt has started as process pid, in the
+ * cgroups that it has made (cgroup/libvirt.h). The guest CPUs are those of its
+ * pins; a profile of its name adds the rest. (session_domain.c)
+ */
+int session_domain(struct txn *txn, const char *name, pid_t pid, struct strv *warnings,
+		   struct err *err);
+
+/* libvirt has pinned a vCPU to another CPU, or plugged or unplugged one: let the
+ * shield follow. Does nothing to shields of our own. -1 with ERR_INCOMPLETE: it
+ * is broken, and to be tried again. (session_domain.c) */
+int session_follow(struct txn *txn, const char *name, struct err *err);
+
 /* End it; 0 also when it is not active. */
 int session_off(struct txn *txn, const char *name, struct err *err);
 

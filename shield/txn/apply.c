@@ -121,12 +121,27 @@ static bool is_ours(const struct txn *txn, const struct object *object, const ch
 	       (strncmp(current, value, n) == 0 && strncmp(current + n, " invalid", 8) == 0);
 }
 
+/* A kernel thread between what we left it and what it had: some of a shield's
+ * partitions were invalid, and the kernel gave it their CPUs back. */
+static bool widened(struct txn *txn, const struct object *object, const char *current)
+{
+	_cleanup_cpuset_ struct cpuset have = { 0 }, least = { 0 }, most = { 0 };
+	_cleanup_task_ struct task task = { 0 };
+
+	return cpulist_parse(current, &have, NULL) == 0 &&
+	       cpulist_parse(object->ours, &least, NULL) == 0 &&
+	       cpulist_parse(object->original, &most, NULL) == 0 && cpuset_within(&least, &have) &&
+	       cpuset_within(&have, &most) &&
+	       task_read(txn->sys, object->task.pid, object->task.pid, &task) == 0 &&
+	       (task.flags & TASK_KTHREAD);
+}
+
 char *object_drift(struct txn *txn, const struct object *object)
 {
 	_cleanup_free_ char *current = NULL;
 
 	if (object_read(txn, object, &current) < 0 || holds(txn, object, current, object->ours) ||
-	    !object_same(txn, object))
+	    !object_same(txn, object) || widened(txn, object, current))
 		return NULL;
 	return take_ptr(current);
 }

@@ -41,7 +41,7 @@ static bool claimed(const struct txn *txn, const struct object *o)
 	return false;
 }
 
-/* Does it hold what all shields want, and not what the only one wants? */
+/* Does it hold what all shields want, and what was there before, too? */
 static bool merged(const struct txn *txn, const struct object *o)
 {
 	const struct kfile *row = o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
@@ -80,8 +80,11 @@ char *txn_goal(const struct txn *txn, const struct object *o)
 		else
 			cpuset_or(&avoid, &state_shield(&txn->state, o->claims[i].shield)->taken);
 	}
-	if (!cpuset_empty(&cpus))
+	if (!cpuset_empty(&cpus)) {
+		if (cpulist_parse(o->original, &avoid, NULL) == 0)
+			cpuset_or(&cpus, &avoid);
 		return cpulist_format(&cpus);
+	}
 	if (cpuset_empty(&avoid) || cpulist_parse(o->original, &cpus, NULL) < 0)
 		return xstrdup(o->original);
 	cpuset_andnot(&cpus, &avoid);

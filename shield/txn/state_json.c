@@ -1,7 +1,7 @@
 #include "shield/txn/state_json.h"
 
 #include "profiles/profile.h"
-#include "shield/cgroup/place.h"
+#include "shield/cgroup/libvirt.h"
 
 #include <errno.h>
 #include <string.h>
@@ -164,8 +164,10 @@ static int read_vcpus(json_t *array, struct shield *s)
 	return 0;
 }
 
+/* They have the guest CPUs among them. */
 static int read_partitions(json_t *json, struct shield *s)
 {
+	_cleanup_cpuset_ struct cpuset all = { 0 };
 	const char *cgroup;
 	json_t *cpus;
 
@@ -176,8 +178,9 @@ static int read_partitions(json_t *json, struct shield *s)
 		    cpulist_parse(json_string_value(cpus), &set, NULL) < 0)
 			return -1;
 		partitions_add(&s->partitions, cgroup, &set);
+		cpuset_or(&all, &set);
 	}
-	return s->partitions.n ? 0 : -1;
+	return s->partitions.n && cpuset_equal(&all, &s->guest) ? 0 : -1;
 }
 
 static int read_shield(const char *name, json_t *json, struct state *state, struct err *err)
@@ -202,8 +205,7 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 	if (p == ARRAY_SIZE(phases) || read_process(owner, &s->owner) < 0 ||
 	    read_process(guard, &s->guard) < 0 || read_process(vm, &s->vm) < 0 ||
 	    (hold && read_process(hold, &s->hold) < 0) || read_vcpus(vcpus, s) < 0 ||
-	    state_irq_from_json(irq, &s->irq) < 0 || read_partitions(partitions, s) < 0 ||
-	    !place_is_own(cgroup, &s->partitions, name) || !cgroup_ok(home) ||
+	    state_irq_from_json(irq, &s->irq) < 0 || !cgroup_ok(cgroup) || !cgroup_ok(home) ||
 	    (strcmp(partition, "isolated") && strcmp(partition, "root")))
 		return bad(err, name, "a value that Shield never writes");
 	s->phase = (enum phase)p;
@@ -214,29 +216,45 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 	    read_list(emulator, &s->emulator, name, err) < 0 ||
 	    read_list(taken, &s->taken, name, err) < 0)
 		return -1;
+	if (read_partitions(partitions, s) < 0 || !(place_is_own(cgroup, &s->partitions, name) ||
+						    libvirt_is_place(cgroup, &s->partitions)))
+		return bad(err, name, "partitions that it cannot have");
 	if (state_map_from_json(map, &s->guest, &s->map) < 0)
 		return bad(err, name, "a map that Shield never writes");
 	return 0;
 }
 
-/* Is this directory below the mount a cgroup that one of the shields made? Of
- * the slice that they share one file is theirs. */
+/* Is it the cgroup of a shield's process, or could it be a partition of it (one
+ * that was may not be any more, libvirt.h)? */
+static bool is_cgroup_of(const struct shield *s, const char *dir)
+{
+	_cleanup_partitions_ struct partitions one = { 0 };
+
+	partitions_add(&one, dir, &s->guest);
+	return strcmp(dir, s->cgroup) == 0 || place_is_own(s->cgroup, &one, s->name) ||
+	       libvirt_is_place(s->cgroup, &one);
+}
+
+/* Is this directory below the mount one that Shield makes (no file), or has this
+ * file of it to do with one of the shields? Of the cgroups above it is only what
+ * hands CPUs down. */
 static bool in_own_cgroup(const struct state *state, const char *mount, const char *dir,
 			  const char *file)
 {
-	static const char slice[] = "/" PLACE_SLICE;
-	size_t n = mount ? strlen(mount) : 0;
+	size_t n = mount ? strlen(mount) : 0, length;
 
 	if (!n || strncmp(dir, mount, n) != 0)
 		return false;
 	dir += n;
+	length = strlen(dir);
+	if (!file && strncmp(dir, "/shield", 7) != 0)
+		return false;
 	for (size_t i = 0; i < state->n_shields; i++) {
 		const char *cgroup = state->shields[i].cgroup;
 
-		if (strcmp(dir, cgroup) == 0 || partitions_find(&state->shields[i].partitions, dir))
+		if (is_cgroup_of(&state->shields[i], dir))
 			return true;
-		if (strcmp(dir, slice) == 0 && strncmp(cgroup, slice, sizeof(slice) - 1) == 0 &&
-		    cgroup[sizeof(slice) - 1] == '/')
+		if (strncmp(cgroup, dir, length) == 0 && cgroup[length] == '/')
 			return !file || strcmp(file, "cpuset.cpus.exclusive") == 0;
 	}
 	return false;

@@ -257,6 +257,8 @@ int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struc
 			unclaim(txn, name, plan, before);
 			rc = undo(txn, err);
 		}
+	} else {
+		unclaim(txn, name, plan, before);
 	}
 	for (size_t i = 0; i < plan->n; i++)
 		free(before[i].set);

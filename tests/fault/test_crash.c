@@ -35,6 +35,12 @@ static const struct {
 	{ "off with a VM", 2, { CMD_ON, CMD_ATTACH, CMD_OFF }, { "win11", "win11", "win11" } },
 	{ "second on", 1, { CMD_ON, CMD_ON }, { "win11", "lin" } },
 	{ "first off", 2, { CMD_ON, CMD_ON, CMD_OFF }, { "win11", "lin", "win11" } },
+	{ "domain", 1, { CMD_START, CMD_DOMAIN }, { "vm", "vm" } },
+	{ "domain off", 2, { CMD_START, CMD_DOMAIN, CMD_OFF }, { "vm", "vm", "vm" } },
+	{ "domain follows",
+	  3,
+	  { CMD_START, CMD_DOMAIN, CMD_REPIN, CMD_FOLLOW },
+	  { "vm", "vm", "vm", "vm" } },
 };
 
 static void prepare(struct world *w, enum flavour flavour, size_t s)
@@ -93,6 +99,9 @@ static unsigned crash_scene(enum flavour flavour, size_t s, unsigned *twice)
 	size_t n;
 
 	world_init(&w, flavour);
+	for (unsigned i = 0; i < scenes[s].before; i++) /* what others did stays */
+		if (scenes[s].commands[i] >= CMD_START)
+			world_run(&w, &w.sys, scenes[s].commands[i], NULL, &outcome);
 	original = fake_snapshot_kernel(w.fake);
 	world_clear(&w);
 	prepare(&w, flavour, s);
@@ -129,7 +138,12 @@ static void crashes(void **state)
 	failed = 0;
 	for (enum flavour flavour = 0; flavour < FAKE_FLAVOURS; flavour++)
 		for (size_t s = 0; s < ARRAY_SIZE(scenes); s++) {
-			unsigned twice = 0, once = crash_scene(flavour, s, &twice);
+			unsigned twice = 0, once;
+
+			/* libvirt's cgroups can be partitions from 6.7 on. */
+			if (flavour == FAKE_6_1 && scenes[s].commands[0] == CMD_START)
+				continue;
+			once = crash_scene(flavour, s, &twice);
 
 			print_message("%s, %s: died at each of %u changes, and in the recovery %u "
 				      "times\n",

@@ -71,6 +71,62 @@ void world_clear(struct world *w)
 	fake_free(w->fake);
 }
 
+#define SCOPE "machine.slice/vm.scope/libvirt"
+
+static void put(struct world *w, const char *file, const char *text)
+{
+	_cleanup_free_ char *path = xasprintf("/sys/fs/cgroup/%s", file);
+
+	if (sys_write(&w->sys, path, text) < 0)
+		abort();
+}
+
+static void start_domain(struct world *w)
+{
+	static const char *const above[] = { "", "machine.slice/", "machine.slice/vm.scope/",
+					     SCOPE "/" };
+	_cleanup_free_ char *tid = NULL;
+
+	w->domain = fake_process(w->fake, "qemu-system-x86_64", SCOPE);
+	for (unsigned i = 0; i < 2; i++) {
+		_cleanup_free_ char *cgroup = xasprintf(SCOPE "/vcpu%u", i);
+
+		w->sys.ops->cgroup_create(w->sys.ctx, cgroup);
+	}
+	w->sys.ops->cgroup_create(w->sys.ctx, SCOPE "/emulator");
+	for (size_t i = 0; i < ARRAY_SIZE(above); i++) {
+		_cleanup_free_ char *control = xasprintf("%scgroup.subtree_control", above[i]);
+
+		put(w, control, "+cpuset");
+	}
+	put(w, SCOPE "/emulator/cgroup.type", "threaded");
+	w->sys.ops->cgroup_attach(w->sys.ctx, SCOPE "/emulator", w->domain);
+	for (unsigned i = 0; i < 2; i++) {
+		_cleanup_free_ char *type = xasprintf(SCOPE "/vcpu%u/cgroup.type", i);
+		_cleanup_free_ char *cpus = xasprintf(SCOPE "/vcpu%u/cpuset.cpus", i);
+		_cleanup_free_ char *threads = xasprintf(SCOPE "/vcpu%u/cgroup.threads", i);
+		_cleanup_free_ char *comm = xasprintf("CPU %u/KVM", i);
+		_cleanup_free_ char *cpu = xasprintf("%u", 4 + i);
+		pid_t thread = fake_thread(w->fake, w->domain, comm);
+		_cleanup_free_ char *id = xasprintf("%d", (int)thread);
+
+		put(w, type, "threaded");
+		put(w, cpus, cpu);
+		put(w, threads, id);
+		pin(w, thread, cpu);
+	}
+}
+
+static void repin_domain(struct world *w)
+{
+	_cleanup_free_ char *text = NULL;
+
+	put(w, SCOPE "/vcpu0/cpuset.cpus", "6");
+	if (sys_read_line(&w->sys, "/sys/fs/cgroup/" SCOPE "/vcpu0/cgroup.threads", &text) < 0)
+		abort();
+	pin(w, (pid_t)atoi(text), "6");
+}
+
 static int act(struct world *w, struct txn *txn, enum command command, const char *name,
 	       struct err *err)
 {
@@ -91,6 +147,16 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 			return err_set(err, ERR_FAILED, "no vCPUs: %s", err_errno(rc));
 		return session_attach(txn, name, w->qemu, &vcpus, NULL, err);
 	case CMD_RECOVER:
+		return 0;
+	case CMD_DOMAIN:
+		return session_domain(txn, name, w->domain, &warnings, err);
+	case CMD_FOLLOW:
+		return session_follow(txn, name, err);
+	case CMD_START:
+		start_domain(w);
+		return 0;
+	case CMD_REPIN:
+		repin_domain(w);
 		return 0;
 	}
 	return -1;

@@ -8,6 +8,7 @@
  * two vCPU threads and an I/O thread. Profiles win11 (CPUs 2-3, emulator 6, with
  * flush, host settings, a vCPU map, and CPU 1 for the I/O thread) and lin (4-5,
  * 7).
+ * After CMD_START also a domain vm of libvirt, with CPUs 4 and 5.
  */
 #ifndef TESTS_FAULT_WORLD_H
 #define TESTS_FAULT_WORLD_H
@@ -16,12 +17,22 @@
 #include "tests/fake/faulty.h"
 #include "tests/fake/kernel.h"
 
-enum command { CMD_ON, CMD_OFF, CMD_ATTACH, CMD_RECOVER };
+enum command {
+	CMD_ON,
+	CMD_OFF,
+	CMD_ATTACH,
+	CMD_RECOVER,
+	CMD_DOMAIN, /* libvirt's hook, for its domain */
+	CMD_FOLLOW,
+	/* what libvirt itself does: start a domain, pin its vCPU 0 to CPU 6 */
+	CMD_START,
+	CMD_REPIN,
+};
 
 struct world {
 	struct fake *fake;
 	struct sys sys; /* without faults */
-	pid_t qemu, kswapd, cron;
+	pid_t qemu, kswapd, cron, domain;
 };
 
 /* What a command answered. */

@@ -21,7 +21,7 @@ static bool own(const char *cgroup, const char *below, const char *name)
 static void test_paths(void **state)
 {
 	static const struct {
-		enum place kind;
+		enum place_kind kind;
 		const char *name, *path;
 	} cases[] = {
 		{ PLACE_PLAIN, "win11", "/shield-win11" },

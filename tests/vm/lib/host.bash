@@ -53,3 +53,31 @@ finish_run() {
 	printf '%d passed, %d failed\n' $passed $failed
 	[ $failed = 0 ] && [ $passed -gt 0 ]
 }
+
+# The suites with systemd. systemd_options ARGUMENT…: sets kernels, program and short.
+systemd_options() {
+	kernels=(6.1 6.12 7) program=$root/build/bin/shield short=
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--kernel) kernels=("$2") && shift ;;
+		--program) program=$2 && shift ;;
+		--short) short=short ;;
+		*)
+			sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
+			exit 2
+			;;
+		esac
+		shift
+	done
+}
+# in_vm OPTION… -- COMMAND…: with $kernel and what these suites share, and its results counted.
+in_vm() {
+	local results=$work/results
+	mkfifo "$results"
+	"$root/scripts/vm" --kernel "$kernel" --append rcupdate.rcu_cpu_stall_timeout=200 --program "$program" --file "$root/tests/vm/systemd:/test" \
+		--file "${program%/bin/*}/units:/units" "$@" >"$results" &
+	count_results "$kernel " <"$results"
+	wait $!
+	count_results "$kernel " <<<"status $?"
+	rm "$results"
+}

@@ -1,0 +1,274 @@
+#include "shield/cgroup/libvirt.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char emulator_name[] = "/emulator", iothread_name[] = "iothread";
+
+void libvirt_clear(struct libvirt_vm *vm)
+{
+	for (size_t i = 0; i < vm->n_vcpus; i++) {
+		free(vm->vcpus[i].cgroup);
+		free(vm->vcpus[i].partition);
+		cpuset_clear(&vm->vcpus[i].cpus);
+	}
+	for (size_t i = 0; i < vm->n_above; i++) {
+		free(vm->above[i].cgroup);
+		free(vm->above[i].exclusive);
+	}
+	free(vm->vcpus);
+	free(vm->above);
+	free(vm->cgroup);
+	cpuset_clear(&vm->emulator);
+	cpuset_clear(&vm->others);
+	*vm = (struct libvirt_vm){ 0 };
+}
+
+/* "vcpu12" -> 12; or -1. */
+static int vcpu_index(const char *name)
+{
+	size_t n = strncmp(name, "vcpu", 4) == 0 ? strspn(name + 4, "0123456789") : 0;
+
+	return n >= 1 && n <= 5 && !name[4 + n] ? atoi(name + 4) : -1;
+}
+
+/* The cgroup that emulator and vcpuN are in, or NULL. */
+static char *parent_of(const char *cgroup)
+{
+	size_t n = strlen(cgroup), end = sizeof(emulator_name) - 1;
+
+	return n > end && strcmp(cgroup + n - end, emulator_name) == 0 ? xstrndup(cgroup, n - end)
+								       : NULL;
+}
+
+bool libvirt_is_place(const char *cgroup, const struct partitions *partitions)
+{
+	_cleanup_free_ char *parent = parent_of(cgroup);
+	size_t n = parent ? strlen(parent) : 0;
+
+	for (size_t i = 0; i < partitions->n; i++) {
+		const char *path = partitions->items[i].cgroup;
+
+		if (!parent || strncmp(path, parent, n) != 0 || path[n] != '/' ||
+		    vcpu_index(path + n + 1) < 0)
+			return false;
+	}
+	return parent && partitions->n;
+}
+
+static int read_cpus(struct sys *sys, const char *dir, struct cpuset *cpus)
+{
+	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus", dir), *text = NULL;
+	int rc = sys_read_line(sys, path, &text);
+
+	return rc < 0 ? rc : cpulist_parse(text, cpus, NULL);
+}
+
+static bool gone(int rc)
+{
+	return rc == -ENOENT || rc == -ENODEV;
+}
+
+static int unreadable(const char *dir, int rc, struct err *err)
+{
+	return err_set(err, ERR_UNSUPPORTED, "%s: %s", dir, err_errno(rc));
+}
+
+/* A vCPU that is being unplugged may be gone by now: then it does not count. */
+static int read_vcpu(struct sys *sys, const char *mount, const char *parent, const char *name,
+		     struct libvirt_vm *vm, struct err *err)
+{
+	_cleanup_free_ char *dir = xasprintf("%s%s/%s", mount, parent, name), *threads = NULL;
+	_cleanup_free_ char *file = xasprintf("%s/cgroup.threads", dir), *partition = NULL;
+	_cleanup_free_ char *state = xasprintf("%s/cpuset.cpus.partition", dir);
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+	struct libvirt_vcpu *v;
+	int rc = read_cpus(sys, dir, &cpus);
+
+	if (rc == 0)
+		rc = sys_read_line(sys, file, &threads);
+	if (rc == 0)
+		rc = sys_read_line(sys, state, &partition);
+	if (rc < 0)
+		return gone(rc) ? 0 : unreadable(dir, rc, err);
+	if (!*threads)
+		return 0;
+	GROW(vm->vcpus, vm->n_vcpus, vm->cap_vcpus);
+	v = &vm->vcpus[vm->n_vcpus++];
+	v->index = (unsigned)vcpu_index(name);
+	v->tid = (pid_t)atoi(threads);
+	v->cgroup = xasprintf("%s/%s", parent, name);
+	v->partition = take_ptr(partition);
+	cpuset_copy(&v->cpus, &cpus);
+	return 0;
+}
+
+/* What is not to share a CPU with a vCPU. */
+static int read_other(struct sys *sys, const char *dir, const char *name, struct libvirt_vm *vm,
+		      struct err *err)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
+	bool emulator = strcmp(name, emulator_name + 1) == 0;
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+	int rc;
+
+	if (!emulator && strncmp(name, iothread_name, sizeof(iothread_name) - 1) != 0)
+		return 0;
+	rc = read_cpus(sys, path, &cpus);
+	if (rc < 0)
+		return gone(rc) ? 0 : unreadable(path, rc, err);
+	cpuset_or(&vm->others, &cpus);
+	if (emulator)
+		cpuset_copy(&vm->emulator, &cpus);
+	return 0;
+}
+
+static int read_above(struct sys *sys, const char *mount, const char *parent, struct libvirt_vm *vm,
+		      struct err *err)
+{
+	for (size_t n = 1; n <= strlen(parent); n++) {
+		_cleanup_free_ char *cgroup = NULL, *path = NULL, *text = NULL;
+		_cleanup_cpuset_ struct cpuset cpus = { 0 };
+		int rc;
+
+		if (parent[n] && parent[n] != '/')
+			continue;
+		cgroup = xstrndup(parent, n);
+		path = xasprintf("%s%s/cpuset.cpus.exclusive", mount, cgroup);
+		rc = sys_read_line(sys, path, &text);
+		if (rc < 0)
+			return err_set(err, ERR_UNSUPPORTED, "%s: %s", path, err_errno(rc));
+		if (cpulist_parse(text, &cpus, err) < 0)
+			return err_wrap(err, "%s", path);
+		GROW(vm->above, vm->n_above, vm->cap_above);
+		vm->above[vm->n_above].exclusive = cpulist_format(&cpus);
+		vm->above[vm->n_above++].cgroup = take_ptr(cgroup);
+	}
+	return 0;
+}
+
+static int by_index(const void *a, const void *b)
+{
+	const struct libvirt_vcpu *x = a, *y = b;
+
+	return (int)x->index - (int)y->index;
+}
+
+int libvirt_find(struct sys *sys, const char *mount, const char *cgroup, struct libvirt_vm *vm,
+		 struct err *err)
+{
+	_cleanup_free_ char *parent = parent_of(cgroup), *dir = NULL;
+	_cleanup_strv_ struct strv names = { 0 };
+	int rc;
+
+	*vm = (struct libvirt_vm){ 0 };
+	if (parent)
+		dir = xasprintf("%s%s", mount, parent);
+	if (!dir || sys->ops->list(sys->ctx, dir, &names) < 0)
+		return err_set(
+			err, ERR_UNSUPPORTED,
+			"libvirt has made no cgroups for the threads of this domain (QEMU is in "
+			"%s): let it use the cpuset controller (cgroup_controllers in "
+			"/etc/libvirt/qemu.conf)",
+			cgroup);
+	vm->cgroup = xstrdup(cgroup);
+	rc = read_above(sys, mount, parent, vm, err);
+	for (size_t i = 0; i < names.n && rc == 0; i++)
+		rc = vcpu_index(names.items[i]) >= 0
+			     ? read_vcpu(sys, mount, parent, names.items[i], vm, err)
+			     : read_other(sys, dir, names.items[i], vm, err);
+	if (vm->n_vcpus)
+		qsort(vm->vcpus, vm->n_vcpus, sizeof(*vm->vcpus), by_index);
+	if (rc < 0)
+		libvirt_clear(vm);
+	return rc;
+}
+
+static int shared(const struct libvirt_vm *vm, size_t i, struct err *err)
+{
+	const struct libvirt_vcpu *v = &vm->vcpus[i];
+	_cleanup_cpuset_ struct cpuset both = { 0 };
+	_cleanup_free_ char *text = NULL;
+
+	for (size_t k = 0; k < i; k++) {
+		if (!cpuset_intersects(&v->cpus, &vm->vcpus[k].cpus))
+			continue;
+		cpuset_copy(&both, &v->cpus);
+		cpuset_and(&both, &vm->vcpus[k].cpus);
+		text = cpulist_format(&both);
+		return err_set(
+			err, ERR_USAGE,
+			"vCPUs %u and %u are both pinned to CPU %s; give each a CPU of its own "
+			"(<vcpupin vcpu='%u' cpuset='…'/>)",
+			vm->vcpus[k].index, v->index, text, v->index);
+	}
+	if (!cpuset_intersects(&v->cpus, &vm->others))
+		return 0;
+	cpuset_copy(&both, &v->cpus);
+	cpuset_and(&both, &vm->others);
+	text = cpulist_format(&both);
+	return err_set(
+		err, ERR_USAGE,
+		"CPU %s is that of vCPU %u, and <emulatorpin> or <iothreadpin> name it, too; "
+		"pin these to other CPUs",
+		text, v->index);
+}
+
+int libvirt_partitions(const struct libvirt_vm *vm, struct partitions *partitions,
+		       struct strv *warnings, struct err *err)
+{
+	for (size_t i = 0; i < vm->n_vcpus; i++) {
+		const struct libvirt_vcpu *v = &vm->vcpus[i];
+		_cleanup_free_ char *text = cpulist_format(&v->cpus);
+
+		if (cpuset_empty(&v->cpus)) {
+			strv_addf(warnings,
+				  "vCPU %u is not pinned: it runs with the host (<vcpupin "
+				  "vcpu='%u' cpuset='…'/> gives it a CPU)",
+				  v->index, v->index);
+			continue;
+		}
+		if (shared(vm, i, err) < 0)
+			return -1;
+		if (cpuset_count(&v->cpus) > 1)
+			strv_addf(warnings,
+				  "vCPU %u is pinned to CPUs %s, of which it can use only one "
+				  "at a time: the others stay idle",
+				  v->index, text);
+		partitions_add(partitions, v->cgroup, &v->cpus);
+	}
+	if (!partitions->n)
+		return err_set(err, ERR_USAGE,
+			       "no vCPU of the domain is pinned; say which CPU each may have: "
+			       "<cputune><vcpupin vcpu='0' cpuset='2'/>…");
+	return 0;
+}
+
+static const struct libvirt_vcpu *vcpu_of(const struct libvirt_vm *vm, const char *cgroup)
+{
+	for (size_t i = 0; i < vm->n_vcpus; i++)
+		if (strcmp(vm->vcpus[i].cgroup, cgroup) == 0)
+			return &vm->vcpus[i];
+	return NULL;
+}
+
+void libvirt_plan(const char *mount, const struct libvirt_vm *vm,
+		  const struct partitions *partitions, const struct cpuset *guest,
+		  struct plan *plan)
+{
+	_cleanup_free_ char *cpus = cpulist_format(guest);
+
+	for (size_t i = 0; i < vm->n_above; i++) {
+		_cleanup_free_ char *path =
+			xasprintf("%s%s/cpuset.cpus.exclusive", mount, vm->above[i].cgroup);
+
+		plan_write(plan, path, vm->above[i].exclusive, cpus);
+	}
+	for (size_t i = 0; i < partitions->n; i++) {
+		const struct libvirt_vcpu *v = vcpu_of(vm, partitions->items[i].cgroup);
+		_cleanup_free_ char *path =
+			xasprintf("%s%s/cpuset.cpus.partition", mount, partitions->items[i].cgroup);
+
+		plan_write(plan, path, v ? v->partition : "member", "isolated");
+	}
+}

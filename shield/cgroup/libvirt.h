@@ -1,0 +1,67 @@
+/*
+ * libvirt: the cgroups that libvirt makes for a domain. Those of its pinned
+ * vCPUs become the partitions of a shield where they stand; nothing is moved,
+ * and no value of libvirt's own is written.
+ *
+ *	/machine.slice/machine-qemu\x2d1\x2dwin11.scope/libvirt
+ *		emulator	QEMU, its workers; cpuset.cpus: <emulatorpin>
+ *		iothread1	<iothreadpin>
+ *		vcpu0, vcpu1	a thread each; <vcpupin>
+ *
+ * Every cgroup above vcpuN hands the guest CPUs down with
+ * cpuset.cpus.exclusive. vcpuN has none itself, so that its cpuset.cpus stays
+ * libvirt's: `virsh vcpupin` succeeds, the kernel gives the former CPU back to
+ * the host and calls the partition invalid, and the guard makes one of the new
+ * CPU (session_follow). Measured on 6.12 and 7.3.
+ */
+#ifndef SHIELD_CGROUP_LIBVIRT_H
+#define SHIELD_CGROUP_LIBVIRT_H
+
+#include "shield/cgroup/place.h"
+
+struct libvirt_vcpu {
+	unsigned index;
+	pid_t tid;
+	char *cgroup, *partition; /* from the cgroup root; what it is now */
+	struct cpuset cpus;	  /* its pin; empty: none */
+};
+
+/* A cgroup above, and the CPUs that it hands down now. */
+struct libvirt_above {
+	char *cgroup, *exclusive;
+};
+
+struct libvirt_vm {
+	char *cgroup;		    /* of QEMU */
+	struct libvirt_vcpu *vcpus; /* in the order of their index */
+	size_t n_vcpus, cap_vcpus;
+	struct libvirt_above *above; /* outer to inner */
+	size_t n_above, cap_above;
+	struct cpuset emulator; /* its pin; empty: none */
+	struct cpuset others;	/* what the pins of everything but vCPUs name */
+};
+
+/* Read the cgroups around that of a QEMU, "/…/libvirt/emulator". ERR_UNSUPPORTED
+ * if libvirt has made none there. Release with libvirt_clear(). */
+int libvirt_find(struct sys *sys, const char *mount, const char *cgroup, struct libvirt_vm *vm,
+		 struct err *err);
+void libvirt_clear(struct libvirt_vm *vm);
+#define _cleanup_libvirt_ _cleanup_(libvirt_clear)
+
+/*
+ * The partitions that its pins ask for. ERR_USAGE, naming the element of the
+ * domain, if they ask for none or for what cannot be: a CPU belongs to one vCPU,
+ * or to nobody.
+ */
+int libvirt_partitions(const struct libvirt_vm *vm, struct partitions *partitions,
+		       struct strv *warnings, struct err *err);
+
+/* The steps, outer to inner. guest: the CPUs of all the partitions. */
+void libvirt_plan(const char *mount, const struct libvirt_vm *vm,
+		  const struct partitions *partitions, const struct cpuset *guest,
+		  struct plan *plan);
+
+/* Is it the place of a shield of such a domain, not of one of our own? */
+bool libvirt_is_place(const char *cgroup, const struct partitions *partitions);
+
+#endif

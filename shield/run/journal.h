@@ -1,0 +1,16 @@
+/*
+ * journal: what nobody is there to read on a terminal. With systemd's journal a
+ * message has a priority (syslog(3)) and the fields SHIELD_NAME= and
+ * SYSLOG_IDENTIFIER=shield ('journalctl SHIELD_NAME=win11'); on other hosts it
+ * goes to syslog.
+ */
+#ifndef SHIELD_RUN_JOURNAL_H
+#define SHIELD_RUN_JOURNAL_H
+
+#include "shield/base/mem.h"
+
+#include <syslog.h>
+
+void journal(int priority, const char *shield, const char *fmt, ...) _printf_(3, 4);
+
+#endif

@@ -1,0 +1,202 @@
+/* Shields of domains that libvirt runs, in the cgroups that it has made. */
+#include "profiles/find.h"
+#include "shield/cgroup/libvirt.h"
+#include "shield/run/session.h"
+#include "shield/task/task.h"
+
+#include <string.h>
+
+/* A profile of that name, or none. */
+static int read_profile(struct txn *txn, const struct topology *topo, const char *name,
+			struct profile *profile, struct strv *warnings, struct err *err)
+{
+	_cleanup_strv_ struct strv names = { 0 };
+
+	find_all(txn->sys, &names);
+	if (strv_contains(&names, name))
+		return profile_load(txn->sys, topo, name, profile, warnings, err);
+	profile->name = xstrdup(name);
+	return 0;
+}
+
+/* Its pins count, not what the profile says of CPUs. */
+static void take_cpus(const struct libvirt_vm *vm, const struct partitions *partitions,
+		      struct profile *profile, struct strv *warnings)
+{
+	_cleanup_cpuset_ struct cpuset named = { 0 };
+
+	cpuset_copy(&named, &profile->guest);
+	cpuset_clear(&profile->guest);
+	for (size_t i = 0; i < partitions->n; i++)
+		cpuset_or(&profile->guest, &partitions->items[i].cpus);
+	if (profile->path && !cpuset_equal(&named, &profile->guest)) {
+		_cleanup_free_ char *theirs = cpulist_format(&profile->guest);
+		_cleanup_free_ char *ours = cpulist_format(&named);
+
+		strv_addf(warnings,
+			  "profile %s: the guest CPUs are %s, as <vcpupin> says, and not %s",
+			  profile->name, theirs, ours);
+	}
+	cpuset_copy(&profile->emulator, &vm->emulator);
+	/* Each has its place, and none can be taken away to be flushed. */
+	profile->n_vcpus = 0;
+	for (size_t i = 0; i < profile->n_iothreads; i++)
+		cpuset_clear(&profile->iothreads[i]);
+	profile->n_iothreads = 0;
+	profile->flush = false;
+}
+
+/* The threads of the vCPUs that are pinned, for a shield. */
+static void take_vcpus(struct txn *txn, const struct libvirt_vm *vm, struct shield *s)
+{
+	free(s->vcpus);
+	s->vcpus = xcalloc(vm->n_vcpus, sizeof(*s->vcpus));
+	s->n_vcpus = 0;
+	for (size_t i = 0; i < vm->n_vcpus; i++) {
+		const struct libvirt_vcpu *v = &vm->vcpus[i];
+		_cleanup_task_ struct task t = { 0 };
+
+		if (!cpuset_empty(&v->cpus) && task_read(txn->sys, s->vm.pid, v->tid, &t) == 0)
+			s->vcpus[s->n_vcpus++] = (struct vcpu){
+				v->index, { t.tid, t.start }, (unsigned)cpuset_next(&v->cpus, -1)
+			};
+	}
+}
+
+static int find(struct txn *txn, pid_t pid, struct libvirt_vm *vm, struct err *err)
+{
+	_cleanup_free_ char *cgroup = NULL;
+
+	if (task_cgroup(txn->sys, pid, pid, &cgroup) < 0)
+		return err_set(err, ERR_FAILED, "process %d does not exist (any more)", (int)pid);
+	return libvirt_find(txn->sys, txn->mount, cgroup, vm, err);
+}
+
+int session_domain(struct txn *txn, const char *name, pid_t pid, struct strv *warnings,
+		   struct err *err)
+{
+	_cleanup_scene_ struct scene scene = { 0 };
+	_cleanup_profile_ struct profile profile = { 0 };
+	_cleanup_partitions_ struct partitions partitions = { 0 };
+	_cleanup_libvirt_ struct libvirt_vm vm = { 0 };
+	_cleanup_cpuset_ struct cpuset active = { 0 };
+	_cleanup_task_ struct task qemu = { 0 };
+	struct beginning b = { .scene = &scene,
+			       .profile = &profile,
+			       .partition = "isolated",
+			       .libvirt = &vm,
+			       .partitions = &partitions };
+
+	state_taken(&txn->state, &active);
+	if (scene_read(txn->sys, "", &active, &scene, err) < 0)
+		return -1;
+	if (!scene.host.remote)
+		return err_set(
+			err, ERR_UNSUPPORTED,
+			"this kernel has no remote partitions (Linux 6.7), so the cgroups of "
+			"libvirt cannot be isolated; the domain runs as libvirt has pinned it. "
+			"Boot a newer kernel, or start QEMU with 'shield run'");
+	if (task_read(txn->sys, pid, pid, &qemu) < 0)
+		return err_set(err, ERR_FAILED, "process %d does not exist (any more)", (int)pid);
+	if (find(txn, pid, &vm, err) < 0 ||
+	    libvirt_partitions(&vm, &partitions, warnings, err) < 0 ||
+	    read_profile(txn, &scene.topo, name, &profile, warnings, err) < 0)
+		return -1;
+	take_cpus(&vm, &partitions, &profile, warnings);
+	b.vm = (struct process){ pid, qemu.start };
+	if (session_begin(txn, &b, warnings, err) < 0)
+		return -1;
+	take_vcpus(txn, &vm, state_shield(&txn->state, name));
+	return txn_save(txn, err);
+}
+
+static bool same(const struct partitions *a, const struct partitions *b)
+{
+	for (size_t i = 0; i < a->n; i++) {
+		const struct partition *other = partitions_find(b, a->items[i].cgroup);
+
+		if (!other || !cpuset_equal(&a->items[i].cpus, &other->cpus))
+			return false;
+	}
+	return a->n == b->n;
+}
+
+/* None of them may be another shield's. */
+static int check_free(struct txn *txn, const struct shield *s, const struct cpuset *guest,
+		      struct err *err)
+{
+	for (size_t i = 0; i < txn->state.n_shields; i++) {
+		const struct shield *other = &txn->state.shields[i];
+
+		if (other != s && cpuset_intersects(&other->taken, guest))
+			return err_set(err, ERR_FAILED,
+				       "a vCPU of %s is pinned to a CPU of the shield %s", s->name,
+				       other->name);
+	}
+	return 0;
+}
+
+/* What the shield has now, in exchange for what it had. */
+static void exchange(struct shield *s, struct partitions *partitions, struct cpuset *guest)
+{
+	const struct partitions had = s->partitions;
+	const struct cpuset was = s->guest;
+
+	s->partitions = *partitions;
+	s->guest = *guest;
+	*partitions = had;
+	*guest = was;
+	cpuset_copy(&s->taken, &s->guest);
+}
+
+int session_follow(struct txn *txn, const char *name, struct err *err)
+{
+	struct shield *s = state_shield(&txn->state, name);
+	_cleanup_partitions_ struct partitions partitions = { 0 };
+	_cleanup_libvirt_ struct libvirt_vm vm = { 0 };
+	_cleanup_strv_ struct strv ignored = { 0 };
+	_cleanup_cpuset_ struct cpuset guest = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+	int rc;
+
+	if (!s || s->phase != PHASE_ACTIVE || !libvirt_is_place(s->cgroup, &s->partitions) ||
+	    !task_alive(txn->sys, s->vm.pid, s->vm.start))
+		return 0;
+	if (find(txn, s->vm.pid, &vm, err) < 0 ||
+	    libvirt_partitions(&vm, &partitions, &ignored, err) < 0)
+		return -1;
+	if (same(&partitions, &s->partitions))
+		return 0;
+	for (size_t i = 0; i < partitions.n; i++)
+		cpuset_or(&guest, &partitions.items[i].cpus);
+	if (check_free(txn, s, &guest, err) < 0)
+		return -1;
+	libvirt_plan(txn->mount, &vm, &partitions, &guest, &plan);
+	for (size_t i = 0; i < s->partitions.n; i++) {
+		_cleanup_free_ char *path = xasprintf("%s%s/cpuset.cpus.partition", txn->mount,
+						      s->partitions.items[i].cgroup);
+
+		if (!partitions_find(&partitions, s->partitions.items[i].cgroup))
+			plan_write(&plan, path, "isolated", "member");
+	}
+	exchange(s, &partitions, &guest);
+	/* The kernel calls the partition of a vCPU that was pinned anew invalid:
+	 * that is nobody's wish. */
+	txn->reassert = true;
+	rc = txn_extend(txn, name, &plan, err);
+	txn->reassert = false;
+	s = state_shield(&txn->state, name);
+	if (rc < 0) {
+		const struct plan nothing = { 0 };
+		struct err unsaid = { 0 };
+
+		/* What stays off its CPUs goes back to where it was, too. A vCPU
+		 * is elsewhere, so it is broken all the same. */
+		exchange(s, &partitions, &guest);
+		txn_extend(txn, name, &nothing, &unsaid);
+		err->kind = ERR_INCOMPLETE;
+		return -1;
+	}
+	take_vcpus(txn, &vm, s);
+	return txn_save(txn, err);
+}
