@@ -91,7 +91,7 @@ static int read_vcpu(struct sys *sys, const char *mount, const char *parent, con
 		rc = sys_read_line(sys, state, &partition);
 	if (rc < 0)
 		return gone(rc) ? 0 : unreadable(dir, rc, err);
-	if (!*threads)
+	if (!threads || !*threads)
 		return 0;
 	GROW(vm->vcpus, vm->n_vcpus, vm->cap_vcpus);
 	v = &vm->vcpus[vm->n_vcpus++];
