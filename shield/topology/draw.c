@@ -106,9 +106,10 @@ static int draw_legend(const struct topo_owner *owners, size_t n, int y, FILE *o
 	return y;
 }
 
-/* The groups below each other; returns where the next thing goes. */
+/* The groups below each other; returns where the next thing goes, and in columns
+ * how many cores are beside each other. */
 static int draw_groups(const struct topology *topo, const struct topo_owner *owners, size_t n,
-		       int core_width, FILE *out)
+		       int core_width, int *columns, FILE *out)
 {
 	_cleanup_free_ const struct topo_cpu **cpus = map_order(topo);
 	const struct topo_cpu *last = NULL;
@@ -124,13 +125,14 @@ static int draw_groups(const struct topology *topo, const struct topo_owner *own
 
 			y += last ? CPU_HEIGHT + 5 * GAP : 0;
 			text(out, MARGIN, y + 12, "font-weight=\"bold\"", heading);
-			y += LINE + GAP;
+			y += LINE + (*cpu->kind ? 2 : 1) * GAP;
 			column = 0;
 		} else if (column == CORES_PER_ROW) {
 			y += CPU_HEIGHT + 5 * GAP;
 			column = 0;
 		}
 		draw_core(cpu, owners, n, MARGIN + column++ * (core_width + GAP), y, out);
+		*columns = column > *columns ? column : *columns;
 		last = cpu;
 	}
 	return y + CPU_HEIGHT + 5 * GAP;
@@ -138,16 +140,17 @@ static int draw_groups(const struct topology *topo, const struct topo_owner *own
 
 void draw_svg(const struct topology *topo, const struct topo_owner *owners, size_t n, FILE *out)
 {
-	int core_width = widest_core(topo), height;
-	int width = 2 * MARGIN + CORES_PER_ROW * (core_width + GAP);
+	int core_width = widest_core(topo), columns = 0, height, width;
 	char *body = NULL;
 	size_t size;
 	FILE *inner = open_memstream(&body, &size);
 
 	if (!inner)
 		mem_exhausted();
-	height = draw_groups(topo, owners, n, core_width, inner);
+	height = draw_groups(topo, owners, n, core_width, &columns, inner);
 	height = draw_legend(owners, n, height, inner) + MARGIN;
+	/* Room for a heading and for the names of shields, too. */
+	width = 2 * MARGIN + (columns > 4 ? columns : 4) * (core_width + GAP);
 	if (fclose(inner) != 0)
 		mem_exhausted();
 	fprintf(out,

@@ -75,18 +75,51 @@ static void from_capacity(struct sys *sys, struct topology *topo)
 	}
 }
 
+/* The CPUs that share a CPU's L2 cache; empty if the machine does not say. */
+static void read_l2(struct sys *sys, unsigned cpu, struct cpuset *set)
+{
+	for (int index = 0; index < 10; index++) {
+		_cleanup_free_ char *dir =
+			xasprintf("/sys/devices/system/cpu/cpu%u/cache/index%d", cpu, index);
+		_cleanup_free_ char *level = xasprintf("%s/level", dir);
+		_cleanup_free_ char *map = xasprintf("%s/shared_cpu_map", dir);
+		_cleanup_free_ char *text = NULL, *mask = NULL;
+
+		if (sys_read_line(sys, level, &text) < 0)
+			return;
+		if (strcmp(text, "2") == 0 && sys_read_line(sys, map, &mask) == 0) {
+			cpumask_parse(mask, set, NULL);
+			return;
+		}
+	}
+}
+
+/* Have some cores several CPUs, and some only one, as efficiency cores have? */
+static bool mixed_siblings(const struct topology *topo)
+{
+	bool one = false, more = false;
+
+	for (size_t i = 0; i < topo->n; i++) {
+		one |= cpuset_count(&topo->cpus[i].siblings) == 1;
+		more |= cpuset_count(&topo->cpus[i].siblings) > 1;
+	}
+	return one && more;
+}
+
 /* An older kernel, or a recording, says nothing: efficiency cores come in
- * clusters that share an L2, and never have a sibling. */
-static void from_l2(hwloc_topology_t hwloc, struct topology *topo)
+ * clusters that share an L2, and never have a sibling; the others have. */
+static void from_l2(struct sys *sys, struct topology *topo)
 {
 	_cleanup_cpuset_ struct cpuset sharing = { 0 };
 
+	if (!mixed_siblings(topo))
+		return;
 	for (size_t i = 0; i < topo->n; i++) {
-		hwloc_obj_t pu = hwloc_get_pu_obj_by_os_index(hwloc, topo->cpus[i].cpu);
-		hwloc_obj_t l2 = hwloc_get_ancestor_obj_by_type(hwloc, HWLOC_OBJ_L2CACHE, pu);
-		bool shared = l2 && !hwloc_bitmap_isequal(l2->cpuset, topo->cpus[i].siblings.bits);
+		_cleanup_cpuset_ struct cpuset l2 = { 0 };
 
-		if (!shared)
+		read_l2(sys, topo->cpus[i].cpu, &l2);
+		cpuset_and(&l2, &topo->online);
+		if (cpuset_within(&l2, &topo->cpus[i].siblings))
 			continue;
 		if (cpuset_count(&topo->cpus[i].siblings) > 1)
 			return;
@@ -127,7 +160,7 @@ void kinds_load(const char *root, hwloc_topology_t hwloc, struct topology *topo)
 	if (!known(topo))
 		from_capacity(&sys, topo);
 	if (!known(topo) && hwloc_cpukinds_get_nr(hwloc, 0) != 1)
-		from_l2(hwloc, topo);
+		from_l2(&sys, topo);
 	sys_close_real(&sys);
 
 	find_low_power(topo);
