@@ -326,7 +326,7 @@ enum applied object_apply(struct txn *txn, const struct object *object, bool com
 	if (gone(rc) && !(object->scoped && strcmp(object->ours, object->original) == 0 &&
 			  strcmp(object->target, object->original) != 0))
 		return APPLIED_GONE;
-	if (rc < 0)
+	if (!current)
 		return failed(txn, object, rc, err);
 	if (compare && !txn->force && !is_ours(txn, object, current, object->ours) &&
 	    !is_ours(txn, object, current, object->next))
