@@ -5,6 +5,7 @@
 #include "shield/run/deadline.h"
 #include "shield/run/irqevents.h"
 #include "shield/run/journal.h"
+#include "shield/run/patience.h"
 #include "shield/run/procevents.h"
 #include "shield/run/session.h"
 #include "shield/run/uevents.h"
@@ -29,9 +30,8 @@
 /* A newborn kernel thread sets its own affinity first; give it that time. */
 #define SETTLE_MS 30
 #define SETTLED_MS 300
-/* After a repair that did not help: twice as long each time. */
-#define REPAIR_MS 500
-#define REPAIR_MAX_MS 300000
+/* Somebody breaks it again and again: not looked at more often than this. */
+#define WORN_MS 1000
 /* CPUs that come and go come and go together. */
 #define HOTPLUG_MS 200
 #define NEWBORN_MAX 256
@@ -46,9 +46,10 @@ struct guard {
 	struct cpuset heard; /* CPUs that irqs listens on */
 	pid_t newborn[NEWBORN_MAX];
 	size_t n_newborn;
-	unsigned looks;	   /* at these newborns */
-	unsigned failures; /* repairs in a row that did not help */
-	long long repair_at, look_at, newborn_at;
+	unsigned looks;		  /* at these newborns */
+	struct patience patience; /* with repairs */
+	bool failed;		  /* the last one did not help */
+	long long look_at, newborn_at;
 	bool hotplug; /* CPUs came or went */
 	bool rescan;  /* look at everything */
 	struct cpuset taken;
@@ -107,14 +108,15 @@ static bool follow(struct guard *g, const struct shield *s)
 /*
  * The kernel broke it: the partition became invalid or leaks, a vCPU lost its
  * CPU, or CPUs came and went (hotplug), which rewrites masks of kernel threads
- * and interrupts too. A repair that does not help is tried again ever later.
+ * and interrupts too. What does not last is repaired ever later (patience.h).
  */
-static void repair(struct guard *g, struct txn *txn, bool hotplug)
+static void repair(struct guard *g, struct txn *txn)
 {
 	const struct shield *s = state_shield(&txn->state, g->name);
 	_cleanup_problems_ struct problems partition = { 0 }, vcpus = { 0 };
 	const struct problem *p;
 	struct err err = { 0 };
+	long long soon;
 	bool invalid;
 
 	if (!s || s->phase != PHASE_ACTIVE || !cpuset_intersects(&s->guest, &txn->online))
@@ -123,22 +125,30 @@ static void repair(struct guard *g, struct txn *txn, bool hotplug)
 	audit_vcpus(txn, s, &vcpus);
 	/* It cannot be valid while its CPUs are offline. */
 	invalid = partition.n && cpuset_within(&s->guest, &txn->online);
-	if (!invalid && !vcpus.n && !hotplug) {
-		g->failures = 0;
+	if (!invalid && !vcpus.n && !g->hotplug)
+		return;
+	if (!patience_allows(&g->patience, deadline_in(0))) {
+		look_in(g, deadline_left(g->patience.next));
 		return;
 	}
-	if (g->failures && deadline_left(g->repair_at) > 0)
-		return;
+	patience_try(&g->patience, deadline_in(0));
+	g->hotplug = false;
 	p = invalid ? &partition.items[0] : vcpus.n ? &vcpus.items[0] : NULL;
 	if (txn_repair(txn, g->name, invalid, &err) == 0) {
-		g->failures = 0;
-		journal(LOG_NOTICE, g->name, "shield %s: repaired%s%s", g->name, p ? ": " : "",
-			p ? p->object : "");
+		g->failed = false;
+		journal(LOG_NOTICE, g->name, "shield %s: repaired%s%s%s", g->name, p ? ": " : "",
+			p ? p->object : "",
+			patience_worn(&g->patience) ? " (again and again: ever later from now on)"
+						    : "");
 		return;
 	}
-	if (!g->failures++)
+	if (!g->failed)
 		journal(LOG_ERR, g->name, "shield %s: is broken: %s", g->name, err.text);
-	g->repair_at = deadline_in(g->failures < 9 ? REPAIR_MS << g->failures : REPAIR_MAX_MS);
+	g->failed = true;
+	soon = deadline_in(PATIENCE_PAUSE_MS);
+	if (g->patience.next < soon)
+		g->patience.next = soon;
+	look_in(g, deadline_left(g->patience.next));
 }
 
 /* Where its vCPUs are is libvirt's to say, at any time. */
@@ -184,11 +194,9 @@ static bool look(struct guard *g)
 		session_off(&txn, g->name, &err);
 	else {
 		follow_libvirt(g, &txn);
-		repair(g, &txn, g->hotplug);
+		repair(g, &txn);
 	}
-	g->hotplug = g->rescan = false;
-	if (g->failures)
-		look_in(g, deadline_left(g->repair_at));
+	g->rescan = false;
 	if (!strv_contains(&dead, g->name))
 		session_adopt(&txn, &found, &err);
 	stay = follow(g, state_shield(&txn.state, g->name));
@@ -297,7 +305,7 @@ static void wait_for_event(struct guard *g)
 		ended(g, &g->owner_fd);
 	if (fds[2].revents) {
 		read_inotify(g);
-		look_in(g, 0);
+		look_in(g, patience_worn(&g->patience) ? WORN_MS : 0);
 	}
 	if (fds[3].revents) {
 		read_births(g);

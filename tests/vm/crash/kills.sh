@@ -67,6 +67,25 @@ guard_of_on() {
 	status 1 shield status && status 0 shield off && back_in_2s
 }
 check "kill -9: the guard of on" guard_of_on
+# Somebody dissolves the partition whenever it is one: the guard puts it up again, but not for ever, and never in a hot loop.
+fight() {
+	shield on win11 || return 1
+	g=$(guard)
+	spent=$(awk '{ print $14 + $15 }' "/proc/$g/stat")
+	broken=0
+	end=$(($(date +%s) + 20))
+	while [ "$(date +%s)" -lt $end ]; do
+		if [ "$(cat $vcpus/cpuset.cpus.partition)" = isolated ]; then
+			echo member >$vcpus/cpuset.cpus.partition
+			broken=$((broken + 1))
+		fi
+	done
+	spent=$(($(awk '{ print $14 + $15 }' "/proc/$g/stat") - spent))
+	echo "broken $broken times in 20 s; the guard spent $spent/100 s"
+	[ $broken -ge 4 ] && [ $broken -le 12 ] && [ $spent -le 500 ] || return 1
+	wait_for 60 status 0 shield status && shield off && back_in_2s
+}
+check "guard: of one who breaks the partition again and again it tires, and then wins" fight
 # A command that is no VM.
 plain() {
 	shield run -p win11 -- sleep 3 >$T/run.out 2>&1 &
