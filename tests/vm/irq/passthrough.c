@@ -12,12 +12,8 @@
  *	SIGUSR2		disables it
  *	SIGTERM		ends
  *
- * Where IOMMUFD is set in its environment it holds the device itself, as newer
- * QEMUs do (iommufd, since Linux 6.6), and not its group.
- *
  * Prints "ready", "armed" and "disarmed".
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
@@ -91,53 +87,6 @@ static int open_device(const char *address)
 	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, address);
 	if (device < 0)
 		die("VFIO_GROUP_GET_DEVICE_FD");
-	return device;
-}
-
-/* Of <linux/vfio.h> and <linux/iommufd.h>, which may be older. */
-struct bind {
-	uint32_t argsz, flags;
-	int32_t iommufd;
-	uint32_t out_devid;
-};
-struct attach {
-	uint32_t argsz, flags, pt_id;
-};
-struct ioas {
-	uint32_t size, flags, out_ioas_id;
-};
-#define BIND_IOMMUFD _IO(VFIO_TYPE, VFIO_BASE + 18)
-#define ATTACH_PT _IO(VFIO_TYPE, VFIO_BASE + 19)
-#define IOAS_ALLOC _IO(';', 0x81)
-
-static int open_cdev(const char *address)
-{
-	struct bind bind = { .argsz = sizeof(bind), .iommufd = open("/dev/iommu", O_RDWR) };
-	struct ioas ioas = { .size = sizeof(ioas) };
-	struct attach attach = { .argsz = sizeof(attach) };
-	char path[512] = "";
-	struct dirent *entry;
-	int device;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", address);
-	dir = opendir(path);
-	if (!dir)
-		die(path);
-	while ((entry = readdir(dir)))
-		if (*entry->d_name != '.')
-			snprintf(path, sizeof(path), "/dev/vfio/devices/%s", entry->d_name);
-	closedir(dir);
-	device = open(path, O_RDWR);
-	if (device < 0)
-		die(path);
-	if (ioctl(device, BIND_IOMMUFD, &bind) < 0)
-		die("VFIO_DEVICE_BIND_IOMMUFD");
-	if (ioctl(bind.iommufd, IOAS_ALLOC, &ioas) < 0)
-		die("IOMMU_IOAS_ALLOC");
-	attach.pt_id = ioas.out_ioas_id;
-	if (ioctl(device, ATTACH_PT, &attach) < 0)
-		die("VFIO_DEVICE_ATTACH_IOMMUFD_PT");
 	return device;
 }
 
@@ -221,7 +170,7 @@ int main(int argc, char **argv)
 		if (pthread_create(&thread, NULL, vcpu, (void *)(intptr_t)i))
 			die("pthread_create");
 	}
-	device = getenv("IOMMUFD") ? open_cdev(argv[1]) : open_device(argv[1]);
+	device = open_device(argv[1]);
 	if (argc == 3)
 		registers = enable(device);
 	setvbuf(stdout, NULL, _IOLBF, 0);

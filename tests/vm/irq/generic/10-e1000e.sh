@@ -1,9 +1,9 @@
 # With the kernels for real machines: a real driver of a real network card under traffic, whose handlers are threads
-# (threadirqs), and a VM that holds its card by iommufd. The host side (run) brings a second e1000e, at 06, with a network.
+# (threadirqs). The host side (run) brings a second e1000e, at 06, with a network.
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks
 . /t/irq.sh
 
-to_vfio $card
+to_vfio $card # nobody else shall drive the first one
 nic=0000:00:06.0
 for net in /sys/bus/pci/devices/"$nic"/net/*; do
 	net=${net##*/}
@@ -55,15 +55,3 @@ check "e1000e: off" shield off vm
 kill $traffic
 wait $traffic
 check "e1000e: masks as before" masks_restored
-
-if [ $kernel != 6.1 ]; then # it came with 6.6
-	export IOMMUFD=1
-	check "iommufd: a VM holds its card" vm_start
-	check "iommufd: on" status 0 shield on vm
-	check "iommufd: attach" shield attach vm --pid $vm
-	arm
-	check "iommufd: placed" within_a_second placed 4 5 6 7 4
-	check "iommufd: off" shield off vm
-	check "iommufd: masks as before" masks_restored
-	vm_end
-fi
