@@ -70,6 +70,8 @@ static void answer(int fd, char *line)
 				      "%s{\"cpu-index\": %d, \"thread-id\": %d}", i ? ", " : "", i,
 				      (int)vcpu_tids[i]);
 		snprintf(text + n, sizeof(text) - (size_t)n, "]}\r\n");
+	} else if (strstr(line, "query-iothreads")) {
+		snprintf(text, sizeof(text), "{\"id\": %d, \"return\": []}\r\n", id);
 	} else {
 		snprintf(text, sizeof(text),
 			 "{\"event\": \"X\"}\r\n{\"return\": {}, \"id\": %d}\r\n", id);
@@ -202,6 +204,7 @@ struct record {
 	char text[2000];
 	int fail; /* the hook to fail: 'p'lace, 'v' is_vm, 'i' pin */
 	int signal_at_pin;
+	bool real;     /* QEMU, which may have one vCPU */
 	bool slow_pin; /* the first one takes its time */
 	size_t vcpus;
 	unsigned pins;
@@ -241,6 +244,9 @@ static int pin(void *ctx, pid_t qemu, const struct vm_vcpus *vcpus, struct err *
 	struct record *r = ctx;
 
 	r->vcpus = vcpus->n;
+	/* On a very busy machine the first vCPU of the fake is seen alone. */
+	if (vcpus->n == 1 && !r->real)
+		return 0;
 	r->pins++;
 	note_down(r, "pin%zu ", vcpus->n);
 	for (size_t i = 0; i < vcpus->n; i++) {
@@ -733,7 +739,8 @@ static void test_real_qemu(void **state)
 	assert_int_equal(o.rc, 0);
 	assert_int_equal(o.status, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
-		o = run_with(options, all[i], NULL, (struct record){ .signal_at_pin = SIGTERM });
+		o = run_with(options, all[i], NULL,
+			     (struct record){ .signal_at_pin = SIGTERM, .real = true });
 		if (o.rc < 0 || o.r.vcpus != vcpus[i])
 			fail_msg("%zu: %s: %s", i, o.r.text, o.err.text);
 		assert_true(all_gone());
@@ -744,12 +751,18 @@ static void test_real_qemu(void **state)
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_other_command), cmocka_unit_test(test_no_place),
-		cmocka_unit_test(test_direct),	      cmocka_unit_test(test_daemon),
-		cmocka_unit_test(test_monitor_fails), cmocka_unit_test(test_pin_fails),
-		cmocka_unit_test(test_hotplug),	      cmocka_unit_test(test_wrapper),
-		cmocka_unit_test(test_unnamed),	      cmocka_unit_test(test_wrapper_pin_fails),
-		cmocka_unit_test(test_signals),	      cmocka_unit_test(test_kept_frozen),
+		cmocka_unit_test(test_other_command),
+		cmocka_unit_test(test_no_place),
+		cmocka_unit_test(test_direct),
+		cmocka_unit_test(test_daemon),
+		cmocka_unit_test(test_monitor_fails),
+		cmocka_unit_test(test_pin_fails),
+		cmocka_unit_test(test_hotplug),
+		cmocka_unit_test(test_wrapper),
+		cmocka_unit_test(test_unnamed),
+		cmocka_unit_test(test_wrapper_pin_fails),
+		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_kept_frozen),
 		cmocka_unit_test(test_signal_while_starting),
 		cmocka_unit_test(test_real_qemu),
 	};
