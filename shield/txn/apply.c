@@ -346,7 +346,7 @@ enum applied object_apply(struct txn *txn, const struct object *object, bool com
 		_cleanup_free_ char *name =
 			step_object(object->kind, object->path, object->task.pid, object->identity);
 		_cleanup_free_ char *line =
-			xasprintf("%s: %s -> %s", name, *current ? current : "(empty)",
+			xasprintf("%s: %s -> %s", name, current && *current ? current : "(empty)",
 				  *object->target ? object->target : "(empty)");
 
 		txn->trace(line);
