@@ -22,7 +22,7 @@
 
 #include <string.h>
 
-#define ANSWER_MS 1500
+#define ANSWER_MS 1000
 #define REFUSED 1
 
 enum { OPT_ALL = 0x200, OPT_ON_ERROR };
