@@ -254,6 +254,15 @@ static int apply_pulse(struct txn *txn, struct object *o, struct err *err)
 	return *err->text ? -1 : err_set(err, ERR_FAILED, "%s: does not come back", o->path);
 }
 
+/* Does it hold another value than its original? After a crash only the kernel
+ * knows whether it took what was being written. */
+static bool was_moved(struct txn *txn, const struct object *o)
+{
+	_cleanup_free_ char *current = NULL;
+
+	return object_read(txn, o, &current) == 0 && strcmp(current, o->original) != 0;
+}
+
 /* 0, or -1 with err when the whole transaction must fail. */
 static int apply_one(struct txn *txn, struct object *o, bool forward, struct err *err)
 {
@@ -294,7 +303,7 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 		break;
 	case APPLIED_REFUSED:
 		name = name_of(o);
-		if (strcmp(o->ours, o->original) != 0) {
+		if (strcmp(o->ours, o->original) != 0 || was_moved(txn, o)) {
 			/* It took a value once, so this is not for good. */
 			strv_addf(forward || claimed(txn, o) ? &txn->unmoved : &txn->leftover,
 				  "%s: refused", name);
