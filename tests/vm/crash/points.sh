@@ -151,7 +151,7 @@ points off-with-vm off_with_vm $shield off
 # The guard of a VM whose supervisor was killed: it takes over, sees the end, and puts everything back.
 abandoned() {
 	$shield run -p win11 -- sleep 3 &
-	wait_for 20 jq -e '.shields.win11.vm.pid > 0' $state
+	wait_for 20 grep -q "populated 1" $cgroups/shield-win11/cgroup.events
 	guard_off
 }
 points guard abandoned $shield guard win11
