@@ -320,7 +320,9 @@ bool diff_is_soft(const char *diff)
 	for (size_t i = 0; i < lines.n; i++) {
 		const char *line = lines.items[i] + 1;
 
-		if (strncmp(line, "thread ", 7) != 0 && strncmp(line, "/proc/irq/", 10) != 0)
+		if (strncmp(line, "thread ", 7) != 0 && strncmp(line, "/proc/irq/", 10) != 0 &&
+		    strncmp(line, "file /proc/sys/", 15) != 0 &&
+		    strncmp(line, "file /sys/", 10) != 0)
 			return false;
 	}
 	return true;

@@ -62,7 +62,8 @@ char *world_restore(struct world *w);
 
 /* The lines that are in one of the two texts only; "" if there are none. */
 char *text_diff(const char *a, const char *b);
-/* Is every differing line about a thread's or interrupt's CPUs? */
+/* Is every differing line about a thread's or interrupt's CPUs, or a host
+ * setting? */
 bool diff_is_soft(const char *diff);
 
 #endif
