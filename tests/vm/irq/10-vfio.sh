@@ -87,4 +87,5 @@ check "nvme: off" shield off vm
 check "nvme: masks as before" masks_restored
 vm_end
 from_vfio $nvme
-check "nvme: the host has it again" wait_for 20 grep -q nvme0q8 /sys/kernel/irq/*/actions
+nvme_back() { grep -q nvme0q8 /sys/kernel/irq/*/actions; }
+check "nvme: the host has it again" wait_for 20 nvme_back
