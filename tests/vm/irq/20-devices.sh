@@ -2,6 +2,7 @@
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks
 . /t/irq.sh
 
+to_vfio $card # with that the kernel sets up its line, too, for the first time
 for net in /sys/bus/pci/drivers/virtio-pci/*/virtio*/net/*; do
 	net=${net##*/}
 done
@@ -72,7 +73,6 @@ echo 0-7 >"/proc/irq/$input/smp_affinity_list"
 check "an interrupt aimed at a guest CPU by a driver: set again within a second" within_a_second no_strays
 
 # Busy: disk and network, from housekeeping CPUs, and the VM's own card, which shows that the tracepoint counts.
-to_vfio $card
 vm_start
 check "busy: attach" shield attach vm --pid $vm
 arm
