@@ -248,8 +248,8 @@ static void put_workqueue(const char *dir, const char *name, void *ctx)
 static void put_sysctl(const char *dir, const char *name, void *ctx)
 {
 	static const char *const moving[] = { "ns_last_pid", "stat_refresh", "compact_memory",
-					      "drop_caches", "random",	     "pty",
-					      "keys" };
+					      "drop_caches", "tainted",	     "random",
+					      "pty",	     "keys" };
 	char *path = format("%s/%s", dir, name);
 	struct stat st;
 	bool skip = false;
