@@ -276,8 +276,8 @@ static enum applied apply_delayed(struct txn *txn, const struct object *object, 
 /*
  * A SIGKILL that comes while the kernel carries out a change of a partition
  * keeps it from starting workers (-ENOMEM, and a WARN: 6.12 in
- * remote_partition_disable, 7.3 in housekeeping_update): the partition is changed then, but the workqueues still
- * stay off its CPUs, or on them. They are told again only when what is isolated
+ * remote_partition_disable, 7.3 in housekeeping_update): the partition is changed then, but the
+ * workqueues still stay off its CPUs, or on them. They are told again only when what is isolated
  * changes: so there and back. Seen only by whoever recovers.
  */
 static bool partition_again(struct txn *txn, const struct object *object)
