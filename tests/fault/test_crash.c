@@ -164,9 +164,14 @@ static void killed_inside(void **state)
 	for (enum flavour flavour = FAKE_6_12; flavour < FAKE_FLAVOURS; flavour++)
 		for (size_t s = 0; s < ARRAY_SIZE(scenes); s++) {
 			_cleanup_free_ char *original = NULL;
+			struct outcome outcome;
 			struct world w;
 
 			world_init(&w, flavour);
+			for (unsigned i = 0; i < scenes[s].before; i++) /* what others did stays */
+				if (scenes[s].commands[i] >= CMD_START)
+					world_run(&w, &w.sys, scenes[s].commands[i], NULL,
+						  &outcome);
 			original = fake_snapshot_kernel(w.fake);
 			world_clear(&w);
 			const char *const allowed[] = { original, NULL };
