@@ -3,7 +3,7 @@
  * included. It says so in one line and ends with status 5; a fresh process then
  * finds no lock held, recovers, and all is as before or as wanted; in the end
  * all is as it was. (The allocations of libraries which do not come through here
- * end the process in the same function, shield/base/malloc.c; tests/vm/crash fails
+ * end the process in the same function, shield/base/malloc.c; tests/memory fails
  * those, in the program itself.)
  */
 #include "tests/fault/world.h"
