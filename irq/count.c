@@ -11,7 +11,8 @@ unsigned long long irq_count(struct sys *sys, unsigned number, const struct cpus
 	if (sys_read_line(sys, path, &text) < 0)
 		return 0;
 	at = text;
-	for (int cpu = cpuset_next(possible, -1); cpu >= 0 && *at; cpu = cpuset_next(possible, cpu)) {
+	for (int cpu = cpuset_next(possible, -1); cpu >= 0 && *at;
+	     cpu = cpuset_next(possible, cpu)) {
 		unsigned long long n = strtoull(at, &at, 10);
 
 		if (cpuset_has(cpus, (unsigned)cpu))

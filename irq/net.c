@@ -29,7 +29,9 @@ static void add(struct sys *sys, const char *path, const char *index, struct net
 		return;
 	GROW(masks->items, masks->n, masks->cap);
 	masks->items[masks->n++] = (struct net_mask){
-		xstrdup(path), index ? xstrdup(index) : NULL, { take_ptr(mask.bits) },
+		xstrdup(path),
+		index ? xstrdup(index) : NULL,
+		{ take_ptr(mask.bits) },
 	};
 }
 
@@ -50,9 +52,8 @@ static void add_queues(struct sys *sys, const char *name, struct net_masks *mask
 		return;
 	strv_sort(&queues);
 	for (size_t i = 0; i < queues.n; i++) {
-		_cleanup_free_ char *path =
-			xasprintf("%s/%s/%cps_cpus", dir, queues.items[i],
-				  *queues.items[i] == 'r' ? 'r' : 'x');
+		_cleanup_free_ char *path = xasprintf("%s/%s/%cps_cpus", dir, queues.items[i],
+						      *queues.items[i] == 'r' ? 'r' : 'x');
 
 		add(sys, path, index, masks);
 	}

@@ -15,8 +15,8 @@
 /* The kinds are the exit statuses of the program. */
 enum err_kind {
 	ERR_NONE = 0,
-	ERR_FAILED = 1,      /* failed, and rolled back clean */
-	ERR_USAGE = 2,       /* wrong usage or a bad profile */
+	ERR_FAILED = 1,	     /* failed, and rolled back clean */
+	ERR_USAGE = 2,	     /* wrong usage or a bad profile */
 	ERR_INACTIVE = 3,    /* no such shield is active */
 	ERR_UNSUPPORTED = 4, /* no permission, or the host cannot do it */
 	ERR_INCOMPLETE = 5,  /* rollback incomplete; what is left was printed */

@@ -9,14 +9,14 @@
 
 /* A cgroup below the root that has CPUs of its own. */
 struct sibling {
-	char *path; /* "/machine.slice" */
-	struct cpuset cpus;      /* cpuset.cpus */
+	char *path;		 /* "/machine.slice" */
+	struct cpuset cpus;	 /* cpuset.cpus */
 	struct cpuset exclusive; /* cpuset.cpus.exclusive, or those of a partition */
-	bool partition;          /* a valid or invalid partition root */
+	bool partition;		 /* a valid or invalid partition root */
 };
 
 struct host {
-	char *mount; /* of cgroup v2 with cpuset */
+	char *mount;	   /* of cgroup v2 with cpuset */
 	char *controllers; /* "+cpuset" or "-cpuset": the root's subtree_control */
 	/* Linux 6.7: cpuset.cpus.exclusive, remote partitions, and affinities of
 	 * user tasks survive cpuset changes. Seen by cpuset.cpus.isolated in the

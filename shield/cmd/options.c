@@ -92,7 +92,8 @@ static error_t parse_both(int key, char *arg, struct argp_state *state)
 void cmd_parse(struct app *app, const struct argp *own, int argc, char **argv, unsigned flags,
 	       void *input)
 {
-	static const struct argp_child children[] = { { &globals, 0, "Global options:", 100 }, { 0 } };
+	static const struct argp_child children[] = { { &globals, 0, "Global options:", 100 },
+						      { 0 } };
 	struct argp argp = *own;
 	struct both both = { app, own, input };
 	_cleanup_free_ char *name = xasprintf("shield %s", argv[0]);

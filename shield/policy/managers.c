@@ -55,10 +55,11 @@ static void read_unit(struct sys *sys, const char *dir, const char *unit, struct
 
 		if (sys_read(sys, file, DROPIN_MAX, &text) < 0 || !(cpus = allowed_cpus(text)))
 			continue;
-		strv_addf(warnings,
-			  "%s limits %.*s to CPUs %s; guest CPUs among them are taken from it while "
-			  "the shield is active ('systemctl revert %.*s' forgets the limit)",
-			  file, (int)strlen(unit) - 2, unit, cpus, (int)strlen(unit) - 2, unit);
+		strv_addf(
+			warnings,
+			"%s limits %.*s to CPUs %s; guest CPUs among them are taken from it while "
+			"the shield is active ('systemctl revert %.*s' forgets the limit)",
+			file, (int)strlen(unit) - 2, unit, cpus, (int)strlen(unit) - 2, unit);
 	}
 }
 
@@ -92,8 +93,10 @@ static void find_cset(struct sys *sys, struct strv *warnings)
 		_cleanup_free_ char *user = xasprintf("%s/user/cpuset.cpus", dirs[i]);
 
 		if (sys_exists(sys, user))
-			strv_addf(warnings, "cset has made sets in %s: 'cset shield --reset' removes "
-					    "them", dirs[i]);
+			strv_addf(warnings,
+				  "cset has made sets in %s: 'cset shield --reset' removes "
+				  "them",
+				  dirs[i]);
 	}
 }
 

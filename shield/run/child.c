@@ -165,8 +165,8 @@ static bool take_signal(struct child *c, struct child_event *event)
 		if (number == SIGCHLD)
 			continue; /* it only wakes us: one may stand for many */
 		*event = (struct child_event){ .type = CHILD_SIGNAL, .signal = number };
-		event->from_terminal = info.ssi_code == SI_KERNEL &&
-				       !(number == SIGHUP && getsid(0) == getpid());
+		event->from_terminal =
+			info.ssi_code == SI_KERNEL && !(number == SIGHUP && getsid(0) == getpid());
 		if (asks_to_end(number)) {
 			c->asked = number;
 			c->n_asked++;

@@ -59,7 +59,8 @@ _Noreturn static void be_hold(int fd, int null)
 
 int hold_start(struct sys *sys, struct hold *hold, struct err *err)
 {
-	_cleanup_(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	_cleanup_(closep)
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int pair[2], subreaper = 0;
 	pid_t pid, self = 0;
 	ssize_t n = -1;

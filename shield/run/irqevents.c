@@ -50,8 +50,11 @@ static int add_cpu(struct irqevents *e, unsigned long id, int cpu)
 	/* Woken by each event, whose contents nobody reads: what it says may be
 	 * over by the time we look. */
 	struct perf_event_attr attr = {
-		.type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .config = id,
-		.sample_period = 1, .wakeup_events = 1,
+		.type = PERF_TYPE_TRACEPOINT,
+		.size = sizeof(attr),
+		.config = id,
+		.sample_period = 1,
+		.wakeup_events = 1,
 	};
 	struct epoll_event wanted = { .events = EPOLLIN };
 	struct irqevents_ring *ring = &e->rings[e->n];
@@ -90,7 +93,8 @@ int irqevents_open(struct irqevents *e, struct sys *sys, const struct cpuset *on
 			irqevents_close(e);
 			return err_set(err, ERR_UNSUPPORTED,
 				       "new interrupts cannot be heard of: perf_event_open: %s; "
-				       "looked for every second instead", err_errno(rc));
+				       "looked for every second instead",
+				       err_errno(rc));
 		}
 	}
 	return 0;

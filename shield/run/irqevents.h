@@ -30,7 +30,7 @@ struct irqevents {
 	struct irqevents_ring {
 		int fd;
 		void *pages;
-	} *rings;
+	} * rings;
 	size_t n;
 };
 

@@ -183,8 +183,9 @@ static int give_up(struct supervision *s, struct err *err)
 	/* Frozen by us and never let go, it would be of no use to anybody. */
 	if (s->launch.frozen &&
 	    (s->qmp.fd < 0 || qmp_cont(&s->qmp, deadline_in(TERM_MS), NULL) != 0))
-		s->hooks->note(s->ctx, "warning: QEMU stays frozen: it was started with -S, and its "
-				       "monitor does not take \"cont\"");
+		s->hooks->note(s->ctx,
+			       "warning: QEMU stays frozen: it was started with -S, and its "
+			       "monitor does not take \"cont\"");
 	if (s->qmp.fd >= 0)
 		child_watch(s->c, s->qmp.fd, EPOLLIN, NULL);
 	return 0;

@@ -100,7 +100,8 @@ static struct cgroup *describe(const char *path, int *rc)
 int cgroup_adapter_create(const char *path)
 {
 	int rc;
-	_cleanup_(freecgroup) struct cgroup *cgroup = describe(path, &rc);
+	_cleanup_(freecgroup)
+	struct cgroup *cgroup = describe(path, &rc);
 
 	return cgroup ? translate(cgroup_create_cgroup(cgroup, 0)) : rc;
 }
@@ -108,7 +109,8 @@ int cgroup_adapter_create(const char *path)
 int cgroup_adapter_delete(const char *path)
 {
 	int rc;
-	_cleanup_(freecgroup) struct cgroup *cgroup = describe(path, &rc);
+	_cleanup_(freecgroup)
+	struct cgroup *cgroup = describe(path, &rc);
 
 	return cgroup ? translate(cgroup_delete_cgroup_ext(cgroup, CGFLAG_DELETE_EMPTY_ONLY)) : rc;
 }
@@ -134,7 +136,8 @@ static int attach_by_hand(const char *path, pid_t pid)
 int cgroup_adapter_attach(const char *path, pid_t pid)
 {
 	int rc;
-	_cleanup_(freecgroup) struct cgroup *cgroup = describe(path, &rc);
+	_cleanup_(freecgroup)
+	struct cgroup *cgroup = describe(path, &rc);
 
 	if (!cgroup)
 		return rc;

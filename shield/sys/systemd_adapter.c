@@ -5,7 +5,8 @@
 #include <systemd/sd-bus.h>
 #include <time.h>
 
-#define MANAGER "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
+#define MANAGER \
+	"org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
 #define JOB_SECONDS 30
 /* For a unit of the same name that is just being forgotten. */
 #define EXIST_TRIES 100
@@ -192,8 +193,9 @@ static int scope_once(const char *unit, const char *slice, pid_t pid, const stru
 		rc = transient_begin(&job, unit, "CPUs of a virtual machine", &call);
 	/* Delegate= itself would mean all controllers, for the whole host. */
 	if (rc >= 0)
-		rc = sd_bus_message_append(call, "(sv)(sv)(sv)", "Slice", "s", slice, "PIDs", "au", 1,
-					   (uint32_t)pid, "DelegateControllers", "as", 1, "cpuset");
+		rc = sd_bus_message_append(call, "(sv)(sv)(sv)", "Slice", "s", slice, "PIDs", "au",
+					   1, (uint32_t)pid, "DelegateControllers", "as", 1,
+					   "cpuset");
 	if (rc >= 0 && !cpuset_empty(cpus))
 		rc = append_cpus(call, "AllowedCPUs", cpus);
 	if (rc >= 0)
@@ -207,8 +209,7 @@ static int pause_ms(int ms)
 	return nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
 }
 
-int systemd_adapter_scope(const char *unit, const char *slice, pid_t pid,
-			  const struct cpuset *cpus)
+int systemd_adapter_scope(const char *unit, const char *slice, pid_t pid, const struct cpuset *cpus)
 {
 	int rc = -EEXIST;
 
@@ -254,9 +255,10 @@ static int service_once(const char *unit, const char *description, char *const a
 	if (rc >= 0)
 		rc = transient_begin(&job, unit, description, &call);
 	if (rc >= 0)
-		rc = sd_bus_message_append(call, "(sv)(sv)(sv)(sv)", "Type", "s", "notify", "Restart",
-					   "s", "on-failure", "RestartUSec", "t", (uint64_t)500000,
-					   "SuccessExitStatus", "(aiai)", 1, fine, 0);
+		rc = sd_bus_message_append(call, "(sv)(sv)(sv)(sv)", "Type", "s", "notify",
+					   "Restart", "s", "on-failure", "RestartUSec", "t",
+					   (uint64_t)500000, "SuccessExitStatus", "(aiai)", 1, fine,
+					   0);
 	if (rc >= 0)
 		rc = append_command(call, "ExecStart", argv, false);
 	if (rc >= 0)

@@ -7,15 +7,16 @@
 #include <sys/file.h>
 
 #define STATE_TEMPORARY STATE_DIR "/state.json.new"
-#define STATE_DAMAGED	STATE_DIR "/state.json.damaged"
-#define STATE_LIMIT	((off_t)64 << 20)
+#define STATE_DAMAGED STATE_DIR "/state.json.damaged"
+#define STATE_LIMIT ((off_t)64 << 20)
 
 static int boot_id(struct sys *sys, char **ret, struct err *err)
 {
 	int rc = sys_read_line(sys, "/proc/sys/kernel/random/boot_id", ret);
 
 	if (rc < 0)
-		return err_set(err, ERR_FAILED, "/proc/sys/kernel/random/boot_id: %s", err_errno(rc));
+		return err_set(err, ERR_FAILED, "/proc/sys/kernel/random/boot_id: %s",
+			       err_errno(rc));
 	return 0;
 }
 
@@ -53,16 +54,18 @@ static int check_directory(struct sys *sys, int fd, struct err *err)
 	if (!why)
 		return 0;
 	return err_set(err, ERR_FAILED,
-		       STATE_DIR " cannot be trusted: %s; make it root's: chown root:root " STATE_DIR
-				 " && chmod 0755 " STATE_DIR,
+		       STATE_DIR
+		       " cannot be trusted: %s; make it root's: chown root:root " STATE_DIR
+		       " && chmod 0755 " STATE_DIR,
 		       why);
 }
 
 static int no_directory(int rc, struct err *err)
 {
 	return err_set(err, ERR_FAILED, STATE_DIR ": cannot be opened: %s%s", err_errno(rc),
-		       rc == -ENOTDIR || rc == -ELOOP ? "; it must be a directory: remove what is there"
-						      : "");
+		       rc == -ENOTDIR || rc == -ELOOP
+			       ? "; it must be a directory: remove what is there"
+			       : "");
 }
 
 int state_lock(struct sys *sys, struct err *err)
@@ -147,7 +150,8 @@ static void decrefp(json_t **json)
 
 int state_load(struct sys *sys, const char *mount, struct state *state, struct err *err)
 {
-	_cleanup_(decrefp) json_t *document = NULL;
+	_cleanup_(decrefp)
+	json_t *document = NULL;
 	_cleanup_free_ char *id = NULL, *text = NULL;
 	_cleanup_state_ struct state read = { 0 };
 	const char *boot;
@@ -219,7 +223,8 @@ static int replace(struct sys *sys, const char *text)
 
 int state_save(struct sys *sys, const struct state *state, struct err *err)
 {
-	_cleanup_(decrefp) json_t *document = NULL;
+	_cleanup_(decrefp)
+	json_t *document = NULL;
 	_cleanup_free_ char *id = NULL, *text = NULL;
 	int rc;
 
@@ -237,8 +242,8 @@ int state_save(struct sys *sys, const struct state *state, struct err *err)
 		rc = replace(sys, text);
 	}
 	if (rc < 0)
-		return err_set(err, ERR_FAILED, STATE_FILE ": cannot be written: %s%s", err_errno(rc),
-			       rc == -ENOSPC ? "; make room in /run" : "");
+		return err_set(err, ERR_FAILED, STATE_FILE ": cannot be written: %s%s",
+			       err_errno(rc), rc == -ENOSPC ? "; make room in /run" : "");
 	return 0;
 }
 
@@ -247,6 +252,7 @@ int state_set_aside(struct sys *sys, struct err *err)
 	int rc = sys->ops->rename(sys->ctx, STATE_FILE, STATE_DAMAGED);
 
 	if (rc < 0 && rc != -ENOENT)
-		return err_set(err, ERR_FAILED, STATE_FILE ": cannot be put aside: %s", err_errno(rc));
+		return err_set(err, ERR_FAILED, STATE_FILE ": cannot be put aside: %s",
+			       err_errno(rc));
 	return 0;
 }

@@ -38,8 +38,8 @@ json_t *state_irq_to_json(const struct state_irq *irq)
 	for (size_t i = 0; i < irq->n_rules; i++) {
 		_cleanup_free_ char *cpus = cpulist_format(&irq->rules[i].cpus);
 
-		json_array_append_new(rules, json_pack("{s:s, s:s}", "match", irq->rules[i].match,
-						       "cpus", cpus));
+		json_array_append_new(
+			rules, json_pack("{s:s, s:s}", "match", irq->rules[i].match, "cpus", cpus));
 	}
 	for (size_t i = 0; i < irq->devices.n; i++)
 		json_array_append_new(devices, json_string(irq->devices.items[i]));
@@ -52,7 +52,8 @@ static int read_rule(json_t *json, struct state_irq *irq)
 	_cleanup_cpuset_ struct cpuset set = { 0 };
 	const char *match, *cpus;
 
-	if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:s, s:s}", "match", &match, "cpus", &cpus) < 0 ||
+	if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:s, s:s}", "match", &match, "cpus", &cpus) <
+		    0 ||
 	    cpulist_parse(cpus, &set, NULL) < 0)
 		return -1;
 	add_rule(irq, match, &set);

@@ -1,8 +1,21 @@
 /* The files of a cgroup. */
 #include "tests/fake/internal.h"
 
-enum cg_file { F_CONTROLLERS, F_CONTROL, F_PROCS, F_THREADS, F_EVENTS, F_TYPE, F_EFF, F_ISOLATED,
-	       F_CPUS, F_PARTITION, F_EXCL, F_XCPUS, F_MEMS };
+enum cg_file {
+	F_CONTROLLERS,
+	F_CONTROL,
+	F_PROCS,
+	F_THREADS,
+	F_EVENTS,
+	F_TYPE,
+	F_EFF,
+	F_ISOLATED,
+	F_CPUS,
+	F_PARTITION,
+	F_EXCL,
+	F_XCPUS,
+	F_MEMS
+};
 
 /* clang-format off */
 static const struct {
@@ -92,9 +105,9 @@ int cg_read(struct fake *fake, const char *path, char **ret)
 		break;
 	case F_CONTROL:
 		*ret = xasprintf("%s%s\n", cg->control ? "cpuset" : "",
-				 cg->parent	? ""
+				 cg->parent    ? ""
 				 : cg->control ? " memory pids"
-						: "memory pids");
+					       : "memory pids");
 		break;
 	case F_PROCS:
 		if (cg->threaded)
@@ -108,10 +121,10 @@ int cg_read(struct fake *fake, const char *path, char **ret)
 		*ret = xasprintf("populated %d\nfrozen 0\n", cg_populated(fake, cg));
 		break;
 	case F_TYPE:
-		*ret = xasprintf("%s\n", cg->threaded			? "threaded"
-					 : !cg_valid_domain(fake, cg)	? "domain invalid"
-					 : cg_thread_root(fake, cg)	? "domain threaded"
-									: "domain");
+		*ret = xasprintf("%s\n", cg->threaded		      ? "threaded"
+					 : !cg_valid_domain(fake, cg) ? "domain invalid"
+					 : cg_thread_root(fake, cg)   ? "domain threaded"
+								      : "domain");
 		break;
 	case F_ISOLATED:
 		*ret = fake_list_text(&fake->isolated);
@@ -151,8 +164,7 @@ static int write_type(struct fake *fake, struct cg *cg, const char *text)
 		return -EINVAL;
 	if (cg->threaded)
 		return 0;
-	if (cg_populated(fake, cg) ||
-	    !cg_valid_domain(fake, cg_domain(cg->parent)) ||
+	if (cg_populated(fake, cg) || !cg_valid_domain(fake, cg_domain(cg->parent)) ||
 	    !cg_may_be_thread_root(fake, cg_domain(cg->parent)))
 		return -EOPNOTSUPP;
 	cg->threaded = true;

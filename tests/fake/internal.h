@@ -82,8 +82,8 @@ struct fake {
 	enum flavour flavour;
 	unsigned ncpus;
 	struct cpuset possible, online;
-	struct cpuset taken;	/* by partitions: subpartitions_cpus */
-	struct cpuset isolated; /* by isolated ones */
+	struct cpuset taken;	   /* by partitions: subpartitions_cpus */
+	struct cpuset isolated;	   /* by isolated ones */
 	struct cpuset wq_isolated; /* as far as workqueues know */
 	bool kill_inside;
 	struct cg *root;

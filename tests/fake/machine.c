@@ -67,8 +67,11 @@ struct node *node_new(struct fake *fake, const char *path, mode_t mode)
 {
 	struct node *node = xcalloc(1, sizeof(*node));
 
-	*node = (struct node){ .path = xstrdup(path), .mode = mode, .links = 1,
-			       .ino = ++fake->inodes, .text = xstrdup("") };
+	*node = (struct node){ .path = xstrdup(path),
+			       .mode = mode,
+			       .links = 1,
+			       .ino = ++fake->inodes,
+			       .text = xstrdup("") };
 	GROW(fake->nodes, fake->n_nodes, fake->cap_nodes);
 	fake->nodes[fake->n_nodes++] = node;
 	return node;
@@ -94,7 +97,8 @@ void fake_dir(struct fake *fake, const char *path)
 {
 	for (const char *at = path; at && *at; at = strchr(at + 1, '/')) {
 		const char *end = strchr(at + 1, '/');
-		_cleanup_free_ char *prefix = xstrndup(path, end ? (size_t)(end - path) : strlen(path));
+		_cleanup_free_ char *prefix =
+			xstrndup(path, end ? (size_t)(end - path) : strlen(path));
 
 		if (!node_find(fake, prefix))
 			node_new(fake, prefix, S_IFDIR | 0755);
@@ -167,7 +171,8 @@ struct fake *fake_new(enum flavour flavour, unsigned ncpus)
 	}
 	fake_kthread(fake, "kworker/u16:0", NULL, FAKE_NOAFF);
 	fake_dir(fake, "/run");
-	fake_file(fake, "/proc/sys/kernel/random/boot_id", "5a1d7a0e-0000-4000-8000-000000000001\n");
+	fake_file(fake, "/proc/sys/kernel/random/boot_id",
+		  "5a1d7a0e-0000-4000-8000-000000000001\n");
 	fake_file(fake, "/proc/cmdline", "quiet\n");
 	return fake;
 }

@@ -10,8 +10,8 @@
 
 struct run {
 	struct matrix_host *host;
-	struct strv made;            /* cgroups, in the order they were made */
-	struct strv names;           /* of processes */
+	struct strv made;  /* cgroups, in the order they were made */
+	struct strv names; /* of processes */
 	pid_t pids[8];
 	char *why;
 };
@@ -20,10 +20,12 @@ static const struct {
 	const char *name;
 	int number;
 } errnos[] = {
-	{ "EBUSY", EBUSY },   { "EEXIST", EEXIST }, { "EINVAL", EINVAL },
-	{ "EIO", EIO },	      { "ENOENT", ENOENT }, { "ENOSPC", ENOSPC },
-	{ "EPERM", EPERM },   { "ERANGE", ERANGE }, { "ESRCH", ESRCH },
-	{ "EACCES", EACCES }, { "ENODEV", ENODEV }, { "EOPNOTSUPP", EOPNOTSUPP },
+	{ "EBUSY", EBUSY },	    { "EEXIST", EEXIST },
+	{ "EINVAL", EINVAL },	    { "EIO", EIO },
+	{ "ENOENT", ENOENT },	    { "ENOSPC", ENOSPC },
+	{ "EPERM", EPERM },	    { "ERANGE", ERANGE },
+	{ "ESRCH", ESRCH },	    { "EACCES", EACCES },
+	{ "ENODEV", ENODEV },	    { "EOPNOTSUPP", EOPNOTSUPP },
 	{ "EOVERFLOW", EOVERFLOW },
 };
 

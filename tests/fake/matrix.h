@@ -31,10 +31,10 @@
 
 #include "shield/sys/sys.h"
 
-#define K61    1u
-#define K612   2u
-#define K7     4u
-#define KALL   7u
+#define K61 1u
+#define K612 2u
+#define K7 4u
+#define KALL 7u
 #define KLATER (K612 | K7)
 #define KOLDER (K61 | K612)
 

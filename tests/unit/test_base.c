@@ -282,10 +282,10 @@ static void errors(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lists_good), cmocka_unit_test(lists_bad),
+		cmocka_unit_test(lists_good),	 cmocka_unit_test(lists_bad),
 		cmocka_unit_test(list_enormous), cmocka_unit_test(masks_table),
-		cmocka_unit_test(mask_width), cmocka_unit_test(round_trips),
-		cmocka_unit_test(algebra), cmocka_unit_test(errors),
+		cmocka_unit_test(mask_width),	 cmocka_unit_test(round_trips),
+		cmocka_unit_test(algebra),	 cmocka_unit_test(errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

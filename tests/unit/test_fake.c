@@ -112,7 +112,8 @@ static void plain_files(void **state)
 	assert_int_equal(sys.ops->open(fake, "/run/shield/a", O_RDONLY), -ENOENT);
 	a = sys.ops->open(fake, "/run/shield/a", O_WRONLY | O_CREAT | O_EXCL);
 	assert_true(a > 0);
-	assert_int_equal(sys.ops->open(fake, "/run/shield/a", O_WRONLY | O_CREAT | O_EXCL), -EEXIST);
+	assert_int_equal(sys.ops->open(fake, "/run/shield/a", O_WRONLY | O_CREAT | O_EXCL),
+			 -EEXIST);
 	assert_int_equal(sys.ops->write(fake, a, "one ", 4), 4);
 	assert_int_equal(sys.ops->write(fake, a, "two", 3), 3);
 	assert_int_equal(sys.ops->close(fake, a), 0);
@@ -212,8 +213,9 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(matrix_6_1), cmocka_unit_test(matrix_6_12),
-		cmocka_unit_test(matrix_7), cmocka_unit_test(plain_files),
-		cmocka_unit_test(tasks), cmocka_unit_test(wide), cmocka_unit_test(pending),
+		cmocka_unit_test(matrix_7),   cmocka_unit_test(plain_files),
+		cmocka_unit_test(tasks),      cmocka_unit_test(wide),
+		cmocka_unit_test(pending),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,7 +96,8 @@ static bool find_irqs(struct matrix_host *host)
 	sys->ops->list(sys->ctx, "/sys/kernel/irq", &names);
 	strv_sort(&names);
 	for (size_t i = 0; i < names.n; i++) {
-		_cleanup_free_ char *actions = xasprintf("/sys/kernel/irq/%s/actions", names.items[i]);
+		_cleanup_free_ char *actions =
+			xasprintf("/sys/kernel/irq/%s/actions", names.items[i]);
 		_cleanup_free_ char *list =
 			xasprintf("/proc/irq/%s/smp_affinity_list", names.items[i]);
 		_cleanup_free_ char *action = NULL, *mask = NULL;
@@ -147,7 +148,8 @@ int main(int argc, char **argv)
 		ran++;
 		why = matrix_run(&host, c);
 		failed += why != NULL;
-		printf("%s %s%s%s\n", why ? "not ok" : "ok", c->name, why ? ": " : "", why ? why : "");
+		printf("%s %s%s%s\n", why ? "not ok" : "ok", c->name, why ? ": " : "",
+		       why ? why : "");
 		free(why);
 	}
 	printf("%u cases, %u failed\n", ran, failed);
