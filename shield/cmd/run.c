@@ -281,7 +281,7 @@ static int check_command(struct run *run, struct user_account *user, struct err 
 {
 	int status;
 
-	if (!run->argv && ask_profile(run, err) < 0)
+	if (!run->argv && (ask_profile(run, err) < 0 || !run->argv))
 		return CHILD_OURS;
 	status = child_find_command(run->argv[0], err);
 	if (status)

@@ -15,7 +15,7 @@ int session_attach_running(struct txn *txn, const char *name, pid_t pid, struct 
 	int rc = vm_vcpus_find(txn->sys, pid, QMP_MS, NULL, NULL, &vcpus, err);
 
 	if (rc < 0)
-		return err_set(err, ERR_FAILED, "process %d does not exist", (int)pid);
+		return -1;
 	if (rc == 0)
 		return err_set(err, ERR_FAILED,
 			       "process %d: no vCPU threads found. Is it QEMU? Start it with a QMP "

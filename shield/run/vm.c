@@ -50,16 +50,23 @@ int vm_cmdline(struct sys *sys, pid_t pid, struct strv *argv)
 	return 0;
 }
 
+static bool ended(int rc)
+{
+	return rc == -ENOENT || rc == -ESRCH;
+}
+
 /* The thread's name as it is; NULL if it has ended. */
-static char *name_of(struct sys *sys, pid_t pid, pid_t tid)
+static int read_name(struct sys *sys, pid_t pid, pid_t tid, char **name)
 {
 	_cleanup_free_ char *path = xasprintf("/proc/%d/task/%d/comm", (int)pid, (int)tid);
-	char *name;
+	int rc = sys_read(sys, path, 0, name);
 
-	if (sys_read(sys, path, 0, &name) < 0)
-		return NULL;
-	name[strcspn(name, "\n")] = '\0';
-	return name;
+	if (rc < 0) {
+		*name = NULL;
+		return ended(rc) ? 0 : rc;
+	}
+	(*name)[strcspn(*name, "\n")] = '\0';
+	return 0;
 }
 
 bool vm_is_qemu(struct sys *sys, pid_t pid)
@@ -73,8 +80,8 @@ bool vm_is_qemu(struct sys *sys, pid_t pid)
 		return true;
 	/* `exec -a other qemu-system-…`. The name "kvm" alone would also be that
 	 * of a script, whose argv[0] is the shell. */
-	name = name_of(sys, pid, pid);
-	return name && strncmp(name, "qemu-system-", 12) == 0;
+	return read_name(sys, pid, pid, &name) == 0 && name &&
+	       strncmp(name, "qemu-system-", 12) == 0;
 }
 
 /* What follows the name in /proc/PID/stat: the name may hold anything. */
@@ -280,14 +287,18 @@ static void vcpus_by_kvm(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 }
 
 /* Fill in the start times; leave out what has just ended. */
-static void keep_living(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
+static int keep_living(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 {
 	size_t n = 0;
+	int rc;
 
 	for (size_t i = 0; i < vcpus->n; i++) {
 		_cleanup_task_ struct task task = { 0 };
 
-		if (task_read(sys, pid, vcpus->items[i].tid, &task) < 0)
+		rc = task_read(sys, pid, vcpus->items[i].tid, &task);
+		if (rc < 0 && !ended(rc))
+			return rc;
+		if (rc < 0)
 			continue;
 		vcpus->items[n] = vcpus->items[i];
 		vcpus->items[n++].start = task.start;
@@ -298,14 +309,20 @@ static void keep_living(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 		struct vm_iothread *t = &vcpus->iothreads[i];
 		_cleanup_task_ struct task task = { 0 };
 
-		if (task_read(sys, pid, t->tid, &task) < 0) {
-			free(t->id);
+		rc = task_read(sys, pid, t->tid, &task);
+		if (rc < 0 && !ended(rc))
+			return rc;
+		if (rc < 0) {
+			free(take_ptr(t->id));
 			continue;
 		}
 		t->start = task.start;
-		vcpus->iothreads[n++] = *t;
+		vcpus->iothreads[n] = *t;
+		if (&vcpus->iothreads[n++] != t)
+			t->id = NULL; /* it has moved */
 	}
 	vcpus->n_iothreads = n;
+	return 0;
 }
 
 int vm_vcpus_by_name(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
@@ -318,10 +335,14 @@ int vm_vcpus_by_name(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 		return rc;
 	for (size_t i = 0; i < tids.n; i++) {
 		pid_t tid = number(tids.items[i]);
-		_cleanup_free_ char *name = tid > 0 ? name_of(sys, pid, tid) : NULL;
+		_cleanup_free_ char *name = NULL;
 		unsigned index;
 		char kind[4], end;
 
+		if (tid > 0)
+			rc = read_name(sys, pid, tid, &name);
+		if (rc < 0)
+			return rc;
 		if (!name)
 			continue;
 		if (strcmp(name, "ALL CPUs/TCG") == 0)
@@ -334,7 +355,9 @@ int vm_vcpus_by_name(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 	}
 	if (found.n == 0)
 		vcpus_by_kvm(sys, pid, &found);
-	keep_living(sys, pid, &found);
+	rc = keep_living(sys, pid, &found);
+	if (rc < 0)
+		return rc;
 	vm_vcpus_sort(&found);
 	vm_vcpus_clear(vcpus);
 	*vcpus = found;

@@ -170,9 +170,11 @@ static enum applied failed(const struct txn *txn, const struct object *object, i
 		hint = "; it is mounted read-only, as in a container: run shield on the host";
 	err_set(err, ERR_FAILED, "%s: cannot be set to \"%s\": %s%s", name, object->target,
 		err_errno(rc), hint);
-	if (object->kind == STEP_AFFINITY || (row && row->soft && row->cpus))
-		return rc == -EINVAL ? APPLIED_UNMOVED : APPLIED_RETRY;
-	if (row && row->soft)
+	/* None of these CPUs is online: then nothing else can be done. */
+	if (rc == -EINVAL &&
+	    (object->kind == STEP_AFFINITY || (row && row->soft && row->cpus && !row->setting)))
+		return APPLIED_UNMOVED;
+	if (object->kind == STEP_AFFINITY || (row && row->soft))
 		return APPLIED_RETRY;
 	return APPLIED_FAILED;
 }

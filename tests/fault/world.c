@@ -85,7 +85,6 @@ static void start_domain(struct world *w)
 {
 	static const char *const above[] = { "", "machine.slice/", "machine.slice/vm.scope/",
 					     SCOPE "/" };
-	_cleanup_free_ char *tid = NULL;
 
 	w->domain = fake_process(w->fake, "qemu-system-x86_64", SCOPE);
 	for (unsigned i = 0; i < 2; i++) {
