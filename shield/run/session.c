@@ -289,6 +289,7 @@ static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
 	_cleanup_strv_ struct strv tids = { 0 };
 	_cleanup_task_ struct task process = { 0 };
 	size_t found = 0;
+	int rc;
 
 	if (host_probe(txn->sys, &host, err) < 0)
 		return -1;
@@ -301,15 +302,22 @@ static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
 			  shield->cgroup);
 	for (size_t i = 0; i < tids.n; i++) {
 		_cleanup_task_ struct task t = { 0 };
-		const struct vm_vcpu *vcpu;
-		size_t at;
+		const struct vm_vcpu *vcpu = NULL;
+		size_t at = 0;
 
-		if (task_read(txn->sys, pid, (pid_t)atoi(tids.items[i]), &t) < 0)
+		rc = task_read(txn->sys, pid, (pid_t)atoi(tids.items[i]), &t);
+		if (rc == 0) {
+			vcpu = find(vcpus, t.tid, &at);
+			rc = attach_thread(txn, &host, shield, &t, vcpu != NULL,
+					   vcpu ? cpus[at] : 0, iothread_cpus(shield, vcpus, t.tid),
+					   plan);
+		}
+		if (task_ended(rc))
 			continue;
-		vcpu = find(vcpus, t.tid, &at);
-		if (attach_thread(txn, &host, shield, &t, vcpu != NULL, vcpu ? cpus[at] : 0,
-				  iothread_cpus(shield, vcpus, t.tid), plan) < 0)
-			continue;
+		if (rc < 0)
+			return err_set(err, ERR_FAILED,
+				       "process %d: thread %s cannot be looked at: %s", (int)pid,
+				       tids.items[i], err_errno(rc));
 		if (vcpu)
 			placed[found++] =
 				(struct vcpu){ vcpu->index, { t.tid, t.start }, cpus[at] };

@@ -50,11 +50,6 @@ int vm_cmdline(struct sys *sys, pid_t pid, struct strv *argv)
 	return 0;
 }
 
-static bool ended(int rc)
-{
-	return rc == -ENOENT || rc == -ESRCH;
-}
-
 /* The thread's name as it is; NULL if it has ended. */
 static int read_name(struct sys *sys, pid_t pid, pid_t tid, char **name)
 {
@@ -63,7 +58,7 @@ static int read_name(struct sys *sys, pid_t pid, pid_t tid, char **name)
 
 	if (rc < 0) {
 		*name = NULL;
-		return ended(rc) ? 0 : rc;
+		return task_ended(rc) ? 0 : rc;
 	}
 	(*name)[strcspn(*name, "\n")] = '\0';
 	return 0;
@@ -296,7 +291,7 @@ static int keep_living(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 		_cleanup_task_ struct task task = { 0 };
 
 		rc = task_read(sys, pid, vcpus->items[i].tid, &task);
-		if (rc < 0 && !ended(rc))
+		if (rc < 0 && !task_ended(rc))
 			return rc;
 		if (rc < 0)
 			continue;
@@ -310,7 +305,7 @@ static int keep_living(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 		_cleanup_task_ struct task task = { 0 };
 
 		rc = task_read(sys, pid, t->tid, &task);
-		if (rc < 0 && !ended(rc))
+		if (rc < 0 && !task_ended(rc))
 			return rc;
 		if (rc < 0) {
 			free(take_ptr(t->id));

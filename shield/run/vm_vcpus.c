@@ -2,8 +2,7 @@
 
 #include "shield/run/deadline.h"
 #include "shield/run/qmp_launch.h"
-
-#include <errno.h>
+#include "shield/task/task.h"
 
 static bool ask(struct sys *sys, pid_t pid, const char *path, int ms, qmp_wait_fn *wait, void *ctx,
 		struct vm_vcpus *vcpus)
@@ -44,7 +43,7 @@ int vm_vcpus_find(struct sys *sys, pid_t pid, int ms, qmp_wait_fn *wait, void *c
 				return 2;
 		rc = vm_vcpus_by_name(sys, pid, vcpus);
 	}
-	if (rc == -ESRCH || rc == -ENOENT)
+	if (task_ended(rc))
 		return err_set(err, ERR_FAILED, "process %d does not exist", (int)pid);
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, "process %d cannot be looked at: %s", (int)pid,

@@ -58,6 +58,11 @@ static int read_stat(struct sys *sys, const char *path, struct task *task, char 
 	return parse_stat(text, task, state);
 }
 
+bool task_ended(int rc)
+{
+	return rc == -ENOENT || rc == -ESRCH;
+}
+
 int task_read(struct sys *sys, pid_t tgid, pid_t tid, struct task *task)
 {
 	_cleanup_free_ char *path = xasprintf("/proc/%d/task/%d/stat", (int)tgid, (int)tid);
@@ -189,13 +194,6 @@ static int read_thread(const struct scan *scan, pid_t tgid, pid_t tid, struct cp
 	return rc;
 }
 
-/* Whoever has ended is left out. Anything else that cannot be read is an error:
- * what is not recorded could not be restored. */
-static bool ended(int rc)
-{
-	return rc == -ENOENT || rc == -ESRCH;
-}
-
 /* The thread as the last one of tasks, if it is wanted. */
 static int add_thread(const struct scan *scan, pid_t tgid, pid_t tid, struct cpuset *allowed,
 		      struct tasks *tasks, struct err *err)
@@ -203,7 +201,7 @@ static int add_thread(const struct scan *scan, pid_t tgid, pid_t tid, struct cpu
 	_cleanup_task_ struct task task = { 0 };
 	int rc = read_thread(scan, tgid, tid, allowed, &task);
 
-	if (rc < 0 && !ended(rc))
+	if (rc < 0 && !task_ended(rc))
 		return err_set(err, ERR_FAILED, "/proc/%d/task/%d: cannot be read: %s", (int)tgid,
 			       (int)tid, err_errno(rc));
 	if (rc != 0)
@@ -229,7 +227,7 @@ static int read_process(const struct scan *scan, pid_t tgid, struct cpuset *allo
 		return 0;
 	dir = xasprintf("/proc/%d/task", (int)tgid);
 	rc = scan->sys->ops->list(scan->sys->ctx, dir, &tids);
-	if (rc < 0 && !ended(rc))
+	if (rc < 0 && !task_ended(rc))
 		return err_set(err, ERR_FAILED, "%s: cannot be listed: %s", dir, err_errno(rc));
 	for (size_t t = 0; t < tids.n; t++) {
 		pid_t tid = pid_of(tids.items[t]);

@@ -52,6 +52,11 @@ int tasks_snapshot(struct sys *sys, const struct task_filter *filter, struct tas
 void tasks_clear(struct tasks *tasks);
 #define _cleanup_tasks_ _cleanup_(tasks_clear)
 
+/* Does this failure (-errno) of reading a thread mean that it has ended? Then it
+ * is left out. Anything else is an error: what is not recorded could not be
+ * restored. */
+bool task_ended(int rc);
+
 /*
  * Read one thread's identity and flags (allowed is left empty). 0 or a negated
  * errno, -ESRCH when it has ended. Release with task_clear().
