@@ -3,8 +3,8 @@
 #
 # QEMU 7.2, Debian 12's own, emulates two things wrongly that a kernel with several CPUs needs: cmpxchg16b (6.12 oopses under
 # "-cpu max"), and code that one CPU changes while another one runs it (7.x dies of "Oops: int3" in one boot out of five, when
-# sched_clock becomes stable). Where the machine's own is that old, QEMU 10 from bookworm-backports is unpacked below the cache;
-# the libraries are those of the installed one.
+# sched_clock becomes stable; with QEMU 10 rarely, under load). Where the machine's own is that old, QEMU 10 from
+# bookworm-backports is unpacked below the cache; the libraries are those of the installed one.
 
 qemu_version() {
 	"$1" --version | sed -n 's/^QEMU emulator version \([0-9]*\)\..*/\1/p'

@@ -27,6 +27,13 @@ build_image() {
 }
 
 passed=0 failed=0
+# vm OPTION… -- COMMAND…: in a VM; what it prints, and at last "status N".
+vm() {
+	local status=0
+	"$root/scripts/vm" "$@" || status=$?
+	echo "status $status"
+}
+
 # count_results PREFIX: numbers the result lines of stdin, and prints what else there is. "status N": how the VM ended.
 count_results() {
 	local line
@@ -72,12 +79,6 @@ systemd_options() {
 }
 # in_vm OPTION… -- COMMAND…: with $kernel and what these suites share, and its results counted.
 in_vm() {
-	local results=$work/results
-	mkfifo "$results"
-	"$root/scripts/vm" --kernel "$kernel" --append rcupdate.rcu_cpu_stall_timeout=200 --program "$program" --file "$root/tests/vm/systemd:/test" \
-		--file "${program%/bin/*}/units:/units" "$@" >"$results" &
-	count_results "$kernel " <"$results"
-	wait $!
-	count_results "$kernel " <<<"status $?"
-	rm "$results"
+	count_results "$kernel " < <(vm --kernel "$kernel" --append rcupdate.rcu_cpu_stall_timeout=200 --program "$program" --file "$root/tests/vm/systemd:/test" \
+		--file "${program%/bin/*}/units:/units" "$@")
 }
