@@ -88,7 +88,7 @@ void session_irqs_reclaim(struct txn *txn);
  * ends: _begin before its end, _end after it (session_irqs.c). */
 struct births {
 	char *mask, *original; /* default_smp_affinity under it, and before; or NULL */
-	struct strv older;     /* recorded: "PATH IDENTITY", theirs is known */
+	struct strv older;     /* recorded: "PATH ORIGINAL IDENTITY" */
 };
 void session_births_begin(struct txn *txn, struct births *births);
 int session_births_end(struct txn *txn, const struct births *births, struct err *err);

@@ -279,7 +279,9 @@ static const struct object *default_object(const struct txn *txn)
 /*
  * What was born under the last shield has the default mask that we gave it, and
  * without a shield would have had the original one. What had such a mask before is
- * recorded (policy_on), and listed here before the record goes.
+ * recorded (policy_on), and listed here before the record goes. (Number and name
+ * alone do not tell: its driver may have given it up and asked for it again, last
+ * while the shield ended.)
  */
 void session_births_begin(struct txn *txn, struct births *b)
 {
@@ -291,8 +293,8 @@ void session_births_begin(struct txn *txn, struct births *b)
 	b->original = xstrdup(o->original);
 	for (size_t i = 0; i < txn->state.n_objects; i++)
 		if (txn->state.objects[i]->identity && txn->state.objects[i]->path)
-			strv_addf(&b->older, "%s %s", txn->state.objects[i]->path,
-				  txn->state.objects[i]->identity);
+			strv_addf(&b->older, "%s %s %s", txn->state.objects[i]->path,
+				  txn->state.objects[i]->original, txn->state.objects[i]->identity);
 }
 
 int session_births_end(struct txn *txn, const struct births *b, struct err *err)
@@ -308,7 +310,7 @@ int session_births_end(struct txn *txn, const struct births *b, struct err *err)
 		_cleanup_free_ char *path = irq_path(irqs.items[i].number);
 		_cleanup_free_ char *identity = irq_identity(&irqs.items[i]);
 		_cleanup_free_ char *mask = cpulist_format(&irqs.items[i].mask);
-		_cleanup_free_ char *key = xasprintf("%s %s", path, identity);
+		_cleanup_free_ char *key = xasprintf("%s %s %s", path, mask, identity);
 		_cleanup_free_ char *born = irq_born(&irqs, &irqs.items[i], b->mask);
 		_cleanup_free_ char *original = irq_born(&irqs, &irqs.items[i], b->original);
 
