@@ -20,9 +20,10 @@ irqs() {
 }
 
 # The masks of all interrupts and queues, for comparison; numbers are given again in another order. Those of the card exist
-# only while it is armed.
+# only while it is armed. A line that nobody has (VFIO asks for one for a moment) has all CPUs until the kernel sets it up for
+# the first time, and those of its node from then on, shield or not.
 take_masks() {
-	irqs | grep -v ' vfio-' | awk '{ print ($3 == "" ? $1 : $3), $2 }' | sort
+	irqs | grep -v ' vfio-' | awk '{ print ($3 == "" ? $1 : $3), ($3 == "" && $2 ~ /^(0-7|0-3|4-7)$/ ? "all" : $2) }' | sort
 	grep -H '' /proc/irq/default_smp_affinity /sys/class/net/*/queues/*/[rx]ps_cpus /proc/sys/net/core/rps_default_mask \
 		/proc/sys/net/core/flow_limit_cpu_bitmap 2>/dev/null
 }
