@@ -259,6 +259,9 @@ static int pin(void *ctx, pid_t qemu, const struct vm_vcpus *vcpus, struct err *
 	fclose(file);
 	if (r->slow_pin && r->pins == 1)
 		usleep(500000);
+	/* QEMU 7.2 may hang in monitor_cleanup() when it is told to end while a client leaves. */
+	if (r->real)
+		usleep(500000);
 	if (r->signal_at_pin)
 		kill(getpid(), r->signal_at_pin);
 	return r->fail == 'i' ? err_set(err, ERR_FAILED, "no CPU is left") : 0;
