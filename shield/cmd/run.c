@@ -279,14 +279,15 @@ static int ask_profile(struct run *run, struct err *err)
 /* 0, or the exit status of what keeps it from being started. */
 static int check_command(struct run *run, struct user_account *user, struct err *err)
 {
+	bool asked = !run->argv;
 	int status;
 
-	if (!run->argv && (ask_profile(run, err) < 0 || !run->argv))
+	if (asked && (ask_profile(run, err) < 0 || !run->argv))
 		return CHILD_OURS;
 	status = child_find_command(run->argv[0], err);
 	if (status)
 		return status;
-	if (cmd_need_root(run->app, err) < 0 || ask_profile(run, err) < 0 ||
+	if (cmd_need_root(run->app, err) < 0 || (!asked && ask_profile(run, err) < 0) ||
 	    (run->user && user_lookup(run->user, user, err) < 0))
 		return CHILD_OURS;
 	return 0;

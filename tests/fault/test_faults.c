@@ -4,26 +4,12 @@
  * works: the kernel is as before or as wanted, the answer says which, nothing
  * stays open, and one recovery without faults brings the originals back.
  */
-#include "tests/fault/world.h"
+#include "tests/fault/scene.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <string.h>
 
-/* What was done before, what is done, on which shield. */
-static const struct scene_case {
-	const char *name;
-	struct {
-		enum command command;
-		const char *shield;
-		size_t dies; /* at which change; 0: not at all */
-	} before[3];
-	enum command command;
-	const char *shield;
-} scenes[] = {
+static const struct scene_case scenes[] = {
 	{ "on", { { 0 } }, CMD_ON, "win11" },
 	{ "off", { { CMD_ON, "win11", 0 } }, CMD_OFF, "win11" },
 	{ "attach", { { CMD_ON, "win11", 0 } }, CMD_ATTACH, "win11" },
@@ -41,24 +27,6 @@ static const struct scene_case {
 	  CMD_FOLLOW,
 	  "vm" },
 };
-
-static void prepare(struct world *w, enum flavour flavour, const struct scene_case *s)
-{
-	struct outcome outcome;
-
-	world_init(w, flavour);
-	for (unsigned i = 0; i < ARRAY_SIZE(s->before) && s->before[i].shield; i++) {
-		if (s->before[i].dies) {
-			if (!world_crash(w, s->before[i].command, s->before[i].shield,
-					 s->before[i].dies, true))
-				fail_msg("%s: setup: nothing died", s->name);
-			continue;
-		}
-		world_run(w, &w->sys, s->before[i].command, s->before[i].shield, &outcome);
-		if (outcome.rc < 0)
-			fail_msg("%s: setup: %s", s->name, outcome.err.text);
-	}
-}
 
 /* The kernel as it may be afterwards. */
 struct reference {
@@ -81,7 +49,7 @@ static void refer(struct reference *r, enum flavour flavour, const struct scene_
 			world_run(&w, &w.sys, s->before[i].command, NULL, &outcome);
 	r->original = fake_snapshot_kernel(w.fake);
 	world_clear(&w);
-	prepare(&w, flavour, s);
+	scene_prepare(&w, flavour, s);
 	r->before = fake_snapshot_kernel(w.fake);
 	faulty_sys(&f, &w.sys, &sys);
 	world_run(&w, &sys, s->command, s->shield, &outcome);
@@ -167,7 +135,7 @@ static void attempt(enum flavour flavour, const struct scene_case *s, const stru
 	struct world w;
 	struct sys sys;
 
-	prepare(&w, flavour, s);
+	scene_prepare(&w, flavour, s);
 	faulty_sys(&f, &w.sys, &sys);
 	world_run(&w, &sys, s->command, s->shield, &outcome);
 	tally->runs++;
@@ -185,10 +153,6 @@ static void attempt(enum flavour flavour, const struct scene_case *s, const stru
 	world_clear(&w);
 }
 
-/* Every operation, or ($SHIELD_FAULT_SAMPLE, "K/N") those whose number is K
- * modulo N: with sanitizers all of them take half an hour. */
-static size_t sample, sample_of = 1;
-
 static void scene(const struct scene_case *s)
 {
 	struct tally tally = { 0 };
@@ -203,7 +167,7 @@ static void scene(const struct scene_case *s)
 		for (size_t at = 1; at <= r.count; at++) {
 			enum fault_op op = r.trace[at - 1].op;
 
-			if (at % sample_of != sample)
+			if (at % scene_sample_of != scene_sample)
 				continue;
 
 			for (const int *e = fault_op_errnos(op); *e; e++) {
@@ -237,23 +201,7 @@ static void run_scene(void **state)
 	scene(*state);
 }
 
-/* With the name of a scene only that one. */
 int main(int argc, char **argv)
 {
-	struct CMUnitTest tests[ARRAY_SIZE(scenes)];
-	const char *chosen = getenv("SHIELD_FAULT_SAMPLE");
-
-	if (chosen &&
-	    (sscanf(chosen, "%zu/%zu", &sample, &sample_of) != 2 || sample >= sample_of)) {
-		fprintf(stderr, "SHIELD_FAULT_SAMPLE: \"%s\" is no K/N\n", chosen);
-		return 2;
-	}
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-
-	for (size_t i = 0; i < ARRAY_SIZE(scenes); i++)
-		tests[i] = (struct CMUnitTest){ .name = scenes[i].name,
-						.test_func = run_scene,
-						.initial_state = (void *)&scenes[i] };
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return scene_main(argc, argv, scenes, ARRAY_SIZE(scenes), run_scene);
 }

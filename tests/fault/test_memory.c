@@ -6,13 +6,9 @@
  * end the process in the same function, shield/base/malloc.c; tests/memory fails
  * those, in the program itself.)
  */
-#include "tests/fault/world.h"
+#include "tests/fault/scene.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -113,16 +109,7 @@ static bool starve(struct world *w, enum command command, const char *shield, si
 	return died;
 }
 
-static const struct scene_case {
-	const char *name;
-	struct {
-		enum command command;
-		const char *shield;
-		size_t dies; /* at which change; 0: not at all */
-	} before[3];
-	enum command command;
-	const char *shield;
-} scenes[] = {
+static const struct scene_case scenes[] = {
 	{ "on", { { 0 } }, CMD_ON, "win11" },
 	{ "off", { { CMD_ON, "win11", 0 } }, CMD_OFF, "win11" },
 	{ "attach", { { CMD_ON, "win11", 0 } }, CMD_ATTACH, "win11" },
@@ -133,20 +120,6 @@ static const struct scene_case {
 	{ "second on", { { CMD_ON, "win11", 0 } }, CMD_ON, "lin" },
 	{ "recover", { { CMD_ON, "win11", 18 } }, CMD_RECOVER, "win11" },
 };
-
-static void prepare(struct world *w, enum flavour flavour, const struct scene_case *s)
-{
-	struct outcome outcome;
-
-	world_init(w, flavour);
-	for (unsigned i = 0; i < ARRAY_SIZE(s->before) && s->before[i].shield; i++) {
-		if (s->before[i].dies)
-			assert_true(world_crash(w, s->before[i].command, s->before[i].shield,
-						s->before[i].dies, true));
-		else
-			world_run(w, &w->sys, s->before[i].command, s->before[i].shield, &outcome);
-	}
-}
 
 /* NULL, or what is wrong after the death of a command. */
 static char *judge(struct world *w, const char *before, const char *goal, const char *original)
@@ -176,10 +149,6 @@ static char *judge(struct world *w, const char *before, const char *goal, const 
 	return *diff ? take_ptr(diff) : NULL;
 }
 
-/* Every allocation, or ($SHIELD_FAULT_SAMPLE, "K/N") those whose number is K
- * modulo N. */
-static size_t sample, sample_of = 1;
-
 static void scene(void **state)
 {
 	const struct scene_case *s = *state;
@@ -193,16 +162,17 @@ static void scene(void **state)
 		world_init(&w, flavour);
 		original = fake_snapshot_kernel(w.fake);
 		world_clear(&w);
-		prepare(&w, flavour, s);
+		scene_prepare(&w, flavour, s);
 		before = fake_snapshot_kernel(w.fake);
 		starve(&w, s->command, s->shield, 0, &n);
 		goal = fake_snapshot_kernel(w.fake);
 		world_clear(&w);
 		assert_true(n > 100);
-		for (size_t at = sample ? sample : sample_of; at <= n; at += sample_of) {
+		for (size_t at = scene_sample ? scene_sample : scene_sample_of; at <= n;
+		     at += scene_sample_of) {
 			_cleanup_free_ char *why = NULL;
 
-			prepare(&w, flavour, s);
+			scene_prepare(&w, flavour, s);
 			if (!starve(&w, s->command, s->shield, at, &ignored))
 				why = xstrdup("it went on without memory");
 			else
@@ -220,23 +190,8 @@ static void scene(void **state)
 	assert_true(runs > 0);
 }
 
-/* With the name of a scene only that one. */
 int main(int argc, char **argv)
 {
-	struct CMUnitTest tests[ARRAY_SIZE(scenes)];
-	const char *chosen = getenv("SHIELD_FAULT_SAMPLE");
-
-	if (chosen &&
-	    (sscanf(chosen, "%zu/%zu", &sample, &sample_of) != 2 || sample >= sample_of)) {
-		fprintf(stderr, "SHIELD_FAULT_SAMPLE: \"%s\" is no K/N\n", chosen);
-		return 2;
-	}
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
 	mem_init();
-	for (size_t i = 0; i < ARRAY_SIZE(scenes); i++)
-		tests[i] = (struct CMUnitTest){ .name = scenes[i].name,
-						.test_func = scene,
-						.initial_state = (void *)&scenes[i] };
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return scene_main(argc, argv, scenes, ARRAY_SIZE(scenes), scene);
 }

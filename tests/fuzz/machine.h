@@ -1,6 +1,6 @@
 /*
- * The machine of the fuzz targets: 8 cores of two CPUs (n and n + 8) on two L3
- * caches and nodes, of two kinds, CPU 7 offline.
+ * The machine of the fuzz targets and of unit/test_expr.c: 8 cores of two CPUs (n and n + 8) on two
+ * L3 caches and nodes, of two kinds, CPU 7 offline.
  */
 #ifndef TESTS_FUZZ_MACHINE_H
 #define TESTS_FUZZ_MACHINE_H

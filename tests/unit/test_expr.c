@@ -1,6 +1,7 @@
 /* CPU expressions: what they mean on a machine, what is refused and where. */
 #include "shield/base/similar.h"
 #include "shield/topology/expr.h"
+#include "tests/fuzz/machine.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,27 +17,7 @@ static struct topology machine;
 static int make_machine(void **state)
 {
 	(void)state;
-	machine.cpus = xcalloc(16, sizeof(*machine.cpus));
-	cpuset_add_range(&machine.present, 0, 15);
-	for (unsigned c = 0; c < 16; c++) {
-		struct topo_cpu *cpu = &machine.cpus[machine.n];
-		unsigned core = c % 8;
-
-		if (c == 7)
-			continue;
-		machine.n++;
-		cpuset_add(&machine.online, c);
-		*cpu = (struct topo_cpu){ .cpu = c,
-					  .core = (int)core,
-					  .package = 0,
-					  .node = (int)core / 4,
-					  .l3 = (int)core / 4,
-					  .l3_bytes = core < 4 ? 96 << 20 : 32 << 20 };
-		snprintf(cpu->kind, sizeof(cpu->kind), "%s", core < 6 ? "P" : "E");
-		if (core != 7)
-			cpuset_add(&cpu->siblings, core);
-		cpuset_add(&cpu->siblings, core + 8);
-	}
+	machine_make(&machine);
 	return 0;
 }
 
