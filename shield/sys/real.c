@@ -276,10 +276,17 @@ static int real_cgroup_attach(void *ctx, const char *path, pid_t pid)
 }
 
 static int real_unit_start(void *ctx, const char *unit, const char *slice, pid_t pid,
-			   const struct cpuset *cpus)
+			   const struct cpuset *cpus, const char *partition)
 {
 	(void)ctx;
-	return slice ? systemd_adapter_scope(unit, slice, pid, cpus) : systemd_adapter_start(unit);
+	return slice ? systemd_adapter_scope(unit, slice, pid, cpus, partition)
+		     : systemd_adapter_start(unit);
+}
+
+static int real_unit_partitions(void *ctx)
+{
+	(void)ctx;
+	return systemd_adapter_partitions();
 }
 
 static int real_unit_stop(void *ctx, const char *unit)
@@ -316,6 +323,7 @@ static const struct sys_ops real_ops = {
 	.cgroup_delete = real_cgroup_delete,
 	.cgroup_attach = real_cgroup_attach,
 	.unit_start = real_unit_start,
+	.unit_partitions = real_unit_partitions,
 	.unit_stop = real_unit_stop,
 	.cgroup_mount = real_cgroup_mount,
 };
@@ -365,6 +373,7 @@ void sys_open_real(struct sys *sys, const char *root)
 		recorded_ops = real_ops;
 		recorded_ops.getaffinity = recorded_getaffinity;
 		recorded_ops.getscheduler = NULL;
+		recorded_ops.unit_partitions = NULL;
 		recorded_ops.cgroup_mount = recorded_cgroup_mount;
 		sys->ops = &recorded_ops;
 	}

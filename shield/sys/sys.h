@@ -54,11 +54,13 @@ struct sys_ops {
 	int (*cgroup_delete)(void *ctx, const char *path);
 	int (*cgroup_attach)(void *ctx, const char *path, pid_t pid);
 	/* systemd: start the slice or the transient scope (then with its slice,
-	 * its first process and AllowedCPUs=) whose cgroup is wanted; end it.
-	 * NULL where no systemd is expected (systemd_adapter.h). */
+	 * its first process, AllowedCPUs= and CPUSetPartition=) whose cgroup is
+	 * wanted; end it; does it know CPUSetPartition=? NULL where no systemd is
+	 * expected (systemd_adapter.h). */
 	int (*unit_start)(void *ctx, const char *unit, const char *slice, pid_t pid,
-			  const struct cpuset *cpus);
+			  const struct cpuset *cpus, const char *partition);
 	int (*unit_stop)(void *ctx, const char *unit);
+	int (*unit_partitions)(void *ctx);
 	/* Where cgroup v2 is mounted, "/sys/fs/cgroup"; -ENOENT if nowhere. */
 	int (*cgroup_mount)(void *ctx, char **ret);
 };

@@ -183,7 +183,37 @@ static int transient_end(struct job *job, sd_bus_message *call)
 	return rc < 0 ? rc : job_run(job, call);
 }
 
-static int scope_once(const char *unit, const char *slice, pid_t pid, const struct cpuset *cpus)
+/* Any unit that is always there tells; a property that it does not have is an
+ * error of its own. */
+static int knows_partitions(sd_bus *bus)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_free_ char *value = NULL;
+	int rc = sd_bus_get_property_string(
+		bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1/unit/init_2escope",
+		"org.freedesktop.systemd1.Scope", "CPUSetPartition", &error, &value);
+
+	if (sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_PROPERTY))
+		rc = 0;
+	else if (rc >= 0)
+		rc = 1;
+	sd_bus_error_free(&error);
+	return rc;
+}
+
+int systemd_adapter_partitions(void)
+{
+	sd_bus *bus = NULL;
+	int rc = sd_bus_open_system(&bus);
+
+	if (rc >= 0)
+		rc = knows_partitions(bus);
+	sd_bus_flush_close_unref(bus);
+	return rc;
+}
+
+static int scope_once(const char *unit, const char *slice, pid_t pid, const struct cpuset *cpus,
+		      const char *partition)
 {
 	_cleanup_job_ struct job job = { 0 };
 	sd_bus_message *call = NULL;
@@ -198,6 +228,8 @@ static int scope_once(const char *unit, const char *slice, pid_t pid, const stru
 					   "cpuset");
 	if (rc >= 0 && !cpuset_empty(cpus))
 		rc = append_cpus(call, "AllowedCPUs", cpus);
+	if (rc >= 0 && knows_partitions(job.bus) > 0)
+		rc = sd_bus_message_append(call, "(sv)", "CPUSetPartition", "s", partition);
 	if (rc >= 0)
 		rc = transient_end(&job, call);
 	sd_bus_message_unref(call);
@@ -209,14 +241,15 @@ static int pause_ms(int ms)
 	return nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
 }
 
-int systemd_adapter_scope(const char *unit, const char *slice, pid_t pid, const struct cpuset *cpus)
+int systemd_adapter_scope(const char *unit, const char *slice, pid_t pid, const struct cpuset *cpus,
+			  const char *partition)
 {
 	int rc = -EEXIST;
 
 	for (int i = 0; i < EXIST_TRIES && rc == -EEXIST; i++) {
 		if (i)
 			pause_ms(EXIST_MS);
-		rc = scope_once(unit, slice, pid, cpus);
+		rc = scope_once(unit, slice, pid, cpus, partition);
 	}
 	return rc;
 }

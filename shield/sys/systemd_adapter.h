@@ -18,9 +18,12 @@
 #include <sys/types.h>
 
 /* A transient scope around a process, with the cpuset controller, and no other,
- * delegated to us. cpus: AllowedCPUs=, unless empty. */
-int systemd_adapter_scope(const char *unit, const char *slice, pid_t pid,
-			  const struct cpuset *cpus);
+ * delegated to us. cpus: AllowedCPUs=, unless empty. partition: "member" or
+ * "root", CPUSetPartition= where process 1 has it. */
+int systemd_adapter_scope(const char *unit, const char *slice, pid_t pid, const struct cpuset *cpus,
+			  const char *partition);
+/* Has it (systemd 261)? 1: yes, 0: no. */
+int systemd_adapter_partitions(void);
 /* Start a unit that needs no file: a slice. */
 int systemd_adapter_start(const char *unit);
 /* Stop a unit; its processes are ended. 0 also when it is not there. */

@@ -69,21 +69,23 @@ static const struct shield *owner(const struct txn *txn, const char *cgroup)
 	return NULL;
 }
 
-/* What the transaction is going to write to cpuset.cpus: systemd has to know,
- * or it would clear it the next time that it looks at the unit. */
-static void allowed_cpus(const struct txn *txn, const char *dir, struct cpuset *cpus)
+/* What the transaction is going to write to a file there: systemd has to know
+ * it, or it would clear it the next time that it looks at the unit. NULL:
+ * nothing. */
+static const char *target(const struct txn *txn, const char *dir, const char *file)
 {
-	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus", dir);
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, file);
 	const struct step key = { .kind = STEP_WRITE, .path = path };
 	const struct object *o = state_object(&txn->state, &key);
 
-	if (o && o->target)
-		cpulist_parse(o->target, cpus, NULL);
+	return o ? o->target : NULL;
 }
 
 static int unit_start(struct txn *txn, const struct object *object, const char *unit,
 		      const char *slice)
 {
+	const char *allowed = target(txn, object->path, "cpuset.cpus");
+	const char *partition = target(txn, object->path, "cpuset.cpus.partition");
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
 	const struct shield *s = owner(txn, below_mount(txn, object->path));
 
@@ -91,10 +93,10 @@ static int unit_start(struct txn *txn, const struct object *object, const char *
 		return -EOPNOTSUPP;
 	if (slice && (!s || !s->hold.pid))
 		return -ESRCH;
-	if (slice)
-		allowed_cpus(txn, object->path, &cpus);
-	return txn->sys->ops->unit_start(txn->sys->ctx, unit, slice, slice ? s->hold.pid : 0,
-					 &cpus);
+	if (slice && allowed)
+		cpulist_parse(allowed, &cpus, NULL);
+	return txn->sys->ops->unit_start(txn->sys->ctx, unit, slice, slice ? s->hold.pid : 0, &cpus,
+					 partition ? partition : "member");
 }
 
 int cgroup_make(struct txn *txn, const struct object *object)

@@ -251,10 +251,10 @@ static int faulty_cgroup_mount(void *ctx, char **ret)
 }
 
 static int faulty_unit_start(void *ctx, const char *unit, const char *slice, pid_t pid,
-			     const struct cpuset *cpus)
+			     const struct cpuset *cpus, const char *partition)
 {
 	ENTER(OP_UNIT_START, unit);
-	return b->ops->unit_start(b->ctx, unit, slice, pid, cpus);
+	return b->ops->unit_start(b->ctx, unit, slice, pid, cpus, partition);
 }
 
 static int faulty_unit_stop(void *ctx, const char *unit)
