@@ -179,3 +179,18 @@ int cgroup_remove(struct txn *txn, const struct object *object, const char *home
 		return unit_stop(txn, object->path, unit, slice != NULL, home);
 	return remove_dir(txn, object->path, home);
 }
+
+/* It has forgotten the scope and taken back the controller before it answers the
+ * next call; the scope's directory is gone before that. */
+void cgroup_settle(struct txn *txn)
+{
+	for (size_t i = 0; txn->sys->ops->unit_stop && i < txn->state.n_objects; i++) {
+		const struct object *o = txn->state.objects[i];
+		_cleanup_free_ char *unit = NULL, *slice = NULL;
+
+		if (o->kind == STEP_DIR && o->target && strcmp(o->target, o->original) == 0 &&
+		    place_is_unit(below_mount(txn, o->path), &unit, &slice) && slice &&
+		    !sys_exists(txn->sys, o->path))
+			txn->sys->ops->unit_stop(txn->sys->ctx, unit);
+	}
+}

@@ -17,4 +17,8 @@ int cgroup_make(struct txn *txn, const struct object *object);
  * keeps a scope alive: it ends with it. 0 also when it is gone already. */
 int cgroup_remove(struct txn *txn, const struct object *object, const char *home);
 
+/* Wait until process 1 is done with the ends of scopes that nobody of us has
+ * stopped, since their last process had ended. */
+void cgroup_settle(struct txn *txn);
+
 #endif

@@ -4,6 +4,7 @@
 #include "irq/irq.h"
 
 #include "shield/txn/apply.h"
+#include "shield/txn/cgroup.h"
 
 #include <errno.h>
 #include <string.h>
@@ -356,16 +357,18 @@ static int apply_pulses(struct txn *txn, bool forward, struct err *err)
 }
 
 /*
- * Process 1 takes the controller away when it sees that a scope has ended. The
- * kernel shows that at once, and is at it for a while yet, resetting affinities
- * (6.1). Every write to the tree waits for the one before, also one of nothing.
+ * Process 1 takes the controller away when it sees that a scope has ended, which
+ * resets affinities (6.1). The kernel shows that write at once, and is at it for a
+ * while yet; every write to the tree waits for the one before, also one of nothing.
  */
 static void wait_for_others(struct txn *txn)
 {
 	_cleanup_free_ char *control = xasprintf("%s/cgroup.subtree_control", txn->mount);
 
-	if (txn->mount)
-		sys_write(txn->sys, control, "\n");
+	if (!txn->mount)
+		return;
+	cgroup_settle(txn);
+	sys_write(txn->sys, control, "\n");
 }
 
 /* CPUs that go offline first; else outer to inner forward, inner to outer backward; what the
