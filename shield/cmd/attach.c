@@ -75,6 +75,7 @@ int cmd_attach(struct app *app, int argc, char **argv)
 		txn_end(&txn);
 		return cmd_fail(&err);
 	}
+	cmd_about(o.name);
 	if (session_attach_running(&txn, o.name, o.pid, app->dry_run ? &plan : NULL, &err) < 0) {
 		txn_end(&txn);
 		return cmd_fail(&err);

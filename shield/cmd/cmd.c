@@ -1,16 +1,43 @@
 #include "shield/cmd/cmd.h"
 
+#include "profiles/profile.h"
+#include "shield/run/journal.h"
+
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* What the messages are about: they come from everywhere. */
+static char about[NAME_MAX];
+
+void cmd_about(const char *name)
+{
+	struct err ignored;
+
+	/* A path, or a name that no shield can have, is none. */
+	snprintf(about, sizeof(about), "%s",
+		 name && profile_check_name(name, &ignored) == 0 ? name : "");
+}
+
+static void message(int priority, const char *text, int n)
+{
+	static const char *const prefix[] = { [LOG_WARNING] = "warning: ", [LOG_DEBUG] = NULL };
+
+	if (journal_behind(STDERR_FILENO))
+		journal(priority, *about ? about : NULL, "%.*s", n, text);
+	else
+		fprintf(stderr, "shield: %s%.*s\n", prefix[priority] ? prefix[priority] : "", n,
+			text);
+}
 
 int cmd_fail(const struct err *err)
 {
 	/* What follows the first line shows the place of it, to people. */
 	int n = isatty(STDERR_FILENO) ? (int)strlen(err->text) : (int)strcspn(err->text, "\n");
 
-	fprintf(stderr, "shield: %.*s\n", n, err->text);
+	message(LOG_ERR, err->text, n);
 	return err->kind ? (int)err->kind : ERR_FAILED;
 }
 
@@ -21,23 +48,39 @@ void cmd_one_argument(struct argp_state *state, const char **value, const char *
 	*value = arg;
 }
 
+static _printf_(3, 0) void say(const struct app *app, int priority, const char *fmt, va_list ap)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (app->quiet)
+		return;
+	if (vasprintf(&text, fmt, ap) < 0)
+		mem_exhausted();
+	message(priority, text, (int)strlen(text));
+}
+
 void cmd_note(const struct app *app, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (app->quiet)
-		return;
-	fputs("shield: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	say(app, LOG_INFO, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+}
+
+void cmd_say(const struct app *app, int priority, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(app, priority, fmt, ap);
+	va_end(ap);
 }
 
 void cmd_warn(const struct app *app, const struct strv *warnings)
 {
 	for (size_t i = 0; i < warnings->n; i++)
-		cmd_note(app, "warning: %s", warnings->items[i]);
+		cmd_say(app, LOG_WARNING, "%s", warnings->items[i]);
 }
 
 int cmd_finish(int status)

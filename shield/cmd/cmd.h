@@ -13,6 +13,7 @@
 
 #include <argp.h>
 #include <jansson.h>
+#include <syslog.h>
 
 /* What the global options say. */
 struct app {
@@ -36,12 +37,19 @@ void cmd_parse(struct app *app, const struct argp *argp, int argc, char **argv, 
 /* For ARGP_KEY_ARG: the one thing (a "name", say) that the command takes. */
 void cmd_one_argument(struct argp_state *state, const char **value, const char *what, char *arg);
 
+/* The name of the shield that the messages from here on are about; NULL: of
+ * none. Where stderr is the journal they go there with it and their priority
+ * (journal.h); who reads a terminal knows what he asked for. */
+void cmd_about(const char *name);
+
 /* Print "shield: TEXT" to stderr and return the status that goes with it. On a
  * terminal also the further lines that a text may have (an excerpt, a caret). */
 int cmd_fail(const struct err *err);
 
-/* "shield: TEXT" to stderr, unless -q. */
+/* "shield: TEXT" to stderr, unless -q; cmd_say: with a priority other than
+ * LOG_INFO (syslog(3)), of which LOG_WARNING is told to people as well. */
 void cmd_note(const struct app *app, const char *fmt, ...) _printf_(2, 3);
+void cmd_say(const struct app *app, int priority, const char *fmt, ...) _printf_(3, 4);
 /* "shield: warning: TEXT" for each line, unless -q. */
 void cmd_warn(const struct app *app, const struct strv *warnings);
 

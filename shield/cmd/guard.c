@@ -28,6 +28,7 @@ int cmd_guard(struct app *app, int argc, char **argv)
 	struct err err = { 0 };
 
 	cmd_parse(app, &argp, argc, argv, 0, &name);
+	cmd_about(name);
 	if (cmd_need_root(app, &err) < 0 || guard_main(&app->sys, name, -1, &err) < 0)
 		return cmd_fail(&err);
 	return 0;

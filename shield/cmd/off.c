@@ -103,6 +103,7 @@ int cmd_off(struct app *app, int argc, char **argv)
 	for (size_t i = 0; i < names.n; i++) {
 		bool active = state_shield(&txn.state, names.items[i]) != NULL;
 
+		cmd_about(names.items[i]);
 		if (session_off(&txn, names.items[i], &err) < 0)
 			status = cmd_fail(&err);
 		else if (active)
@@ -111,6 +112,8 @@ int cmd_off(struct app *app, int argc, char **argv)
 		else
 			cmd_note(app, "%s is not active", names.items[i]);
 	}
+	if (names.n > 1)
+		cmd_about(NULL); /* what follows is of all of them */
 	cmd_report(app, &txn);
 	txn_end(&txn);
 	return cmd_finish(status);
@@ -217,11 +220,14 @@ int cmd_recover(struct app *app, int argc, char **argv)
 		return cmd_fail(&err);
 	session_abandoned(&txn, &dead);
 	for (size_t i = 0; i < dead.n; i++) {
+		cmd_about(dead.items[i]);
 		if (session_off(&txn, dead.items[i], &err) < 0)
 			status = cmd_fail(&err);
 		else
 			cmd_note(app, "%s: its VM is gone; ended", dead.items[i]);
 	}
+	if (dead.n != 1)
+		cmd_about(NULL); /* what follows is of all of them */
 	if (cmd_report(app, &txn) == 0 && !dead.n && !txn.report.n && !txn.leftover.n)
 		cmd_note(app, "nothing to recover");
 	if (txn.leftover.n)

@@ -80,6 +80,7 @@ int cmd_on(struct app *app, int argc, char **argv)
 	cmd_parse(app, &argp, argc, argv, 0, &o);
 	if (app->dry_run)
 		return cmd_print_plan(app, o.profile, o.partition, o.force);
+	cmd_about(o.profile);
 	if (cmd_begin(app, o.force, &txn, &err) < 0)
 		return cmd_fail(&err);
 	if (session_on(&txn, o.profile, o.partition, (struct process){ 0 }, &warnings, &name,
@@ -88,12 +89,13 @@ int cmd_on(struct app *app, int argc, char **argv)
 		txn_end(&txn);
 		return cmd_fail(&err);
 	}
+	cmd_about(name);
 	cmd_warn(app, &warnings);
 	status = cmd_report(app, &txn);
 	guest = cpulist_format(&state_shield(&txn.state, name)->guest);
 	txn_end(&txn);
 	if (guard_spawn(&app->sys, name, &err) < 0)
-		cmd_note(app, "warning: %s", err.text);
+		cmd_say(app, LOG_WARNING, "%s", err.text);
 	cmd_note(app, "%s is shielded: CPUs %s; 'shield off %s' gives them back", name, guest,
 		 name);
 	return cmd_finish(status);

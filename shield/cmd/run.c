@@ -165,8 +165,8 @@ static void abandon(void *ctx, pid_t qemu, const struct err *cause)
 	struct run *run = ctx;
 	struct err err = { 0 };
 
-	cmd_note(run->app, "warning: %s; process %d goes on without a shield", cause->text,
-		 (int)qemu);
+	cmd_say(run->app, LOG_WARNING, "%s; process %d goes on without a shield", cause->text,
+		(int)qemu);
 	if (end(run, &err) < 0)
 		cmd_fail(&err);
 }
@@ -188,6 +188,7 @@ static int begin(struct run *run, struct err *err)
 	bool vm = vm_is_qemu_command(run->argv[0]) || run->isolated;
 	int rc;
 
+	cmd_about(run->profile);
 	vm_identity(&run->app->sys, self.pid, &self.start);
 	if (cmd_begin(run->app, run->force, &txn, err) < 0)
 		return -1;
@@ -196,6 +197,7 @@ static int begin(struct run *run, struct err *err)
 	if (rc == 0) {
 		const struct shield *shield = state_shield(&txn.state, run->name);
 
+		cmd_about(run->name);
 		run->cgroup = xstrdup(shield->cgroup);
 		run->partition = xstrdup(shield->partitions.items[0].cgroup);
 		run->hold = shield->hold;
@@ -205,7 +207,7 @@ static int begin(struct run *run, struct err *err)
 	cmd_report(run->app, &txn);
 	txn_end(&txn);
 	if (rc == 0 && guard_spawn(&run->app->sys, run->name, &guard) < 0)
-		cmd_note(run->app, "warning: %s", guard.text);
+		cmd_say(run->app, LOG_WARNING, "%s", guard.text);
 	return rc;
 }
 

@@ -20,7 +20,9 @@ int cmd_need_root(const struct app *app, struct err *err)
 
 static void trace(const char *line)
 {
-	fprintf(stderr, "shield: %s\n", line);
+	const struct app app = { 0 }; /* not -q */
+
+	cmd_say(&app, LOG_DEBUG, "%s", line);
 }
 
 int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err)
@@ -42,14 +44,14 @@ int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err)
 int cmd_report(const struct app *app, struct txn *txn)
 {
 	for (size_t i = 0; i < txn->report.n; i++)
-		cmd_note(app, "%s", txn->report.items[i]);
+		cmd_say(app, LOG_NOTICE, "%s", txn->report.items[i]);
 	/* `status` names them, with the reason. */
 	for (size_t i = 0; app->verbose && i < txn->immovable.n; i++)
 		cmd_note(app, "cannot be moved: %s", txn->immovable.items[i]);
 	for (size_t i = 0; i < txn->unmoved.n; i++)
-		cmd_note(app, "not moved: %s", txn->unmoved.items[i]);
+		cmd_say(app, LOG_NOTICE, "not moved: %s", txn->unmoved.items[i]);
 	for (size_t i = 0; i < txn->leftover.n; i++)
-		cmd_note(app, "left: %s", txn->leftover.items[i]);
+		cmd_say(app, LOG_ERR, "left: %s", txn->leftover.items[i]);
 	return txn->unmoved.n ? 64 : 0;
 }
 

@@ -69,7 +69,7 @@ static void load_owners(struct app *app, const struct topology *topo, struct own
 	if (app->sys.ops->cgroup_mount(app->sys.ctx, &mount) < 0)
 		mount = NULL;
 	if (state_load(&app->sys, mount, &owners->state, &err) < 0) {
-		cmd_note(app, "warning: owners are not known: %s", err.text);
+		cmd_say(app, LOG_WARNING, "owners are not known: %s", err.text);
 		return;
 	}
 	owners->items = xcalloc(owners->state.n_shields, sizeof(*owners->items));

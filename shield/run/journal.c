@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SD_JOURNAL_SUPPRESS_LOCATION
@@ -11,15 +12,28 @@
 
 void journal(int priority, const char *shield, const char *fmt, ...)
 {
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = NULL, *name = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
 	if (vasprintf(&text, fmt, ap) < 0)
 		mem_exhausted();
 	va_end(ap);
+	if (shield)
+		name = xasprintf("SHIELD_NAME=%s", shield);
+	/* The name comes last: without one the list ends before it. */
 	if (access(SOCKET, F_OK) < 0 ||
-	    sd_journal_send("MESSAGE=%s", text, "PRIORITY=%i", priority, "SHIELD_NAME=%s", shield,
-			    "SYSLOG_IDENTIFIER=shield", NULL) < 0)
+	    sd_journal_send("MESSAGE=%s", text, "PRIORITY=%i", priority, "SYSLOG_IDENTIFIER=shield",
+			    name ? "%s" : NULL, name, NULL) < 0)
 		syslog(priority, "%s", text);
+}
+
+bool journal_behind(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(fd, &st) == 0 &&
+	       st.st_dev == device && st.st_ino == inode;
 }
