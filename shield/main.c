@@ -21,6 +21,7 @@ static const struct command {
 	{ "irq", cmd_irq, "every interrupt: where it goes, and what it is" },
 	{ "topology", cmd_topology, "the machine's CPUs and who owns them" },
 	{ "profile", cmd_profile, "list, show and check profiles" },
+	{ "doctor", cmd_doctor, "can this host do it, and what to change if not" },
 	{ "guard", cmd_guard, NULL },
 	{ "hook", cmd_hook, NULL },
 };

@@ -20,7 +20,7 @@ _shield() {
 	done
 	COMPREPLY=()
 	if [[ -z $command ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "run on off attach status plan recover topology profile irq $globals" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "run on off attach status plan recover topology profile irq doctor $globals" -- "$cur")
 		return
 	fi
 	case $command:$prev in
@@ -44,7 +44,7 @@ _shield() {
 		return
 	fi
 	case $command in
-	on | plan) mapfile -t COMPREPLY < <(compgen -f -W "$(_shield_names profiles)" -- "$cur") ;;
+	on | plan | doctor) mapfile -t COMPREPLY < <(compgen -f -W "$(_shield_names profiles)" -- "$cur") ;;
 	off | status | attach) mapfile -t COMPREPLY < <(compgen -W "$(_shield_names active)" -- "$cur") ;;
 	profile) mapfile -t COMPREPLY < <(compgen -W "list show check suggest import $(_shield_names profiles)" -- "$cur") ;;
 	run) mapfile -t COMPREPLY < <(compgen -c -f -- "$cur") ;;

@@ -20,6 +20,29 @@ static char *overlap(const struct cpuset *a, const struct cpuset *b)
 	return cpulist_format(&both);
 }
 
+int policy_check_isolcpus(const struct host *host, const struct cpuset *guest, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (cpuset_intersects(guest, &host->isolcpus)) {
+		text = overlap(guest, &host->isolcpus);
+		return err_set(
+			err, ERR_UNSUPPORTED,
+			"CPU %s is taken from the scheduler by isolcpus= already, and "
+			"kernels crash or leak when a partition meets that; remove isolcpus= "
+			"from the kernel command line (the shield replaces it) and reboot",
+			text);
+	}
+	if (!cpuset_empty(&host->isolcpus)) {
+		text = cpulist_format(&host->isolcpus);
+		return err_set(err, ERR_UNSUPPORTED,
+			       "isolcpus=%s is on the kernel command line: any partition would "
+			       "push host tasks onto these CPUs; remove it and reboot",
+			       text);
+	}
+	return 0;
+}
+
 static int check_cpus(const struct scene *scene, const struct profile *profile,
 		      const struct cpuset *active, struct err *err)
 {
@@ -63,23 +86,7 @@ static int check_cpus(const struct scene *scene, const struct profile *profile,
 			       "status' names it)",
 			       text);
 	}
-	if (cpuset_intersects(&profile->guest, &scene->host.isolcpus)) {
-		text = overlap(&profile->guest, &scene->host.isolcpus);
-		return err_set(
-			err, ERR_UNSUPPORTED,
-			"CPU %s is taken from the scheduler by isolcpus= already, and "
-			"kernels crash or leak when a partition meets that; remove isolcpus= "
-			"from the kernel command line (the shield replaces it) and reboot",
-			text);
-	}
-	if (!cpuset_empty(&scene->host.isolcpus)) {
-		text = cpulist_format(&scene->host.isolcpus);
-		return err_set(err, ERR_UNSUPPORTED,
-			       "isolcpus=%s is on the kernel command line: any partition would "
-			       "push host tasks onto these CPUs; remove it and reboot",
-			       text);
-	}
-	return 0;
+	return policy_check_isolcpus(&scene->host, &profile->guest, err);
 }
 
 /* On kernels without remote partitions the emulator needs CPUs of its own. */
@@ -153,10 +160,10 @@ static int check_siblings(const struct scene *scene, const struct intent *intent
 	return 0;
 }
 
-static int check_tasks(const struct scene *scene, struct err *err)
+int policy_check_tasks(const struct tasks *tasks, struct err *err)
 {
-	for (size_t i = 0; i < scene->tasks.n; i++) {
-		const struct task *t = &scene->tasks.items[i];
+	for (size_t i = 0; i < tasks->n; i++) {
+		const struct task *t = &tasks->items[i];
 
 		if (t->policy == TASK_DEADLINE && strncmp(t->comm, "sugov:", 6) != 0)
 			return err_set(err, ERR_UNSUPPORTED,
@@ -166,6 +173,23 @@ static int check_tasks(const struct scene *scene, struct err *err)
 				       (int)t->tid, t->comm, (int)t->tid);
 	}
 	return 0;
+}
+
+void policy_warn_irqbalance(const struct tasks *tasks, const struct irqbalance *irqbalance,
+			    const struct cpuset *guest, struct strv *warnings)
+{
+	_cleanup_free_ char *text = guest ? cpulist_format(guest) : xstrdup("GUEST_CPUS");
+
+	for (size_t i = 0; i < tasks->n; i++)
+		if (strcmp(tasks->items[i].comm, "irqbalance") == 0 && !irqbalance->pid &&
+		    tasks->items[i].tid == tasks->items[i].tgid)
+			strv_addf(warnings,
+				  "irqbalance is running and has no socket in "
+				  "/run/irqbalance, so it cannot be told to leave the "
+				  "guest CPUs alone and moves interrupts back; set "
+				  "IRQBALANCE_BANNED_CPULIST=%s in its configuration "
+				  "(/etc/default/irqbalance) and restart it, or stop it",
+				  text);
 }
 
 int policy_intend(const struct scene *scene, const struct profile *profile, const char *partition,
@@ -202,21 +226,8 @@ int policy_intend(const struct scene *scene, const struct profile *profile, cons
 	}
 	if (!intent->own_emulator)
 		cpuset_copy(&intent->emulator, &housekeeping);
-	if (check_siblings(scene, intent, err) < 0 || check_tasks(scene, err) < 0)
+	if (check_siblings(scene, intent, err) < 0 || policy_check_tasks(&scene->tasks, err) < 0)
 		return -1;
-	for (size_t i = 0; i < scene->tasks.n; i++)
-		if (strcmp(scene->tasks.items[i].comm, "irqbalance") == 0 &&
-		    !scene->irqbalance.pid &&
-		    scene->tasks.items[i].tid == scene->tasks.items[i].tgid) {
-			_cleanup_free_ char *guest = cpulist_format(&intent->guest);
-
-			strv_addf(warnings,
-				  "irqbalance is running and has no socket in "
-				  "/run/irqbalance, so it cannot be told to leave the "
-				  "guest CPUs alone and moves interrupts back; set "
-				  "IRQBALANCE_BANNED_CPULIST=%s in its configuration "
-				  "(/etc/default/irqbalance) and restart it, or stop it",
-				  guest);
-		}
+	policy_warn_irqbalance(&scene->tasks, &scene->irqbalance, &intent->guest, warnings);
 	return 0;
 }

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define DROPIN_MAX (64 * 1024)
+#define UNIT_MAX (64 * 1024)
 
 static const struct {
 	const char *comm, *what, *cure;
@@ -30,44 +30,79 @@ static void find_daemons(const struct tasks *tasks, struct strv *warnings)
 		}
 }
 
-/* The value of AllowedCPUs= in a drop-in, or NULL. */
-static char *allowed_cpus(char *text)
+/* The CPUs that a line of a unit file gives a unit, or NULL. */
+static const char *allowed_cpus(const char *line)
 {
-	static const char key[] = "AllowedCPUs=";
-	char *save = NULL, *found = NULL;
+	static const char *const keys[] = { "AllowedCPUs", "StartupAllowedCPUs" };
 
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		if (strncmp(line, key, sizeof(key) - 1) == 0)
-			found = line[sizeof(key) - 1] ? line + sizeof(key) - 1 : NULL;
-	return found;
+	line += strspn(line, " \t");
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		size_t n = strlen(keys[i]);
+		const char *value = line + n;
+
+		if (strncmp(line, keys[i], n) != 0)
+			continue;
+		value += strspn(value, " \t");
+		if (*value == '=')
+			return value + 1 + strspn(value + 1, " \t");
+	}
+	return NULL;
 }
 
-static void read_unit(struct sys *sys, const char *dir, const char *unit, struct strv *warnings)
+static void read_file(struct sys *sys, const char *file, int length, const char *unit,
+		      struct strv *warnings)
 {
-	_cleanup_free_ char *path = xasprintf("%s/%s", dir, unit);
-	_cleanup_strv_ struct strv files = { 0 };
+	_cleanup_free_ char *text = NULL, *cpus = NULL;
+	char *save = NULL;
 
-	if (sys->ops->list(sys->ctx, path, &files) < 0)
+	if (sys_read(sys, file, UNIT_MAX, &text) < 0)
 		return;
-	for (size_t i = 0; i < files.n; i++) {
-		_cleanup_free_ char *file = xasprintf("%s/%s", path, files.items[i]), *text = NULL;
-		char *cpus;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		const char *value = allowed_cpus(line);
 
-		if (sys_read(sys, file, DROPIN_MAX, &text) < 0 || !(cpus = allowed_cpus(text)))
+		if (!value)
 			continue;
+		free(cpus); /* the last one counts, and an empty one takes all back */
+		cpus = *value ? xstrdup(value) : NULL;
+	}
+	if (cpus)
 		strv_addf(
 			warnings,
 			"%s limits %.*s to CPUs %s; guest CPUs among them are taken from it while "
 			"the shield is active ('systemctl revert %.*s' forgets the limit)",
-			file, (int)strlen(unit) - 2, unit, cpus, (int)strlen(unit) - 2, unit);
+			file, length, unit, cpus, length, unit);
+}
+
+/* A unit's own file, or a directory UNIT.d with drop-ins. */
+static void read_unit(struct sys *sys, const char *dir, const char *name, struct strv *warnings)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
+	_cleanup_strv_ struct strv files = { 0 };
+	size_t n = strlen(name);
+
+	if (n <= 2 || strcmp(name + n - 2, ".d") != 0) {
+		read_file(sys, path, (int)n, name, warnings);
+		return;
+	}
+	if (sys->ops->list(sys->ctx, path, &files) < 0)
+		return;
+	strv_sort(&files);
+	for (size_t i = 0; i < files.n; i++) {
+		_cleanup_free_ char *file = xasprintf("%s/%s", path, files.items[i]);
+
+		read_file(sys, file, (int)n - 2, name, warnings);
 	}
 }
 
-/* Only where people and set-property write, not what packages ship. */
-static void find_dropins(struct sys *sys, struct strv *warnings)
+/* Only where people, set-property and systemd-run write, not what packages ship;
+ * and not our own. */
+static void find_units(struct sys *sys, struct strv *warnings)
 {
-	static const char *const dirs[] = { "/etc/systemd/system", "/etc/systemd/system.control",
-					    "/run/systemd/system.control" };
+	static const char *const dirs[] = {
+		"/etc/systemd/system",		 "/etc/systemd/system.control",
+		"/usr/local/lib/systemd/system", "/run/systemd/system",
+		"/run/systemd/system.control",	 "/run/systemd/transient"
+	};
 
 	for (size_t d = 0; d < ARRAY_SIZE(dirs); d++) {
 		_cleanup_strv_ struct strv names = { 0 };
@@ -75,19 +110,17 @@ static void find_dropins(struct sys *sys, struct strv *warnings)
 		if (sys->ops->list(sys->ctx, dirs[d], &names) < 0)
 			continue;
 		strv_sort(&names);
-		for (size_t i = 0; i < names.n; i++) {
-			size_t n = strlen(names.items[i]);
-
-			if (n > 2 && strcmp(names.items[i] + n - 2, ".d") == 0)
+		for (size_t i = 0; i < names.n; i++)
+			if (strncmp(names.items[i], "shield", 6) != 0)
 				read_unit(sys, dirs[d], names.items[i], warnings);
-		}
 	}
 }
 
-/* cset(1) works with cgroup v1 and leaves its sets behind. */
+/* cset(1) leaves its sets behind: of cgroup v1, and with late versions of v2. */
 static void find_cset(struct sys *sys, struct strv *warnings)
 {
-	static const char *const dirs[] = { "/cpusets", "/dev/cpuset", "/sys/fs/cgroup/cpuset" };
+	static const char *const dirs[] = { "/cpusets", "/dev/cpuset", "/sys/fs/cgroup/cpuset",
+					    "/sys/fs/cgroup" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		_cleanup_free_ char *user = xasprintf("%s/user/cpuset.cpus", dirs[i]);
@@ -103,6 +136,6 @@ static void find_cset(struct sys *sys, struct strv *warnings)
 void managers_find(struct sys *sys, const struct tasks *tasks, struct strv *warnings)
 {
 	find_daemons(tasks, warnings);
-	find_dropins(sys, warnings);
+	find_units(sys, warnings);
 	find_cset(sys, warnings);
 }

@@ -8,8 +8,8 @@
 
 #include "shield/task/task.h"
 
-/* Append a line for each: daemons that run (tasks), and units whose AllowedCPUs=
- * somebody has set. */
+/* Append a line for each: daemons that run (tasks), units whose AllowedCPUs=
+ * somebody has set, and sets of cset. */
 void managers_find(struct sys *sys, const struct tasks *tasks, struct strv *warnings);
 
 #endif

@@ -63,6 +63,13 @@ int policy_intend(const struct scene *scene, const struct profile *profile, cons
 		  const struct cpuset *active, bool force, struct intent *intent,
 		  struct strv *warnings, struct err *err);
 
+/* Parts of it that need no profile, for `doctor`. guest: NULL or empty if not
+ * known yet. */
+int policy_check_isolcpus(const struct host *host, const struct cpuset *guest, struct err *err);
+int policy_check_tasks(const struct tasks *tasks, struct err *err);
+void policy_warn_irqbalance(const struct tasks *tasks, const struct irqbalance *irqbalance,
+			    const struct cpuset *guest, struct strv *warnings);
+
 /* The steps of `on`, in their order. active as above: what stays off these CPUs
  * already was given less than it would have without them. */
 void policy_on(const struct scene *scene, const struct intent *intent, const struct cpuset *active,

@@ -1,0 +1,422 @@
+/*
+ * shield doctor: can this host do it, and what to change if not. A line for each
+ * thing that matters, with what is the matter and the cure; found by what `on`
+ * asks too (host_probe(), policy_intend(), managers_find(), …), so that the two
+ * agree.
+ */
+#include "irq/pci.h"
+#include "profiles/find.h"
+#include "shield/cmd/cmd.h"
+#include "shield/policy/managers.h"
+#include "shield/policy/policy.h"
+#include "shield/run/journal.h"
+#include "shield/txn/txn.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HOOK "/etc/libvirt/hooks/qemu.d/50-shield"
+
+enum verdict { OK, WARNING, PROBLEM };
+static const char *const verdicts[] = { "ok", "warning", "problem" };
+
+struct finding {
+	enum verdict verdict;
+	const char *about;
+	char *text;
+};
+
+struct findings {
+	struct finding *items;
+	size_t n, cap;
+	size_t count[PROBLEM + 1];
+};
+
+/* What is looked at. */
+struct visit {
+	struct sys *sys;
+	const char *root;	 /* "" or --sysroot */
+	const char *which;	 /* the profile, or NULL */
+	struct scene scene;	 /* no interrupts: they stop no shield */
+	bool has_host, has_topo; /* these parts of it could be read */
+	struct findings findings;
+};
+
+static _printf_(4, 5) void found(struct visit *v, enum verdict verdict, const char *about,
+				 const char *fmt, ...)
+{
+	struct findings *f = &v->findings;
+	char *text;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		mem_exhausted();
+	va_end(ap);
+	GROW(f->items, f->n, f->cap);
+	f->items[f->n++] = (struct finding){ verdict, about, text };
+	f->count[verdict]++;
+}
+
+/* A warning for each, or that all is well. */
+static void found_all(struct visit *v, const char *about, const struct strv *warnings,
+		      const char *fine)
+{
+	for (size_t i = 0; i < warnings->n; i++)
+		found(v, WARNING, about, "%s", warnings->items[i]);
+	if (!warnings->n)
+		found(v, OK, about, "%s", fine);
+}
+
+/* "a, b, c" */
+static char *join(const struct strv *v)
+{
+	char *text = xstrdup("");
+
+	for (size_t i = 0; i < v->n; i++) {
+		_cleanup_free_ char *before = text;
+
+		text = xasprintf("%s%s%s", before, i ? ", " : "", v->items[i]);
+	}
+	return text;
+}
+
+static void look_at_cgroups(struct visit *v)
+{
+	struct err err = { 0 };
+
+	v->has_host = host_probe(v->sys, &v->scene.host, &err) == 0;
+	if (v->has_host)
+		found(v, OK, "cgroups", "version 2, with the cpuset controller, on %s",
+		      v->scene.host.mount);
+	else
+		found(v, PROBLEM, "cgroups", "%s", err.text);
+}
+
+static void look_at_kernel(struct visit *v)
+{
+	_cleanup_free_ char *release = NULL;
+	const char *name = "this kernel";
+
+	if (sys_read_line(v->sys, "/proc/sys/kernel/osrelease", &release) == 0)
+		name = release;
+	if (!v->has_host)
+		found(v, OK, "kernel", "%s", name);
+	else if (v->scene.host.remote)
+		found(v, OK, "kernel", "%s has remote partitions", name);
+	else
+		found(v, WARNING, "kernel",
+		      "%s has no remote partitions (Linux 6.7): the emulator needs a core of its "
+		      "own, programs may lose the CPUs that they chose, and domains of libvirt "
+		      "cannot be shielded; use a newer kernel",
+		      name);
+}
+
+/* The guest needs a core and so does the host; without remote partitions the
+ * emulator, too (policy_intend()). */
+static void look_at_cpus(struct visit *v)
+{
+	const struct topology *topo = &v->scene.topo;
+	unsigned cores, need = v->has_host && !v->scene.host.remote ? 3 : 2;
+	struct err err = { 0 };
+
+	v->has_topo = topology_load(v->root, &v->scene.topo, &err) == 0;
+	if (!v->has_topo) {
+		found(v, PROBLEM, "CPUs", "%s", err.text);
+		return;
+	}
+	cores = topology_whole_cores(topo, &topo->online);
+	if (topo->n < need)
+		found(v, PROBLEM, "CPUs", "%zu online, and at least %u are needed: %s", topo->n,
+		      need, need > 2 ? "guest, emulator and host" : "guest and host");
+	else if (cores < need)
+		found(v, WARNING, "CPUs",
+		      "%zu online on %u cores, and guest and host should have whole cores of "
+		      "their own: --force leaves the host less",
+		      topo->n, cores);
+	else
+		found(v, OK, "CPUs", "%zu online on %u cores", topo->n, cores);
+}
+
+static void look_at_command_line(struct visit *v)
+{
+	_cleanup_free_ char *quiet = NULL;
+	const struct cpuset none = { 0 };
+	struct err err = { 0 };
+
+	if (!v->has_host)
+		return;
+	if (policy_check_isolcpus(&v->scene.host, &none, &err) < 0)
+		found(v, PROBLEM, "command line", "%s", err.text);
+	else if (sys_read_line(v->sys, "/sys/devices/system/cpu/nohz_full", &quiet) == 0 &&
+		 *quiet && strcmp(quiet, "(null)") != 0)
+		found(v, OK, "command line",
+		      "nohz_full=%s: no timer ticks on these CPUs while one task has them; leave "
+		      "the host at least one that is not among them",
+		      quiet);
+	else
+		found(v, OK, "command line", "nothing on it is in the way");
+}
+
+static void look_at_tasks(struct visit *v)
+{
+	_cleanup_strv_ struct strv warnings = { 0 };
+	struct err err = { 0 };
+
+	if (tasks_snapshot(v->sys, &(struct task_filter){ 0 }, &v->scene.tasks, &err) < 0 ||
+	    policy_check_tasks(&v->scene.tasks, &err) < 0)
+		found(v, PROBLEM, "tasks", "%s", err.text);
+	else
+		found(v, OK, "tasks", "none has a deadline (SCHED_DEADLINE)");
+	irqbalance_find(v->sys, &v->scene.irqbalance);
+	policy_warn_irqbalance(&v->scene.tasks, &v->scene.irqbalance, NULL, &warnings);
+	found_all(v, "irqbalance", &warnings,
+		  v->scene.irqbalance.pid ? "runs, and can be told what to leave alone"
+					  : "does not run");
+}
+
+static void look_at_others(struct visit *v)
+{
+	_cleanup_strv_ struct strv warnings = { 0 };
+	const struct host *host = &v->scene.host;
+
+	managers_find(v->sys, &v->scene.tasks, &warnings);
+	for (size_t i = 0; i < host->n_siblings; i++) {
+		const struct sibling *s = &host->siblings[i];
+		const struct cpuset *cpus = host->remote ? &s->exclusive : &s->cpus;
+		_cleanup_free_ char *text = cpulist_format(cpus);
+
+		if (!cpuset_empty(cpus) && strncmp(s->path, "/shield", 7) != 0)
+			strv_addf(&warnings,
+				  "the cgroup %s%s has CPUs %s set, which no guest can have then: "
+				  "take them out of its cpuset.cpus (AllowedCPUs= of a systemd "
+				  "unit, cpuset-cpus of a container)",
+				  host->mount, s->path, text);
+	}
+	found_all(v, "other managers", &warnings, "none writes the same files");
+}
+
+static void look_at_systemd(struct visit *v)
+{
+	int rc;
+
+	if (!v->has_host)
+		return;
+	if (!v->scene.host.systemd)
+		found(v, OK, "systemd",
+		      "is not process 1: cgroups are made directly, and nobody starts a guard again "
+		      "that was killed");
+	else if (!v->sys->ops->unit_partitions)
+		found(v, OK, "systemd", "is process 1");
+	else if ((rc = v->sys->ops->unit_partitions(v->sys->ctx)) < 0)
+		found(v, PROBLEM, "systemd",
+		      "is process 1, and does not answer on D-Bus (%s): install and start the bus "
+		      "(package dbus, 'systemctl start dbus')",
+		      err_errno(rc));
+	else
+		found(v, OK, "systemd",
+		      "is process 1, and answers; it has %sCPUSetPartition=", rc ? "" : "no ");
+}
+
+static void look_at_libvirt(struct visit *v)
+{
+	struct stat st;
+
+	if (!sys_exists(v->sys, "/etc/libvirt/qemu"))
+		found(v, OK, "libvirt", "is not here");
+	else if (v->sys->ops->lstat(v->sys->ctx, HOOK, &st) < 0)
+		found(v, WARNING, "libvirt",
+		      "is here without the hook, so that its domains are not shielded: install "
+		      "-D %s/libvirt-hook %s (and restart libvirtd)",
+		      SHIELD_DATADIR, HOOK);
+	else if (S_ISREG(st.st_mode) && !(st.st_mode & 0100))
+		found(v, WARNING, "libvirt", "its hook cannot be executed: chmod +x %s", HOOK);
+	else if (v->has_host && !v->scene.host.remote)
+		found(v, WARNING, "libvirt",
+		      "its domains cannot be shielded on this kernel; 'shield run' can");
+	else
+		found(v, OK, "libvirt", "its hook is installed");
+}
+
+static void look_at_passthrough(struct visit *v)
+{
+	_cleanup_strv_ struct strv groups = { 0 };
+	_cleanup_pci_ struct pci pci = { 0 };
+	_cleanup_strv_ struct strv cards = { 0 };
+	_cleanup_free_ char *list = NULL;
+
+	v->sys->ops->list(v->sys->ctx, "/sys/kernel/iommu_groups", &groups);
+	pci_snapshot(v->sys, &pci);
+	for (size_t i = 0; i < pci.n; i++)
+		if (strcmp(pci.devices[i].driver, "vfio-pci") == 0)
+			strv_add(&cards, pci.devices[i].address);
+	list = join(&cards);
+	if (!groups.n)
+		found(v, WARNING, "passthrough",
+		      "there is no IOMMU, so VMs cannot have PCI devices: switch it on in the "
+		      "firmware (VT-d, AMD-Vi) and with intel_iommu=on on the kernel command line");
+	else if (!cards.n)
+		found(v, OK, "passthrough", "an IOMMU is there; vfio-pci has no device");
+	else
+		found(v, OK, "passthrough", "an IOMMU is there; vfio-pci has %s", list);
+}
+
+/* The state file, and the guards of the shields in it. */
+static void look_at_state(struct visit *v)
+{
+	_cleanup_txn_ struct txn txn = { .lock = -1 };
+	struct err err = { 0 };
+
+	if (txn_view(&txn, v->sys, &err) < 0) {
+		found(v, PROBLEM, "state", "%s", err.text);
+		return;
+	}
+	if (!txn.state.n_shields)
+		found(v, txn.state.n_objects ? WARNING : OK, "state",
+		      txn.state.n_objects ? "a shield has ended, and not everything could be put "
+					    "back: 'shield recover' tries again and names it"
+					  : "no shield is active");
+	for (size_t i = 0; i < txn.state.n_shields; i++) {
+		const struct shield *s = &txn.state.shields[i];
+
+		if (s->phase != PHASE_ACTIVE)
+			found(v, WARNING, "state",
+			      "the shield %s is in the middle of a change; if no command is at "
+			      "work: 'shield recover'",
+			      s->name);
+		else if (!task_alive(v->sys, s->guard.pid, s->guard.start))
+			found(v, WARNING, "state",
+			      "the guard of the shield %s does not run, so nobody will end it by "
+			      "itself: 'shield off %s' does",
+			      s->name, s->name);
+		else
+			found(v, OK, "state", "the shield %s is active, and guarded", s->name);
+	}
+}
+
+/* The whole preflight of `on`, for one profile. */
+static int look_at_profile(struct visit *v, struct err *err)
+{
+	_cleanup_strv_ struct strv warnings = { 0 }, names = { 0 };
+	_cleanup_profile_ struct profile profile = { 0 };
+	_cleanup_intent_ struct intent intent = { 0 };
+	_cleanup_cpuset_ struct cpuset active = { 0 };
+	_cleanup_txn_ struct txn txn = { .lock = -1 };
+	_cleanup_free_ char *list = NULL, *guest = NULL;
+	struct err refused = { 0 };
+
+	find_all(v->sys, &names);
+	list = join(&names);
+	if (!v->which && !names.n)
+		found(v, WARNING, "profiles", "there is none: 'shield profile suggest' makes one");
+	else if (!v->which)
+		found(v, OK, "profiles", "%s ('shield doctor PROFILE' tries one)", list);
+	if (!v->which || !v->has_host || !v->has_topo)
+		return 0;
+	if (profile_load(v->sys, &v->scene.topo, v->which, &profile, &warnings, err) < 0)
+		return -1;
+	if (txn_view(&txn, v->sys, &refused) == 0) {
+		if (state_shield(&txn.state, profile.name)) {
+			found(v, OK, "profile", "%s is active", profile.name);
+			return 0;
+		}
+		state_taken(&txn.state, &active);
+	}
+	if (policy_intend(&v->scene, &profile, "isolated", &active, false, &intent, &warnings,
+			  &refused) < 0) {
+		found(v, PROBLEM, "profile", "%s: %s", profile.name, refused.text);
+		return 0;
+	}
+	guest = cpulist_format(&intent.guest);
+	found(v, OK, "profile", "%s: CPUs %s can be taken", profile.name, guest);
+	for (size_t i = 0; i < warnings.n; i++)
+		if (strncmp(warnings.items[i], "irqbalance ", 11) != 0) /* said already */
+			found(v, WARNING, "profile", "%s: %s", profile.name, warnings.items[i]);
+	return 0;
+}
+
+static void print(const struct app *app, const struct findings *f)
+{
+	static const char *const colors[] = { "\033[32m", "\033[33m", "\033[1;31m" };
+	static const int priorities[] = { LOG_INFO, LOG_WARNING, LOG_ERR };
+
+	for (size_t i = 0; i < f->n; i++) {
+		const struct finding *item = &f->items[i];
+
+		if (journal_behind(STDOUT_FILENO))
+			journal(priorities[item->verdict], NULL, "%s: %s", item->about, item->text);
+		else
+			printf("%s%-7s%s  %-14s  %s\n", app->color ? colors[item->verdict] : "",
+			       verdicts[item->verdict], app->color ? "\033[0m" : "", item->about,
+			       item->text);
+	}
+	printf("%sThis host can%s have shields: problems %zu, warnings %zu\n",
+	       journal_behind(STDOUT_FILENO) ? "" : "\n", f->count[PROBLEM] ? "not" : "",
+	       f->count[PROBLEM], f->count[WARNING]);
+}
+
+static int print_json(const struct findings *f)
+{
+	json_t *checks = json_array();
+
+	for (size_t i = 0; i < f->n; i++)
+		json_array_append_new(checks,
+				      json_pack("{s:s, s:s, s:o}", "about", f->items[i].about,
+						"verdict", verdicts[f->items[i].verdict], "text",
+						cmd_json_bytes(f->items[i].text)));
+	return cmd_print_json(json_pack("{s:i, s:b, s:o}", "version", 1, "supported",
+					f->count[PROBLEM] == 0, "checks", checks));
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	const char **which = state->input;
+
+	if (key != ARGP_KEY_ARG)
+		return ARGP_ERR_UNKNOWN;
+	cmd_one_argument(state, which, "profile", arg);
+	return 0;
+}
+
+int cmd_doctor(struct app *app, int argc, char **argv)
+{
+	static const struct argp argp = {
+		NULL,
+		parse,
+		"[PROFILE]",
+		"Can this host have shields, and what is to be changed if not? With a profile: can "
+		"it have that one? Exit status 0: yes, perhaps with warnings; 4: no.",
+		NULL,
+		NULL,
+		NULL,
+	};
+	static void (*const looks[])(struct visit *) = {
+		look_at_cgroups,     look_at_kernel, look_at_cpus,    look_at_command_line,
+		look_at_tasks,	     look_at_others, look_at_systemd, look_at_libvirt,
+		look_at_passthrough, look_at_state,
+	};
+	struct visit v = { .sys = &app->sys, .root = app->sysroot };
+	struct err err = { 0 };
+	int status;
+
+	cmd_parse(app, &argp, argc, argv, 0, &v.which);
+	v.root = app->sysroot;
+	for (size_t i = 0; i < ARRAY_SIZE(looks); i++)
+		looks[i](&v);
+	if (look_at_profile(&v, &err) < 0) {
+		status = cmd_fail(&err);
+	} else {
+		status = v.findings.count[PROBLEM] ? ERR_UNSUPPORTED : 0;
+		if (app->json)
+			status = print_json(&v.findings) ?: status;
+		else
+			print(app, &v.findings);
+	}
+	for (size_t i = 0; i < v.findings.n; i++)
+		free(v.findings.items[i].text);
+	free(v.findings.items);
+	scene_clear(&v.scene);
+	return cmd_finish(status);
+}
