@@ -139,7 +139,7 @@ static int parse_number(struct cursor *c, unsigned *ret, unsigned max)
 	const char *start = c->at;
 
 	if (!isdigit((unsigned char)*c->at))
-		return complain(c, *c->at == '-' ? "a CPU number cannot be negative"
+		return complain(c, *c->at == '-' ? "a number cannot be negative"
 						 : "a number is missing");
 	for (; isdigit((unsigned char)*c->at); c->at++) {
 		n = n * 10 + (unsigned long)(*c->at - '0');
@@ -170,11 +170,13 @@ static int parse_range(struct cursor *c, struct cpuset *set)
 			return complain(c, "a range runs backwards");
 		}
 		if (*c->at == ':') {
-			c->at++;
+			start = ++c->at;
 			if (parse_number(c, &stride, CPUSET_MAX_CPU) < 0)
 				return -1;
-			if (stride == 0)
+			if (stride == 0) {
+				c->at = start;
 				return complain(c, "a stride cannot be 0");
+			}
 		}
 	}
 	for (unsigned cpu = first; cpu <= last; cpu += stride)

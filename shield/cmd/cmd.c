@@ -41,6 +41,12 @@ int cmd_fail(const struct err *err)
 	return err->kind ? (int)err->kind : ERR_FAILED;
 }
 
+int cmd_fail_shown(const struct err *err)
+{
+	fprintf(stderr, "shield: %s\n", err->text);
+	return err->kind ? (int)err->kind : ERR_FAILED;
+}
+
 void cmd_one_argument(struct argp_state *state, const char **value, const char *what, char *arg)
 {
 	if (*value)

@@ -45,6 +45,8 @@ void cmd_about(const char *name);
 /* Print "shield: TEXT" to stderr and return the status that goes with it. On a
  * terminal also the further lines that a text may have (an excerpt, a caret). */
 int cmd_fail(const struct err *err);
+/* The same with these lines wherever stderr goes: for commands that check a file. */
+int cmd_fail_shown(const struct err *err);
 
 /* "shield: TEXT" to stderr, unless -q; cmd_say: with a priority other than
  * LOG_INFO (syslog(3)), of which LOG_WARNING is told to people as well. */

@@ -239,7 +239,7 @@ static int do_show(struct app *app, const struct topology *topo, const char *whi
 
 	load(app, topo, which, &loaded);
 	if (!loaded.good)
-		return cmd_fail(&loaded.err);
+		return cmd_fail_shown(&loaded.err);
 	if (app->json) {
 		json_t *object = describe(topo, which, &loaded);
 
@@ -305,7 +305,7 @@ static int do_check(struct app *app, const struct topology *topo, struct strv *w
 		} else if (loaded.other) {
 			printf("%s: good, for another machine\n", loaded.path);
 		} else {
-			cmd_fail(&loaded.err);
+			cmd_fail_shown(&loaded.err);
 		}
 	}
 	if (app->json) {

@@ -84,14 +84,16 @@ static int parse_sum(struct select *s, struct selection *ret)
 /* Core 0 carries what cannot be moved: timers, the kernel's boot CPU. */
 static void keep_first(const struct expr_env *env, struct selection *sel, struct strv *notes)
 {
-	const struct topo_cpu *first = &env->topo->cpus[0];
+	_cleanup_cpuset_ struct cpuset first = { 0 };
 
-	if (!env->keep_first || !cpuset_intersects(&sel->cpus, &first->siblings) ||
-	    cpuset_intersects(&sel->named, &first->siblings))
+	cpuset_copy(&first, &env->topo->cpus[0].siblings);
+	cpuset_and(&first, &sel->cpus);
+	cpuset_andnot(&first, &sel->named);
+	if (!env->keep_first || cpuset_empty(&first))
 		return;
-	cpuset_andnot(&sel->cpus, &first->siblings);
+	cpuset_andnot(&sel->cpus, &first);
 	if (notes) {
-		_cleanup_free_ char *list = cpulist_format(&first->siblings);
+		_cleanup_free_ char *list = cpulist_format(&first);
 
 		strv_addf(notes,
 			  "CPU %s stays with the host: core 0 is the guest's only when it "
@@ -117,25 +119,30 @@ static void note_siblings(const struct select *s, const struct selection *sel, s
 	}
 }
 
-/* The expression and a caret, shortened where it is long. */
+/* The expression and a caret, shortened where it is long. What is not ASCII is
+ * one "?" a character: the caret must not stray. */
 static void show_place(const char *text, size_t at, struct err *err)
 {
-	size_t from = at > 40 ? at - 40 : 0, n = strlen(text + from), have = strlen(err->text);
+	size_t from = at > 40 ? at - 40 : 0, have = strlen(err->text), n = 0;
+	int column = 0;
 	char line[73];
 
 	if (!*text)
 		return;
-	if (n > sizeof(line) - 1)
-		n = sizeof(line) - 1;
-	for (size_t i = 0; i < n; i++) {
-		char c = text[from + i];
+	for (size_t i = from; text[i] && n < sizeof(line) - 1; i++) {
+		char c = text[i];
 
-		line[i] = (char)(c >= ' ' && c <= '~' ? c : '?');
+		if (i == at)
+			column = (int)n;
+		if (((unsigned char)c & 0xc0) != 0x80)
+			line[n++] = (char)(c >= ' ' && c <= '~' ? c : '?');
 	}
+	if (!text[at])
+		column = (int)n;
 	line[n] = '\0';
-	if (have + n + (at - from) + 16 < sizeof(err->text))
+	if (have + n + (size_t)column + 16 < sizeof(err->text))
 		snprintf(err->text + have, sizeof(err->text) - have, "\n    %s\n    %*s^", line,
-			 (int)(at - from), "");
+			 column, "");
 }
 
 static int evaluate(struct select *s, struct selection *sel, struct strv *notes)

@@ -55,6 +55,11 @@ static int unexpected(struct select *s)
 {
 	if (*s->at == '-')
 		return select_error(s, "put a space before \"-\" to take CPUs away");
+	if (strchr(",^", *s->at))
+		return select_error(s,
+				    "unexpected \"%c\"; only numbers are listed: write it like "
+				    "0-3,8,^2 or \"all - 2 + 3\"",
+				    *s->at);
 	return select_error(s, "unexpected \"%c\"; write it like 0-3,8", *s->at);
 }
 
@@ -65,6 +70,7 @@ static int parse_numbers(struct select *s, const char *what, const struct cpuset
 	_cleanup_free_ char *list = xstrndup(s->at, strspn(s->at, LIST_CHARS));
 	_cleanup_free_ char *have = cpulist_format(of);
 	_cleanup_cpuset_ struct cpuset missing = { 0 };
+	bool cpus = strcmp(what, "CPU") == 0;
 	struct err err = { 0 };
 	size_t at = 0;
 
@@ -82,14 +88,19 @@ static int parse_numbers(struct select *s, const char *what, const struct cpuset
 		return select_error(s, "%s; write it like 0-3,8; this machine has %ss %s",
 				    cause ? cause + 3 : err.text, what, have);
 	}
-	cpuset_copy(&missing, in);
-	cpuset_or(&missing, out);
-	cpuset_andnot(&missing, of);
+	/* One that is offline may be excluded. */
+	cpuset_copy(&missing, out);
+	cpuset_andnot(&missing, cpus ? &s->env->topo->present : of);
+	if (cpuset_empty(&missing)) {
+		cpuset_copy(&missing, in);
+		cpuset_andnot(&missing, out);
+		cpuset_andnot(&missing, of);
+	}
 	if (!cpuset_empty(&missing)) {
 		int first = cpuset_next(&missing, -1);
 
 		s->at += offset_of(list, (unsigned)first);
-		if (strcmp(what, "CPU") == 0 && cpuset_has(&s->env->topo->present, (unsigned)first))
+		if (cpus && cpuset_has(&s->env->topo->present, (unsigned)first))
 			return select_error(s,
 					    "CPU %d is offline; bring it online with: "
 					    "echo 1 > /sys/devices/system/cpu/cpu%d/online",
@@ -98,7 +109,8 @@ static int parse_numbers(struct select *s, const char *what, const struct cpuset
 				    have);
 	}
 	if (cpuset_empty(in))
-		return select_error(s, "there is nothing to exclude from; write it like 0-7,^3");
+		return select_error(s, "there is nothing to exclude from; write it like 0-7,^3 or "
+				       "\"all - 3\"");
 	s->at += strlen(list);
 	return 0;
 }
@@ -152,8 +164,13 @@ struct word {
 /* l3:largest, the one with V-Cache. */
 static int parse_largest(struct select *s, struct selection *ret)
 {
+	static const char *const names[] = { "largest" };
+	_cleanup_free_ char *name = xstrndup(s->at, strspn(s->at, NAME_CHARS));
 	const struct topo_cpu *best = NULL;
 
+	if (strcmp(name, names[0]) != 0)
+		return select_error(s, "an L3 cache has a number, or is the \"largest\"%s",
+				    similar_find(name, names, 1) ? "; did you mean that?" : "");
 	for (size_t i = 0; i < s->env->topo->n; i++) {
 		const struct topo_cpu *cpu = &s->env->topo->cpus[i];
 
@@ -190,7 +207,7 @@ static int parse_group(struct select *s, const struct word *word, struct selecti
 			cpuset_add(&of, (unsigned)field(&s->env->topo->cpus[i]));
 	if (cpuset_empty(&of))
 		return select_error(s, "this machine tells no %s numbers; write CPU numbers", what);
-	if (by_size && strspn(s->at, NAME_CHARS) == 7 && strncmp(s->at, "largest", 7) == 0)
+	if (by_size && isalpha((unsigned char)*s->at))
 		return parse_largest(s, ret);
 	if (parse_numbers(s, what, &of, &in, &out) < 0)
 		return -1;
@@ -230,6 +247,16 @@ static int parse_near(struct select *s, const struct word *word, struct selectio
 	return 0;
 }
 
+static int parse_selector(struct select *s, struct selection *ret);
+
+/* Does core 0 stay with the host, whatever a word says? Not if it is named. */
+static bool kept(const struct select *s, const struct selection *from)
+{
+	const struct topo_cpu *first = &s->env->topo->cpus[0];
+
+	return s->env->keep_first && !cpuset_within(&first->siblings, &from->named);
+}
+
 /* cores:N@SELECTOR, the last N whole cores: the host keeps the first. */
 static int parse_cores(struct select *s, const struct word *word, struct selection *ret)
 {
@@ -237,6 +264,7 @@ static int parse_cores(struct select *s, const struct word *word, struct selecti
 	const char *number = s->at;
 	size_t digits = strspn(s->at, "0123456789");
 	unsigned long wanted = strtoul(s->at, NULL, 10);
+	const char *but = "";
 	unsigned have;
 
 	(void)word;
@@ -245,15 +273,20 @@ static int parse_cores(struct select *s, const struct word *word, struct selecti
 	s->at += digits;
 	if (*s->at == '@') {
 		s->at++;
-		if (select_parse(s, &from) < 0)
+		if (parse_selector(s, &from) < 0)
 			return -1;
 	} else {
 		cpuset_copy(&from.cpus, &s->env->topo->online);
 	}
+	if (kept(s, &from) && cpuset_intersects(&from.cpus, &s->env->topo->cpus[0].siblings)) {
+		cpuset_andnot(&from.cpus, &s->env->topo->cpus[0].siblings);
+		but = ": core 0 stays with the host unless it is named by number";
+	}
 	have = topology_whole_cores(s->env->topo, &from.cpus);
 	if (wanted > have) {
 		s->at = number;
-		return select_error(s, "%lu whole cores are not there, only %u", wanted, have);
+		return select_error(s, "%lu whole core%s not there, only %u%s", wanted,
+				    wanted == 1 ? " is" : "s are", have, but);
 	}
 	for (size_t i = s->env->topo->n; i-- > 0 && wanted;) {
 		const struct topo_cpu *cpu = &s->env->topo->cpus[i];
@@ -264,6 +297,8 @@ static int parse_cores(struct select *s, const struct word *word, struct selecti
 		cpuset_or(&ret->cpus, &cpu->siblings);
 		wanted--;
 	}
+	cpuset_copy(&ret->named, &from.named);
+	cpuset_and(&ret->named, &ret->cpus);
 	return 0;
 }
 
@@ -284,10 +319,11 @@ static int parse_all(struct select *s, const struct word *word, struct selection
 
 static int parse_housekeeping(struct select *s, const struct word *word, struct selection *ret)
 {
-	(void)word;
-	if (!s->env->housekeeping)
+	if (!s->env->housekeeping) {
+		s->at -= strlen(word->name);
 		return select_error(s, "the housekeeping CPUs are what the guest leaves: they "
 				       "cannot be named here");
+	}
 	cpuset_copy(&ret->cpus, s->env->housekeeping);
 	return 0;
 }
@@ -348,8 +384,10 @@ static int parse_word(struct select *s, struct selection *ret)
 	s->at += n;
 	if (word->argument != (*s->at == ':'))
 		return select_error(s,
-				    word->argument ? "\":\" and a number are missing after \"%s\""
-						   : "\"%s\" takes no number",
+				    !word->argument ? "\"%s\" takes no number"
+				    : word->parse == parse_near
+					    ? "\":\" and a PCI address are missing after \"%s\""
+					    : "\":\" and a number are missing after \"%s\"",
 				    word->name);
 	if (word->argument)
 		s->at++;
@@ -362,20 +400,21 @@ static int parse_word(struct select *s, struct selection *ret)
 			    word->name);
 }
 
+static int parse_selector(struct select *s, struct selection *ret)
+{
+	if (isdigit((unsigned char)*s->at) || *s->at == '^')
+		return parse_cpus(s, ret);
+	if (isalpha((unsigned char)*s->at))
+		return parse_word(s, ret);
+	if (*s->at == '-')
+		return select_error(s, "a CPU number cannot be negative");
+	return select_error(s, *s->at ? "expected CPU numbers or a word"
+				      : "CPU numbers or a word are missing");
+}
+
 int select_parse(struct select *s, struct selection *ret)
 {
-	int rc;
-
-	if (isdigit((unsigned char)*s->at) || *s->at == '^')
-		rc = parse_cpus(s, ret);
-	else if (isalpha((unsigned char)*s->at))
-		rc = parse_word(s, ret);
-	else if (*s->at == '-')
-		return select_error(s, "a CPU number cannot be negative");
-	else
-		return select_error(s, *s->at ? "expected CPU numbers or a word"
-					      : "CPU numbers or a word are missing");
-	if (rc < 0)
+	if (parse_selector(s, ret) < 0)
 		return -1;
 	/* A number or name that goes on: "0-3x" */
 	if (*s->at && (isalnum((unsigned char)*s->at) || strchr(",:^-", *s->at)))
