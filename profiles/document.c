@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define SIZE_LIMIT ((size_t)1 << 20)
+#define WHOLE_MAX 9007199254740992.0 /* 2^53: up to there a double is exact */
 #define SHORTEST "{ \"version\": 1, \"name\": \"NAME\", \"guest\": \"2-5\" }"
 
 static int open_error(const char *path, int rc, struct err *err)
@@ -139,6 +140,28 @@ static int explain(const struct document *doc, size_t size, const json_error_t *
 	return syntax_error(doc, at, err, what);
 }
 
+/* To JSON 1.0 is an integer, and to JSON Schema; to jansson it is not. */
+static json_t *whole_numbers(json_t *value)
+{
+	const char *key;
+	json_t *member;
+	void *next;
+	size_t i;
+
+	if (json_is_real(value)) {
+		double real = json_real_value(value);
+
+		if (real < -WHOLE_MAX || real > WHOLE_MAX || real != (double)(json_int_t)real)
+			return json_incref(value);
+		return json_integer((json_int_t)real);
+	}
+	json_object_foreach_safe (value, next, key, member)
+		json_object_set_new_nocheck(value, key, whole_numbers(member));
+	json_array_foreach (value, i, member)
+		json_array_set_new(value, i, whole_numbers(member));
+	return json_incref(value);
+}
+
 static int parse(struct document *doc, size_t size, struct err *err)
 {
 	json_error_t error;
@@ -152,9 +175,12 @@ static int parse(struct document *doc, size_t size, struct err *err)
 	if (strlen(doc->text) != size)
 		return syntax_error(doc, doc->text + strlen(doc->text), err,
 				    "a NUL byte; save the file as UTF-8 text");
-	doc->root = json_loadb(doc->text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	/* A NUL in a string is fields.c's to refuse, at its place. */
+	doc->root = json_loadb(doc->text, size,
+			       JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 	if (!doc->root)
 		return explain(doc, size, &error, err);
+	json_decref(whole_numbers(doc->root));
 	if (!json_is_object(doc->root))
 		return document_error(doc, NULL, err,
 				      "expected an object; write it like " SHORTEST);

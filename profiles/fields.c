@@ -157,6 +157,22 @@ static int check_choice(const struct document *doc, const struct place *place, j
 			      meant ? "\"?" : "");
 }
 
+static bool has_nul(const json_t *value)
+{
+	return json_is_string(value) &&
+	       strlen(json_string_value(value)) != json_string_length(value);
+}
+
+static int check_value(const struct document *doc, const struct place *place, json_t *value,
+		       const struct field *field, struct err *err)
+{
+	if (has_nul(value))
+		return document_error(doc, place, err,
+				      "expected %s, not one with a NUL in it; remove \"\\u0000\"",
+				      field->expected);
+	return field->check(doc, place, value, field, err);
+}
+
 /* The elements are all described by field->members. */
 static int check_array(const struct document *doc, const struct place *place, json_t *value,
 		       const struct field *field, struct err *err)
@@ -172,7 +188,7 @@ static int check_array(const struct document *doc, const struct place *place, js
 	json_array_foreach (value, i, element) {
 		struct place inner = { .in = place, .index = i };
 
-		if (field->members->check(doc, &inner, element, field->members, err) < 0)
+		if (check_value(doc, &inner, element, field->members, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -219,7 +235,7 @@ static int check_object(const struct document *doc, const struct place *place, j
 			m++;
 		if (!m->key)
 			return unknown_key(doc, &inner, field->members, err);
-		if (m->check(doc, &inner, member, m, err) < 0)
+		if (check_value(doc, &inner, member, m, err) < 0)
 			return -1;
 		n++;
 	}
@@ -264,8 +280,9 @@ static int check_setting(const struct document *doc, const struct place *place, 
 	if (!json_is_integer(value) && !json_is_string(value))
 		return document_error(doc, place, err, "expected %s, not %s", expected,
 				      type_name(value));
-	if (json_is_integer(value) ? kfile_setting_number(row, json_integer_value(value))
-				   : kfile_setting_word(row, json_string_value(value)))
+	if (!has_nul(value) &&
+	    (json_is_integer(value) ? kfile_setting_number(row, json_integer_value(value))
+				    : kfile_setting_word(row, json_string_value(value))))
 		return 0;
 	if (json_is_integer(value))
 		return document_error(doc, place, err, "expected %s, not %lld", expected,

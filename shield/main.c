@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 	argv[0] = (char *)command->name;
 	memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof(*argv));
 	argc--;
-	app.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	app.color = cmd_wants_color();
 	sys_open_real(&app.sys, "");
 	status = command->fn(&app, argc, argv);
 	sys_close_real(&app.sys);

@@ -32,6 +32,13 @@ static void message(int priority, const char *text, int n)
 			text);
 }
 
+bool cmd_wants_color(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
+}
+
 int cmd_fail(const struct err *err)
 {
 	/* What follows the first line shows the place of it, to people. */
@@ -43,7 +50,7 @@ int cmd_fail(const struct err *err)
 
 int cmd_fail_shown(const struct err *err)
 {
-	fprintf(stderr, "shield: %s\n", err->text);
+	message(LOG_ERR, err->text, (int)strlen(err->text));
 	return err->kind ? (int)err->kind : ERR_FAILED;
 }
 

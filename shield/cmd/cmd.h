@@ -42,6 +42,9 @@ void cmd_one_argument(struct argp_state *state, const char **value, const char *
  * (journal.h); who reads a terminal knows what he asked for. */
 void cmd_about(const char *name);
 
+/* A terminal, and nobody says NO_COLOR (no-color.org: an empty one says nothing). */
+bool cmd_wants_color(void);
+
 /* Print "shield: TEXT" to stderr and return the status that goes with it. On a
  * terminal also the further lines that a text may have (an excerpt, a caret). */
 int cmd_fail(const struct err *err);

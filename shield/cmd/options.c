@@ -45,7 +45,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		exit(0);
 	case OPT_COLOR:
 		if (strcmp(arg, "auto") == 0)
-			app->color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+			app->color = cmd_wants_color();
 		else if (strcmp(arg, "always") == 0 || strcmp(arg, "never") == 0)
 			app->color = *arg == 'a';
 		else

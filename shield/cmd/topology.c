@@ -1,7 +1,6 @@
 /* shield topology: the machine, and who owns each CPU now. */
-#include "irq/irq.h"
-#include "irq/pci.h"
 #include "shield/cmd/cmd.h"
+#include "shield/cmd/places.h"
 #include "shield/topology/draw.h"
 #include "shield/txn/state.h"
 
@@ -9,9 +8,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
-#define CPUS_SHOWN 24
-#define ACTIONS_WIDTH 72
+#define WIDTH 96
+#define WIDTH_MIN 40
+#define WIDTH_MAX 132
 
 enum { OPT_SVG = 0x200, OPT_XML };
 
@@ -98,79 +100,28 @@ static json_t *describe(const struct topo_cpu *cpu, const struct owners *owners)
 			 "kind", cpu->kind, "siblings", siblings, "owner", owner);
 }
 
-static int print_json(const struct topology *topo, const struct owners *owners)
+static int print_json(struct app *app, const struct topology *topo, const struct owners *owners)
 {
-	json_t *cpus = json_array();
+	json_t *cpus = json_array(), *document;
 
 	for (size_t i = 0; i < topo->n; i++)
 		json_array_append_new(cpus, describe(&topo->cpus[i], owners));
-	return cmd_print_json(json_pack("{s:i, s:o}", "version", 1, "cpus", cpus));
+	document = json_pack("{s:i, s:o}", "version", 1, "cpus", cpus);
+	places_json(app, topo, document);
+	return cmd_print_json(document);
 }
 
-/* One line for each CPU that serves interrupts: what they are for. */
-static void print_interrupts(struct app *app, const struct topology *topo)
+/* As wide as the terminal, within reason. */
+static int find_width(void)
 {
-	_cleanup_irqs_ struct irqs irqs = { 0 };
-	size_t shown = 0, more = 0;
-	struct err err;
+	struct winsize size;
 
-	if (irqs_snapshot(&app->sys, &irqs, &err) < 0)
-		return;
-	for (size_t i = 0; i < topo->n; i++) {
-		char actions[ACTIONS_WIDTH + 1] = "";
-		size_t n = 0, left_out = 0;
-
-		for (size_t q = 0; q < irqs.n; q++) {
-			const struct irq *irq = &irqs.items[q];
-			size_t used = strlen(actions);
-
-			if (!cpuset_has(&irq->effective, topo->cpus[i].cpu) || !*irq->actions)
-				continue;
-			if (left_out || used + strlen(irq->actions) + 2 > ACTIONS_WIDTH)
-				left_out++;
-			else
-				snprintf(actions + used, sizeof(actions) - used, "%s%s",
-					 n ? ", " : "", irq->actions);
-			n++;
-		}
-		if (n && shown++ == 0)
-			printf("\nInterrupts, by the CPU that serves them:\n");
-		if (n && shown > CPUS_SHOWN)
-			more++;
-		else if (n && left_out)
-			printf("  CPU %-5u %s and %zu more\n", topo->cpus[i].cpu, actions,
-			       left_out);
-		else if (n)
-			printf("  CPU %-5u %s\n", topo->cpus[i].cpu, actions);
-	}
-	if (more)
-		printf("  and %zu more CPUs; 'shield irq' lists them\n", more);
-}
-
-/* PCI devices that a driver has, by the node they are at. */
-static void print_devices(struct app *app)
-{
-	_cleanup_pci_ struct pci pci = { 0 };
-	_cleanup_strv_ struct strv lines = { 0 };
-
-	pci_snapshot(&app->sys, &pci);
-	for (size_t i = 0; i < pci.n; i++) {
-		const struct pci_device *device = &pci.devices[i];
-		_cleanup_free_ char *path = NULL, *node = NULL;
-
-		if (!*device->driver || strcmp(device->driver, "pcieport") == 0)
-			continue;
-		path = xasprintf("/sys/bus/pci/devices/%s/numa_node", device->address);
-		if (sys_read_line(&app->sys, path, &node) < 0 || *node == '-') {
-			free(node);
-			node = xstrdup("any");
-		}
-		strv_addf(&lines, "%s  %s  %s", node, device->address, device->driver);
-	}
-	strv_sort(&lines);
-	for (size_t i = 0; i < lines.n; i++)
-		printf("%s  node %s\n", i ? "" : "\nPCI devices, by the node they are at:\n",
-		       lines.items[i]);
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 ||
+	    size.ws_col == 0)
+		return WIDTH;
+	return size.ws_col < WIDTH_MIN	 ? WIDTH_MIN
+	       : size.ws_col > WIDTH_MAX ? WIDTH_MAX
+					 : size.ws_col;
 }
 
 /* Write a file that the user named: one of the real system, whatever --sysroot
@@ -240,6 +191,7 @@ int cmd_topology(struct app *app, int argc, char **argv)
 	struct owners owners = { 0 };
 	struct args args = { 0 };
 	struct err err = { 0 };
+	int width;
 
 	cmd_parse(app, &argp, argc, argv, 0, &args);
 	if (topology_load(app->sysroot, &topo, &err) < 0)
@@ -248,9 +200,9 @@ int cmd_topology(struct app *app, int argc, char **argv)
 	if (args.svg || args.xml)
 		return write_pictures(app, &topo, &owners, &args);
 	if (app->json)
-		return print_json(&topo, &owners);
-	map_print(&topo, owners.items, owners.n, app->color, stdout);
-	print_interrupts(app, &topo);
-	print_devices(app);
+		return print_json(app, &topo, &owners);
+	width = find_width();
+	map_print(&topo, owners.items, owners.n, width, app->color, stdout);
+	places_print(app, &topo, width);
 	return cmd_finish(0);
 }

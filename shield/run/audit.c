@@ -261,7 +261,7 @@ static int audit_threads(struct txn *txn, const struct shield *s, struct problem
 	return 0;
 }
 
-void audit_vcpus(struct txn *txn, const struct shield *s, struct problems *p)
+static void audit_vcpus(struct txn *txn, const struct shield *s, struct problems *p)
 {
 	for (size_t i = 0; i < s->n_vcpus; i++) {
 		const struct vcpu *v = &s->vcpus[i];
@@ -288,6 +288,54 @@ void audit_vcpus(struct txn *txn, const struct shield *s, struct problems *p)
 	}
 }
 
+/* What the profile gives an I/O thread, without CPUs that are offline or that
+ * another shield has; -1 for the others of the VM's threads. */
+static int iothread_cpus(const struct txn *txn, const struct shield *s, const struct object *o,
+			 struct cpuset *want)
+{
+	const struct claim *claim = object_claim(o, s->name);
+	size_t i = 0;
+
+	if (o->kind != STEP_AFFINITY || !claim || !claim->set || is_vcpu(s, o->task.pid) ||
+	    cpulist_parse(claim->set, want, NULL) < 0)
+		return -1;
+	while (i < s->map.n_iothreads && !cpuset_equal(&s->map.iothreads[i], want))
+		i++;
+	if (i == s->map.n_iothreads || cpuset_equal(want, &s->emulator))
+		return -1;
+	for (i = 0; i < txn->state.n_shields; i++)
+		if (&txn->state.shields[i] != s)
+			cpuset_andnot(want, &txn->state.shields[i].taken);
+	cpuset_and(want, &txn->online);
+	return cpuset_empty(want) ? -1 : 0;
+}
+
+static void audit_iothreads(struct txn *txn, const struct shield *s, struct problems *p)
+{
+	for (size_t i = 0; s->map.n_iothreads && i < txn->state.n_objects; i++) {
+		const struct object *o = txn->state.objects[i];
+		_cleanup_cpuset_ struct cpuset allowed = { 0 }, want = { 0 };
+		_cleanup_free_ char *expected = NULL, *actual = NULL;
+
+		if (iothread_cpus(txn, s, o, &want) < 0 || !object_same(txn, o) ||
+		    txn->sys->ops->getaffinity(txn->sys->ctx, o->task.pid, &allowed) < 0 ||
+		    cpuset_equal(&allowed, &want))
+			continue;
+		expected = cpulist_format(&want);
+		actual = cpulist_format(&allowed);
+		add(p, SEVERITY_BROKEN,
+		    xasprintf("I/O thread %d (%s)", (int)o->task.pid,
+			      o->identity ? o->identity : ""),
+		    expected, actual, "an I/O thread that is not on its CPUs");
+	}
+}
+
+void audit_vm(struct txn *txn, const struct shield *s, struct problems *p)
+{
+	audit_vcpus(txn, s, p);
+	audit_iothreads(txn, s, p);
+}
+
 static void audit_processes(struct txn *txn, const struct shield *s, struct problems *p)
 {
 	if (s->vm.pid && !task_alive(txn->sys, s->vm.pid, s->vm.start))
@@ -310,7 +358,7 @@ int audit_shield(struct txn *txn, const struct shield *s, struct problems *p, st
 	audit_partition(txn, s, p);
 	audit_objects(txn, s, p);
 	audit_processes(txn, s, p);
-	audit_vcpus(txn, s, p);
+	audit_vm(txn, s, p);
 	if (audit_irqs(txn, s, p, err) < 0)
 		return -1;
 	return audit_threads(txn, s, p, err);

@@ -42,6 +42,6 @@ int audit_shield(struct txn *txn, const struct shield *shield, struct problems *
 /* Two parts of it, that the guard looks at: nothing added means that they
  * hold. */
 void audit_partition(struct txn *txn, const struct shield *shield, struct problems *problems);
-void audit_vcpus(struct txn *txn, const struct shield *shield, struct problems *problems);
+void audit_vm(struct txn *txn, const struct shield *shield, struct problems *problems);
 
 #endif

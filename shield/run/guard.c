@@ -106,14 +106,15 @@ static bool follow(struct guard *g, const struct shield *s)
 }
 
 /*
- * The kernel broke it: the partition became invalid or leaks, a vCPU lost its
- * CPU, or CPUs came and went (hotplug), which rewrites masks of kernel threads
- * and interrupts too. What does not last is repaired ever later (patience.h).
+ * The kernel broke it: the partition became invalid or leaks, a vCPU or an I/O
+ * thread lost its CPUs, or CPUs came and went (hotplug), which rewrites masks of
+ * kernel threads and interrupts too. What does not last is repaired ever later
+ * (patience.h).
  */
 static void repair(struct guard *g, struct txn *txn)
 {
 	const struct shield *s = state_shield(&txn->state, g->name);
-	_cleanup_problems_ struct problems partition = { 0 }, vcpus = { 0 };
+	_cleanup_problems_ struct problems partition = { 0 }, threads = { 0 };
 	const struct problem *p;
 	struct err err = { 0 };
 	long long soon;
@@ -122,10 +123,10 @@ static void repair(struct guard *g, struct txn *txn)
 	if (!s || s->phase != PHASE_ACTIVE || !cpuset_intersects(&s->guest, &txn->online))
 		return;
 	audit_partition(txn, s, &partition);
-	audit_vcpus(txn, s, &vcpus);
+	audit_vm(txn, s, &threads);
 	/* It cannot be valid while its CPUs are offline. */
 	invalid = partition.n && cpuset_within(&s->guest, &txn->online);
-	if (!invalid && !vcpus.n && !g->hotplug)
+	if (!invalid && !threads.n && !g->hotplug)
 		return;
 	if (!patience_allows(&g->patience, deadline_in(0))) {
 		look_in(g, deadline_left(g->patience.next));
@@ -133,7 +134,7 @@ static void repair(struct guard *g, struct txn *txn)
 	}
 	patience_try(&g->patience, deadline_in(0));
 	g->hotplug = false;
-	p = invalid ? &partition.items[0] : vcpus.n ? &vcpus.items[0] : NULL;
+	p = invalid ? &partition.items[0] : threads.n ? &threads.items[0] : NULL;
 	if (txn_repair(txn, g->name, invalid, &err) == 0) {
 		g->failed = false;
 		journal(LOG_NOTICE, g->name, "shield %s: repaired%s%s%s", g->name, p ? ": " : "",

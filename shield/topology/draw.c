@@ -10,7 +10,7 @@
 #define GAP 6
 #define MARGIN 20
 #define LINE 22
-#define CORES_PER_ROW 8
+#define ROW_WIDTH 960
 
 static const struct {
 	const char *guest, *emulator;
@@ -75,13 +75,10 @@ static void draw_core(const struct topo_cpu *cpu, const struct topo_owner *owner
 		text(out, x + GAP, y - 2, "font-size=\"9\"", cpu->kind);
 }
 
-static int widest_core(const struct topology *topo)
+static int core_width(const struct topo_cpu *cpu)
 {
-	int threads = 1;
+	int threads = (int)cpuset_count(&cpu->siblings);
 
-	for (size_t i = 0; i < topo->n; i++)
-		if ((int)cpuset_count(&topo->cpus[i].siblings) > threads)
-			threads = (int)cpuset_count(&topo->cpus[i].siblings);
 	return threads * CPU_WIDTH + (threads + 1) * GAP;
 }
 
@@ -106,51 +103,57 @@ static int draw_legend(const struct topo_owner *owners, size_t n, int y, FILE *o
 	return y;
 }
 
-/* The groups below each other; returns where the next thing goes, and in columns
- * how many cores are beside each other. */
+/* The groups below each other, each kind of core in rows of its own; returns
+ * where the next thing goes, and in width how wide the widest row is. */
 static int draw_groups(const struct topology *topo, const struct topo_owner *owners, size_t n,
-		       int core_width, int *columns, FILE *out)
+		       int *width, FILE *out)
 {
 	_cleanup_free_ const struct topo_cpu **cpus = map_order(topo);
+	int x = MARGIN, y = MARGIN, kinds = 0, row = CPU_HEIGHT + 3 * GAP;
 	const struct topo_cpu *last = NULL;
-	int y = MARGIN, column = 0;
 
+	for (size_t i = 0; i < topo->n; i++)
+		kinds |= *topo->cpus[i].kind;
+	row += kinds ? 2 * GAP : 0;
 	for (size_t i = 0; i < topo->n; i++) {
 		const struct topo_cpu *cpu = cpus[i];
+		bool group = !last || !map_same_group(last, cpu);
 
 		if (cpuset_next(&cpu->siblings, -1) != (int)cpu->cpu)
 			continue;
-		if (!last || !map_same_group(last, cpu)) {
+		if (last && (group || strcmp(last->kind, cpu->kind) != 0 ||
+			     x + core_width(cpu) > ROW_WIDTH)) {
+			y += row;
+			x = MARGIN;
+		}
+		if (group) {
 			_cleanup_free_ char *heading = map_heading(cpu);
 
-			y += last ? CPU_HEIGHT + 5 * GAP : 0;
+			y += last ? GAP : 0;
 			text(out, MARGIN, y + 12, "font-weight=\"bold\"", heading);
-			y += LINE + (*cpu->kind ? 2 : 1) * GAP;
-			column = 0;
-		} else if (column == CORES_PER_ROW) {
-			y += CPU_HEIGHT + 5 * GAP;
-			column = 0;
+			y += LINE + (kinds ? 2 : 0) * GAP;
 		}
-		draw_core(cpu, owners, n, MARGIN + column++ * (core_width + GAP), y, out);
-		*columns = column > *columns ? column : *columns;
+		draw_core(cpu, owners, n, x, y, out);
+		x += core_width(cpu) + GAP;
+		*width = x > *width ? x : *width;
 		last = cpu;
 	}
-	return y + CPU_HEIGHT + 5 * GAP;
+	return y + row + GAP;
 }
 
 void draw_svg(const struct topology *topo, const struct topo_owner *owners, size_t n, FILE *out)
 {
-	int core_width = widest_core(topo), columns = 0, height, width;
+	/* Room for a heading and for the names of shields, too. */
+	int width = 420, height;
 	char *body = NULL;
 	size_t size;
 	FILE *inner = open_memstream(&body, &size);
 
 	if (!inner)
 		mem_exhausted();
-	height = draw_groups(topo, owners, n, core_width, &columns, inner);
+	height = draw_groups(topo, owners, n, &width, inner);
 	height = draw_legend(owners, n, height, inner) + MARGIN;
-	/* Room for a heading and for the names of shields, too. */
-	width = 2 * MARGIN + (columns > 4 ? columns : 4) * (core_width + GAP);
+	width += MARGIN - GAP;
 	if (fclose(inner) != 0)
 		mem_exhausted();
 	fprintf(out,
@@ -159,6 +162,72 @@ void draw_svg(const struct topology *topo, const struct topo_owner *owners, size
 		"<rect width=\"100%%\" height=\"100%%\" fill=\"#fafafa\"/>\n%s</svg>\n",
 		width, height, body);
 	free(body);
+}
+
+/* Sets of CPUs that get a box of their own. */
+struct boxes {
+	struct {
+		struct cpuset cpus;
+		char *label;
+	} * items;
+	size_t n, cap;
+};
+
+/* The children of obj that are wholly in `cpus`, as one box, unless that is obj
+ * itself; and the same below those that are only partly. */
+static void find_boxes(hwloc_obj_t obj, const struct cpuset *cpus, const char *label,
+		       struct boxes *boxes)
+{
+	struct cpuset all = { obj->cpuset };
+	_cleanup_cpuset_ struct cpuset box = { 0 };
+
+	if (obj->type == HWLOC_OBJ_CORE || !cpuset_intersects(&all, cpus) ||
+	    cpuset_within(&all, cpus))
+		return;
+	for (unsigned i = 0; i < obj->arity; i++) {
+		struct cpuset child = { obj->children[i]->cpuset };
+
+		if (cpuset_within(&child, cpus))
+			cpuset_or(&box, &child);
+		else
+			find_boxes(obj->children[i], cpus, label, boxes);
+	}
+	if (cpuset_empty(&box))
+		return;
+	GROW(boxes->items, boxes->n, boxes->cap);
+	boxes->items[boxes->n].label = xstrdup(label);
+	boxes->items[boxes->n].cpus = box;
+	boxes->n++;
+	box = (struct cpuset){ 0 };
+}
+
+/* lstopo draws of many children that are alike only the first and the last: a
+ * box around those of an owner makes them differ, and names him. */
+static void add_boxes(hwloc_topology_t hwloc, const struct topo_owner *owners, size_t n)
+{
+	struct boxes boxes = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_free_ char *guest = xasprintf("guest of %s", owners[i].name);
+		_cleanup_free_ char *emulator = xasprintf("emulator of %s", owners[i].name);
+
+		find_boxes(hwloc_get_root_obj(hwloc), &owners[i].guest, guest, &boxes);
+		find_boxes(hwloc_get_root_obj(hwloc), &owners[i].emulator, emulator, &boxes);
+	}
+	for (size_t i = 0; i < boxes.n; i++) {
+		hwloc_obj_t group = hwloc_topology_alloc_group_object(hwloc);
+
+		if (!group)
+			mem_exhausted();
+		group->cpuset = hwloc_bitmap_dup(boxes.items[i].cpus.bits);
+		group->attr->group.dont_merge = 1;
+		group = hwloc_topology_insert_group_object(hwloc, group);
+		if (group && group->type == HWLOC_OBJ_GROUP && !group->subtype)
+			group->subtype = take_ptr(boxes.items[i].label);
+		cpuset_clear(&boxes.items[i].cpus);
+		free(boxes.items[i].label);
+	}
+	free(boxes.items);
 }
 
 char *draw_xml(const char *root, const struct topo_owner *owners, size_t n, struct err *err)
@@ -179,6 +248,7 @@ char *draw_xml(const char *root, const struct topo_owner *owners, size_t n, stru
 		    hwloc_obj_add_info(pu, "ShieldOwner", owner) < 0)
 			mem_exhausted();
 	}
+	add_boxes(hwloc, owners, n);
 	if (hwloc_topology_export_xmlbuffer(hwloc, &buffer, &size, 0) < 0) {
 		err_set(err, ERR_FAILED, "hwloc cannot export the topology as XML");
 		return NULL;

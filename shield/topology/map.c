@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#define WIDTH 96
 #define RESET "\033[0m"
 
 /* Guests are bright, emulators of the same shield the same colour, but dim. */
@@ -49,15 +48,21 @@ static char mark_of(const struct topo_owner *owners, size_t n, unsigned cpu, con
 	return (char)(guest >= 0 ? 'A' + guest % 26 : 'a' + emulator % 26);
 }
 
+/* -1, not known, comes last. */
+static int compare(int a, int b)
+{
+	return (unsigned)a < (unsigned)b ? -1 : a != b;
+}
+
 static int by_group(const void *a, const void *b)
 {
 	const struct topo_cpu *x = *(const struct topo_cpu *const *)a;
 	const struct topo_cpu *y = *(const struct topo_cpu *const *)b;
-	int order = x->package - y->package;
+	int order = compare(x->package, y->package);
 
-	order = order ? order : x->node - y->node;
-	order = order ? order : x->l3 - y->l3;
-	order = order ? order : x->core - y->core;
+	order = order ? order : compare(x->node, y->node);
+	order = order ? order : compare(x->l3, y->l3);
+	order = order ? order : compare(x->core, y->core);
 	return order ? order : x->cpu < y->cpu ? -1 : x->cpu > y->cpu;
 }
 
@@ -119,7 +124,8 @@ static void print_legend_line(const char *mark, const char *text, const struct c
 	_cleanup_free_ char *list = cpulist_format(cpus);
 
 	if (hue)
-		fprintf(out, "\033[%sm%s  %-24s" RESET "  %s\n", hue, mark, text, list);
+		fprintf(out, "\033[%s;%sm%s  %-24s" RESET "  %s\n", *mark >= 'a' ? "2" : "1", hue,
+			mark, text, list);
 	else
 		fprintf(out, "%s  %-24s  %s\n", mark, text, list);
 }
@@ -163,8 +169,8 @@ const struct topo_cpu **map_order(const struct topology *topo)
 	return cpus;
 }
 
-void map_print(const struct topology *topo, const struct topo_owner *owners, size_t n, bool color,
-	       FILE *out)
+void map_print(const struct topology *topo, const struct topo_owner *owners, size_t n, int width,
+	       bool color, FILE *out)
 {
 	_cleanup_free_ const struct topo_cpu **cpus = map_order(topo);
 	const struct topo_cpu *last = NULL;
@@ -176,7 +182,7 @@ void map_print(const struct topology *topo, const struct topo_owner *owners, siz
 		if (cpuset_next(&cpu->siblings, -1) != (int)cpu->cpu)
 			continue; /* drawn with its core */
 		if (last && (!map_same_group(last, cpu) || strcmp(last->kind, cpu->kind) != 0 ||
-			     column + cell > WIDTH)) {
+			     column + cell > width)) {
 			fputc('\n', out);
 			column = 0;
 		}
@@ -202,7 +208,7 @@ void map_print(const struct topology *topo, const struct topo_owner *owners, siz
 			if (!map_same_group(cpu, cpus[next]) ||
 			    strcmp(cpu->kind, cpus[next]->kind) != 0)
 				break;
-			while ((column - 7) % cell != cell - 2 && column + cell <= WIDTH) {
+			while ((column - 7) % cell != cell - 2 && column + cell <= width) {
 				fputc(' ', out);
 				column++;
 			}

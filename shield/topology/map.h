@@ -33,7 +33,8 @@ bool map_same_group(const struct topo_cpu *x, const struct topo_cpu *y);
 /* "package 0, node 0, L3 0 (16 MiB)"; the caller frees. */
 char *map_heading(const struct topo_cpu *cpu);
 
-void map_print(const struct topology *topo, const struct topo_owner *owners, size_t n, bool color,
-	       FILE *out);
+/* width: of the lines, in columns; a core that is wider has one of its own. */
+void map_print(const struct topology *topo, const struct topo_owner *owners, size_t n, int width,
+	       bool color, FILE *out);
 
 #endif

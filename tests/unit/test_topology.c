@@ -157,7 +157,7 @@ static void test_map(void **state)
 	cpuset_add_range(&owners[0].guest, 10, 13);
 	cpuset_add(&owners[0].emulator, 1);
 	cpuset_add(&owners[1].guest, 7);
-	map_print(&topo, owners, 2, false, out);
+	map_print(&topo, owners, 2, 96, false, out);
 	fclose(out);
 	assert_string_equal(
 		text, "package 0, node 0, L3 0 (16 MiB)\n"

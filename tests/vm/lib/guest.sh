@@ -97,6 +97,20 @@ finish() {
 	! [ -e $state ] || clean
 }
 
+# broken OBJECT UNDO COMMAND…: after COMMAND, status is 1 and names OBJECT; after UNDO it is 0.
+broken() {
+	object=$1 undo=$2
+	shift 2
+	"$@" || return 1
+	shield status >$T/text
+	got=$?
+	answer -r '.shields[].problems[] | select(.severity == "broken") | .object' >$T/objects
+	eval "$undo"
+	cat $T/text $T/objects
+	[ $got = 1 ] && grep -qF "$object" $T/objects && grep -qF "$object" $T/text || return 1
+	wait_for 3 shield status
+}
+
 answer() { shield status --json 2>/dev/null | jq "$@"; }
 # shellcheck disable=SC2016  # the $ is jq's
 vm_ready() { answer -e --arg name "${2:-win11}" --argjson n "$1" \

@@ -92,19 +92,6 @@ emulator_agrees() {
 	[ "$(answer -r '.shields[0].emulator')" = "$(sed -n 's/^Cpus_allowed_list:[^0-9]*//p' /proc/"$pid"/status)" ]
 }
 
-# broken OBJECT UNDO COMMAND…: after COMMAND, status is 1 and names OBJECT; after UNDO it is 0.
-broken() {
-	object=$1 undo=$2
-	shift 2
-	"$@" || return 1
-	shield status >$T/text
-	got=$?
-	answer -r '.shields[].problems[] | select(.severity == "broken") | .object' >$T/objects
-	eval "$undo"
-	cat $T/text $T/objects
-	[ $got = 1 ] && grep -qF "$object" $T/objects && grep -qF "$object" $T/text || return 1
-	wait_for 3 shield status
-}
 set_mask() { echo "$2" >"$1"; }
 spare_irq=15
 kthread=$(pidof kcompactd0 || pidof khugepaged || pidof oom_reaper)

@@ -155,6 +155,14 @@ start_vm() { start 4 "$@"; }
 check "run: with a vCPU map and I/O threads" start_vm shield run -p win11 -- $qemu -smp 4 -object iothread,id=io10 -object iothread,id=io2
 check "run: each vCPU on the CPU of the list, each I/O thread on its own, in the order of their numbers" placed
 check "run: status agrees" status 0 shield status
+io=$(grep -lx 'IO io2' /proc/"$(pidof qemu-system-x86_64)"/task/*/comm | head -n 1)
+io=${io%/comm} io=${io##*/}
+check "status: names an I/O thread that lost its CPUs" broken "I/O thread $io (IO io2)" "taskset -pc 1 $io" taskset -pc 0-1 "$io"
+io_repaired() {
+	taskset -pc 0-1 "$io"
+	wait_for 25 sh -c "taskset -pc $io | grep -q ': 1\$'"
+}
+check "guard: puts it back" io_repaired
 kill "$(pidof qemu-system-x86_64)"
 check "run: its end" ends 0
 finish "vCPU map"
