@@ -68,7 +68,7 @@ static const struct {
 	{ "+1",			1, "missing" },
 	{ "1.5",		2, "no list" },
 	{ "0-6:",		5, "missing" },
-	{ "0-6:0",		6, "stride" },
+	{ "0-6:0",		5, "stride" },
 	{ "0-6:-1",		5, "negative" },
 	{ "3:2",		2, "no list" },
 	{ "^",			2, "missing" },
