@@ -278,7 +278,8 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 		strv_addf(&txn->leftover, "%s: still holds a process", o->path);
 		return 0;
 	}
-	compare = !is_late(txn, o) && !txn->reassert && (!txn->hotplug || is_pulse(txn, o));
+	compare = !is_late(txn, o) && !txn->reassert && !o->uncertain &&
+		  (!txn->hotplug || is_pulse(txn, o));
 	switch (object_apply(txn, o, compare, home_of(txn, o), err)) {
 	case APPLIED:
 		done = true;

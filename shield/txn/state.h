@@ -72,10 +72,10 @@ struct object {
 	char *original; /* before any shield */
 	char *ours;	/* written last */
 	char *next;	/* being written by a transaction under way, else NULL */
-	/* Not in the file: what the transaction wants now; someone else set it;
-	 * it could neither be set nor read. */
+	/* Not in the file: what the transaction wants now; someone else set it. */
 	char *target;
-	bool drifted, uncertain;
+	bool drifted;
+	bool uncertain; /* could neither be set nor read: it may hold anything */
 	bool scoped;  /* dies with a cgroup of ours */
 	bool refused; /* the kernel takes no change; kept for the report only */
 	struct claim *claims;

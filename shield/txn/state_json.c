@@ -65,6 +65,8 @@ static json_t *object_to_json(const struct object *o)
 		json_object_set_new(json, "identity", json_string(o->identity));
 	if (o->next)
 		json_object_set_new(json, "next", json_string(o->next));
+	if (o->uncertain)
+		json_object_set_new(json, "uncertain", json_true());
 	if (o->scoped)
 		json_object_set_new(json, "scoped", json_true());
 	if (o->refused)
@@ -318,14 +320,15 @@ static int read_object(json_t *json, const char *mount, struct state *state, str
 	json_t *claims, *claim;
 	struct step step = { 0 };
 	struct object *o;
-	int scoped = 0, refused = 0, k;
+	int uncertain = 0, scoped = 0, refused = 0, k;
 	bool task;
 
 	if (json_unpack_ex(json, NULL, JSON_STRICT,
-			   "{s:s, s:s, s:s, s?s, s?I, s?I, s?s, s?s, s?b, s?b, s:o}", "kind", &kind,
-			   "original", &original, "ours", &ours, "path", &path, "pid", &pid,
-			   "start", &start, "identity", &identity, "next", &next, "scoped", &scoped,
-			   "refused", &refused, "claims", &claims) < 0 ||
+			   "{s:s, s:s, s:s, s?s, s?I, s?I, s?s, s?s, s?b, s?b, s?b, s:o}", "kind",
+			   &kind, "original", &original, "ours", &ours, "path", &path, "pid", &pid,
+			   "start", &start, "identity", &identity, "next", &next, "uncertain",
+			   &uncertain, "scoped", &scoped, "refused", &refused, "claims",
+			   &claims) < 0 ||
 	    !json_is_object(claims))
 		return bad(err, "objects", "not as Shield writes them");
 	k = step_kind_parse(kind);
@@ -347,6 +350,7 @@ static int read_object(json_t *json, const char *mount, struct state *state, str
 	free(o->ours);
 	o->ours = xstrdup(ours);
 	o->next = next ? xstrdup(next) : NULL;
+	o->uncertain = uncertain;
 	o->refused = refused;
 	json_object_foreach (claims, shield, claim) {
 		if (!json_is_null(claim) && !json_is_string(claim))
