@@ -130,6 +130,33 @@ static error_t parse_recover(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+/* Shields that no state file tells of: end them, or say that they are there. The
+ * exit status, or -1 if there are none. */
+static int orphans(struct app *app, struct txn *txn, bool end)
+{
+	_cleanup_strv_ struct strv names = { 0 };
+	struct err err = { 0 };
+	int status = 0;
+
+	session_orphans(txn, &names);
+	for (size_t i = 0; i < names.n; i++) {
+		cmd_about(names.items[i]);
+		if (!end)
+			cmd_note(app,
+				 "%s: has CPUs, but no state file tells of it; 'shield recover "
+				 "--discard' gives them back",
+				 names.items[i]);
+		else if (session_orphan_end(txn, names.items[i], &err) < 0)
+			status = cmd_fail(&err);
+		else
+			cmd_note(app,
+				 "%s: ended, its CPUs are the host's again; interrupts and host "
+				 "settings stay as they are, since what they were is not known",
+				 names.items[i]);
+	}
+	return names.n ? status : -1;
+}
+
 /* Put a damaged state file aside, under the lock. */
 static int discard(struct app *app, struct err *err)
 {
@@ -192,7 +219,10 @@ static int recover_dry_run(struct app *app)
 int cmd_recover(struct app *app, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		{ "discard", 'D', NULL, 0, "put a damaged state file aside first", 0 },
+		{ "discard", 'D', NULL, 0,
+		  "put a damaged state file aside first, and end the shields that "
+		  "no file tells of",
+		  0 },
 		{ 0 },
 	};
 	static const struct argp argp = {
@@ -209,7 +239,7 @@ int cmd_recover(struct app *app, int argc, char **argv)
 	_cleanup_strv_ struct strv dead = { 0 };
 	struct txn txn = { .lock = -1 };
 	struct err err = { 0 };
-	int status = 0;
+	int status = 0, lost;
 
 	cmd_parse(app, &argp, argc, argv, 0, &o);
 	if (app->dry_run)
@@ -226,9 +256,12 @@ int cmd_recover(struct app *app, int argc, char **argv)
 		else
 			cmd_note(app, "%s: its VM is gone; ended", dead.items[i]);
 	}
+	lost = orphans(app, &txn, o.discard);
+	if (lost > 0)
+		status = lost;
 	if (dead.n != 1)
 		cmd_about(NULL); /* what follows is of all of them */
-	if (cmd_report(app, &txn) == 0 && !dead.n && !txn.report.n && !txn.leftover.n)
+	if (cmd_report(app, &txn) == 0 && !dead.n && lost < 0 && !txn.report.n && !txn.leftover.n)
 		cmd_note(app, "nothing to recover");
 	if (txn.leftover.n)
 		status = ERR_INCOMPLETE;

@@ -75,6 +75,12 @@ int session_attach_running(struct txn *txn, const char *name, pid_t pid, struct 
  * end them. */
 void session_abandoned(struct txn *txn, struct strv *names);
 
+/* The shields that no state file tells of any more, but which have a partition;
+ * and end one: its CPUs are the host's again. What else it changed only the file
+ * could tell: that stays. (session_orphans.c) */
+void session_orphans(struct txn *txn, struct strv *names);
+int session_orphan_end(struct txn *txn, const char *name, struct err *err);
+
 /* Make it another kind of partition, "isolated" or "root". */
 int session_convert(struct txn *txn, const char *name, const char *partition, struct err *err);
 

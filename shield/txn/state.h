@@ -76,8 +76,8 @@ struct object {
 	char *target;
 	bool drifted;
 	bool uncertain; /* could neither be set nor read: it may hold anything */
-	bool scoped;  /* dies with a cgroup of ours */
-	bool refused; /* the kernel takes no change; kept for the report only */
+	bool scoped;	/* dies with a cgroup of ours */
+	bool refused;	/* the kernel takes no change; kept for the report only */
 	struct claim *claims;
 	size_t n_claims;
 };

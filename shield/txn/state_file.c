@@ -37,8 +37,7 @@ static int untrusted(struct err *err, const char *path, const char *why)
 {
 	return err_set(err, ERR_FAILED,
 		       "%s cannot be trusted: %s; nothing was changed. 'shield recover --discard' "
-		       "puts the file aside and cleans up what can be found without it; a reboot "
-		       "undoes the rest",
+		       "puts the file aside and gives the CPUs back; a reboot undoes the rest",
 		       path, why);
 }
 

@@ -337,6 +337,18 @@ int txn_give_back(struct txn *txn, const struct plan *plan, struct err *err)
 	return release(txn, err);
 }
 
+int txn_undo(struct txn *txn, const char *name, const struct plan *plan, struct err *err)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		struct object *o = state_add_object(&txn->state, &plan->steps[i]);
+
+		free(o->ours);
+		o->ours = xstrdup(plan->steps[i].to);
+		object_add_claim(o, name, plan->steps[i].to);
+	}
+	return release(txn, err);
+}
+
 int txn_save(struct txn *txn, struct err *err)
 {
 	return state_save(txn->sys, &txn->state, err);

@@ -110,6 +110,10 @@ int txn_repair(struct txn *txn, const char *name, bool partition, struct err *er
 /* Objects of no shield, changed by one that has ended: to step->to. */
 int txn_give_back(struct txn *txn, const struct plan *plan, struct err *err);
 
+/* The steps of a shield that no file told of: the caller has put it into
+ * txn->state in phase releasing. What the kernel holds of them is ours. */
+int txn_undo(struct txn *txn, const char *name, const struct plan *plan, struct err *err);
+
 /* Save what was changed in txn->state beside the objects (pids, vCPUs). */
 int txn_save(struct txn *txn, struct err *err);
 

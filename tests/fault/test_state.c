@@ -2,7 +2,7 @@
  * A state file that is damaged: cut after every byte, and every bit of every
  * byte flipped (in a sample one bit of every byte). What is cut is refused, with the way to go on,
  * and nothing is changed. A flipped bit may make another file that Shield could have written: then
- * nothing is written but to files that are Shield's to write.
+ * nothing is written but to files that are Shield's to write. And one that is lost.
  */
 #include "tests/fault/world.h"
 
@@ -148,11 +148,54 @@ static void flipped(void **state)
 	}
 }
 
+/* The file is lost under a shield with a VM: its partition is found and ends, also where that
+ * is interrupted; what stays are values whose originals nobody knows. */
+static void lost(void **state)
+{
+	(void)state;
+	for (enum flavour flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
+		_cleanup_free_ char *original = NULL;
+		unsigned deaths = 0;
+		struct world w;
+
+		world_init(&w, flavour);
+		original = fake_snapshot_kernel(w.fake);
+		world_clear(&w);
+		for (size_t n = 1; n; n++) {
+			_cleanup_free_ char *after = NULL, *diff = NULL;
+			bool died;
+
+			free(prepare(&w, flavour));
+			w.sys.ops->unlink(w.sys.ctx, STATE_FILE);
+			died = world_crash(&w, CMD_ORPHANS, NULL, n, true);
+			deaths += died;
+			/* What it began is in a file again, or nothing was begun. */
+			assert_null(world_restore(&w));
+			if (died)
+				world_crash(&w, CMD_ORPHANS, NULL, 1000, true);
+			/* Who else has come to use it is not known either. */
+			sys_write(&w.sys, MOUNT "/cgroup.subtree_control", "-cpuset");
+			after = fake_snapshot_kernel(w.fake);
+			diff = text_diff(original, after);
+			if (strstr(diff, MOUNT) || sys_exists(&w.sys, STATE_FILE))
+				fail_msg("%s, died at change %zu:\n%s", fake_flavour_name(flavour),
+					 n, diff);
+			world_clear(&w);
+			if (!died)
+				break;
+		}
+		print_message("%s: lost; the end of what was found died at each of %u changes\n",
+			      fake_flavour_name(flavour), deaths);
+		assert_true(deaths > 5);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cut),
 		cmocka_unit_test(flipped),
+		cmocka_unit_test(lost),
 	};
 
 	mem_init();

@@ -126,6 +126,17 @@ static void repin_domain(struct world *w)
 	pin(w, (pid_t)atoi(text), "6");
 }
 
+static int end_orphans(struct txn *txn, struct err *err)
+{
+	_cleanup_strv_ struct strv names = { 0 };
+	int rc = 0;
+
+	session_orphans(txn, &names);
+	for (size_t i = 0; i < names.n && rc == 0; i++)
+		rc = session_orphan_end(txn, names.items[i], err);
+	return rc;
+}
+
 static int act(struct world *w, struct txn *txn, enum command command, const char *name,
 	       struct err *err)
 {
@@ -147,6 +158,8 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 		return session_attach(txn, name, w->qemu, &vcpus, NULL, err);
 	case CMD_RECOVER:
 		return 0;
+	case CMD_ORPHANS:
+		return end_orphans(txn, err);
 	case CMD_DOMAIN:
 		return session_domain(txn, name, w->domain, &warnings, err);
 	case CMD_FOLLOW:

@@ -22,7 +22,8 @@ enum command {
 	CMD_OFF,
 	CMD_ATTACH,
 	CMD_RECOVER,
-	CMD_DOMAIN, /* libvirt's hook, for its domain */
+	CMD_ORPHANS, /* recover --discard, where there is no file (any more) */
+	CMD_DOMAIN,  /* libvirt's hook, for its domain */
 	CMD_FOLLOW,
 	/* what libvirt itself does: start a domain, pin its vCPU 0 to CPU 6 */
 	CMD_START,

@@ -175,4 +175,49 @@ check "state: the damaged file is kept" test -e $state.damaged
 rm -f $state.damaged
 check "state: then work goes on" sh -c 'shield on win11 && shield off'
 finish "state"
+
+# With a shield active: what to do is in the message, and gives the CPUs back. The originals of interrupts are lost with the file.
+lost() {
+	shield on win11 || return 1
+	$1
+	status 1 shield off 2>$T/err || status 0 shield off || return 1
+	shield recover 2>>$T/err
+	cat $T/err
+	grep -q 'shield recover --discard' $T/err && status 0 shield recover --discard || return 1
+	[ "$(cat $cgroups/cpuset.cpus.effective)" = 0-7 ] && ! [ -d $cgroups/shield-win11 ] && ! [ -e $state ] || return 1
+	mend
+	snapshot compare $T/before >$T/diff && return
+	# Linux 6.1 leaves kernel threads and workqueues to us.
+	grep -v '^note\|^/run/shield' $T/diff >$T/left
+	cat $T/left
+	case $kernel in
+	6.1) ! grep -v '^thread\|workqueue\|compared' $T/left ;;
+	*) ! grep -v 'compared' $T/left ;;
+	esac
+}
+mend() {
+	sed -n 's,^\(/proc/irq/[^\t]*\)\t,\1 ,p' $T/before | while read -r path mask; do
+		[ "$(cat $path)" = "$mask" ] || echo "$mask" >$path
+	done 2>/dev/null
+	! grep -q "^$cgroups/cgroup.subtree_control.*cpuset" $T/before && echo -cpuset >$cgroups/cgroup.subtree_control
+	true
+}
+damage() { printf '{' >$state; }
+check "state: damaged under a shield: what the message says gives the CPUs back" lost damage
+rm -f $state.damaged
+remove() { rm $state; }
+check "state: removed under a shield: what recover says gives the CPUs back" lost remove
+with_vm() {
+	start 4 shield run -p win11 -- $qemu -smp 4 || return 1
+	printf '{' >$state
+	shield recover --discard || return 1
+	[ "$(cat $cgroups/cpuset.cpus.effective)" = 0-7 ] && pidof qemu-system-x86_64 || return 1
+	kill "$(pidof qemu-system-x86_64)"
+	ends 0
+}
+check "state: damaged under a VM: it runs on, unshielded" with_vm
+rm -f $state.damaged
+mend
+again() { shield on win11 && shield status && shield off; }
+check "state: then work goes on, again" again
 true

@@ -2,8 +2,8 @@
  * snapshot: what the kernel holds, read without any help from Shield.
  *
  *	snapshot take FILE		write it down, a line an object
- *	snapshot compare BEFORE AFTER	0: the same. Threads count only if they
- *					live in both.
+ *	snapshot compare BEFORE [AFTER]	0: the same; without AFTER it is what the kernel
+ *					holds now. Threads count only if they live in both.
  *	snapshot on CPULIST		the threads that may use any of these CPUs:
  *					TID TGID KIND CPULIST CGROUP COMM, where KIND
  *					is user, kernel, or fixed (a kernel thread
@@ -293,7 +293,7 @@ static void put_run(const char *dir, const char *name, void *ctx)
 	free(path);
 }
 
-static int take(const char *file)
+static void take(FILE *out)
 {
 	static const char *const settings[] = {
 		"/sys/kernel/mm/ksm/run",
@@ -302,10 +302,7 @@ static int take(const char *file)
 		"/sys/kernel/rcu_normal",
 		"/sys/devices/system/machinecheck/machinecheck0/check_interval",
 	};
-	FILE *out = fopen(file, "we");
 
-	if (!out)
-		die(file);
 	put(out, "fixed threads",
 	    access(MOUNT "/cpuset.cpus.isolated", F_OK) ? "rewritten" : "kept");
 	with_threads(put_thread, out);
@@ -319,6 +316,15 @@ static int take(const char *file)
 		if (access(settings[i], R_OK) == 0)
 			put_file(out, settings[i]);
 	each("/run/shield", put_run, out);
+}
+
+static int take_into(const char *file)
+{
+	FILE *out = fopen(file, "we");
+
+	if (!out)
+		die(file);
+	take(out);
 	if (fclose(out) != 0)
 		die(file);
 	return 0;
@@ -335,16 +341,13 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static struct lines load(const char *file)
+static struct lines load(FILE *in)
 {
 	struct lines lines = { 0 };
-	FILE *in = fopen(file, "re");
 	size_t size = 0, cap = 0;
 	char *line = NULL;
 	ssize_t n;
 
-	if (!in)
-		die(file);
 	while ((n = getline(&line, &size, in)) > 0) {
 		char *tab = strchr(line, '\t');
 
@@ -370,6 +373,28 @@ static struct lines load(const char *file)
 	return lines;
 }
 
+static struct lines load_file(const char *file)
+{
+	FILE *in = fopen(file, "re");
+
+	if (!in)
+		die(file);
+	return load(in);
+}
+
+static struct lines load_now(void)
+{
+	size_t size;
+	char *text;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		die("memory");
+	take(out);
+	fclose(out);
+	return load(fmemopen(text, size, "r"));
+}
+
 static const char *value_of(const char *line)
 {
 	return line + strlen(line) + 1;
@@ -385,7 +410,7 @@ static bool differs(const char *key, const char *a, const char *b)
 
 static int compare(const char *before, const char *after)
 {
-	struct lines a = load(before), b = load(after);
+	struct lines a = load_file(before), b = after ? load_file(after) : load_now();
 	size_t i = 0, k = 0, compared = 0, threads = 0, differences = 0, notes = 0;
 	bool rewritten = false;
 
@@ -488,8 +513,8 @@ static void print_irq(const char *dir, const char *name, void *ctx)
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "take") == 0)
-		return take(argv[2]);
-	if (argc == 4 && strcmp(argv[1], "compare") == 0)
+		return take_into(argv[2]);
+	if ((argc == 3 || argc == 4) && strcmp(argv[1], "compare") == 0)
 		return compare(argv[2], argv[3]);
 	if (argc == 3 && parse_list(argv[2], wanted, CPUS)) {
 		if (strcmp(argv[1], "on") == 0) {
@@ -502,6 +527,6 @@ int main(int argc, char **argv)
 		}
 	}
 	fprintf(stderr,
-		"usage: snapshot take FILE | compare BEFORE AFTER | on CPULIST | irqs CPULIST\n");
+		"usage: snapshot take FILE | compare BEFORE [AFTER] | on CPULIST | irqs CPULIST\n");
 	return 2;
 }

@@ -1,0 +1,197 @@
+# What the guard is for: a partition that somebody broke, CPUs that a sibling took, guest CPUs that went and came. It repairs, with
+# a bounded number of tries, or status reports; and it never turns in a hot loop.
+# shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $
+. /t/guest.sh
+cpu() { # 0|1 CPU…
+	to=$1
+	shift
+	for n; do
+		echo $to >/sys/devices/system/cpu/cpu$n/online || return 1
+	done
+}
+taskset 0x3c sleep 10000 &
+taskset 0x04 sleep 10000 &
+# Hotplug alone changes masks of threads and interrupts, and nobody puts these back: that is done once before we look.
+cpu 0 2 3 4 5 && cpu 1 2 3 4 5
+sleep 1
+snapshot take $T/before
+
+guard() { jq -r '.shields[].guard.pid' $state | head -n 1; }
+# How often it woke up, and 1/100 s that it ran.
+cost() { echo "$(sed -n 's/^voluntary_ctxt_switches:.//p' "/proc/$1/status") $(awk '{ print $14 + $15 }' "/proc/$1/stat")"; }
+healed() {
+	wait_for ${1:-10} status 0 shield status || {
+		shield status
+		return 1
+	}
+	[ -z "$(snapshot on 2-5 | awk '$3 != "fixed"' | grep -v TCG | tee $T/on)" ] || {
+		cat $T/on
+		return 1
+	}
+}
+end() { shield off && restored; }
+
+member() {
+	shield on win11 && echo member >$vcpus/cpuset.cpus.partition && healed && end
+}
+check "guard: a partition that somebody dissolved" member
+! [ -e $state ] || clean
+shrunk() {
+	shield on win11 || return 1
+	echo 2-3 >$vcpus/cpuset.cpus
+	wait_for 5 status 1 shield status && answer -e '[.shields[].problems[].object | select(endswith("cpuset.cpus.effective"))] | length > 0' && end
+}
+check "guard: a partition whose CPUs somebody cut: status reports, off restores" shrunk
+! [ -e $state ] || clean
+
+# Below 7.0 a sibling that asks for guest CPUs breaks the partition, for as long as it asks.
+sibling() {
+	shield on win11 || return 1
+	g=$(guard)
+	mkdir -p $cgroups/sibling
+	wait_for 5 status 0 shield status || return 1
+	was=$(cost $g)
+	echo 2-3 >$cgroups/sibling/cpuset.cpus 2>$T/refused
+	sleep 20
+	now=$(cost $g)
+	echo "20 s with a sibling on 2-3: $(cat $vcpus/cpuset.cpus.partition), wake-ups and time before $was, after $now; $(cat $T/refused)"
+	woken=$((${now% *} - ${was% *})) ran=$((${now#* } - ${was#* }))
+	[ $woken -le 400 ] && [ $ran -le 500 ] || return 1
+	if [ $kernel != 7 ] && ! [ -s $T/refused ]; then
+		status 1 shield status >/dev/null || return 1
+	fi
+	rmdir $cgroups/sibling
+	healed 60 && [ "$(guard)" = $g ] && end
+}
+check "guard: a sibling that takes CPUs: bounded tries, and repaired when it is gone" sibling
+! [ -e $state ] || clean
+
+gone_and_back() {
+	shield on win11 && cpu 0 2 3 4 5 || return 1
+	sleep 1
+	shield status >$T/status
+	cpu 1 2 3 4 5 && healed && end
+}
+check "guard: all guest CPUs offline and back" gone_and_back
+! [ -e $state ] || clean
+one_by_one() {
+	shield on win11 || return 1
+	for n in 2 3 4 5; do
+		cpu 0 $n && cpu 1 $n || return 1
+	done
+	healed && end
+}
+check "guard: guest CPUs offline and back one by one" one_by_one
+! [ -e $state ] || clean
+with_vm() { # CPUs that go
+	start 4 shield run -p win11 -- $qemu -smp 4 && cpu 0 "$@" || return 1
+	sleep 1
+	cpu 1 "$@" && healed || return 1
+	snapshot on 2-5 | awk '$3 != "fixed"' >$T/on
+	[ "$(cut -d' ' -f4 $T/on | sort | xargs)" = "2 3 4 5" ] || {
+		cat $T/on
+		return 1
+	}
+	kill "$(pidof qemu-system-x86_64)"
+	ends 0 && restored
+}
+check "guard: one CPU of a VM offline and back: its vCPU is pinned again" with_vm 3
+! [ -e $state ] || clean
+check "guard: all CPUs of a VM offline and back: its vCPUs are pinned again" with_vm 2 3 4 5
+! [ -e $state ] || clean
+
+# CPUs that are offline when the shield ends, or when it is recovered.
+off_without() {
+	shield on win11 && cpu 0 "$@" || return 1
+	status 0 shield off || return 1
+	cpu 1 2 3 4 5 && sleep 1 && restored
+}
+check "off while a guest CPU is offline" off_without 3
+! [ -e $state ] || clean
+check "off while all guest CPUs are offline" off_without 2 3 4 5
+! [ -e $state ] || clean
+recover_without() {
+	for at in 30 45 60 75; do
+		timeout -k 1 60 kill-at $at /usr/local/bin/shield on win11 >/dev/null 2>&1
+		cpu 0 "$@" || return 1
+		status 0 shield recover && shield off --all && cpu 1 2 3 4 5 && sleep 1 && restored || return 1
+	done
+}
+check "recover while all guest CPUs are offline" recover_without 2 3 4 5
+! [ -e $state ] || clean
+
+# Its cgroup removed by hand: what goes with it cannot be repaired, but all else comes back.
+removed() {
+	shield on win11 || return 1
+	rmdir $vcpus && rmdir $cgroups/shield-win11 || return 1
+	sleep 1
+	$1 && restored
+}
+check "the cgroup removed by hand: off restores" removed "shield off"
+! [ -e $state ] || clean
+unguarded() {
+	shield on win11 || return 1
+	kill -9 "$(guard)"
+	rmdir $vcpus && rmdir $cgroups/shield-win11 && shield recover && shield off && restored
+}
+check "the cgroup removed by hand, and the guard killed: off restores" unguarded
+! [ -e $state ] || clean
+# A controller taken away destroys every cpuset in the tree.
+stripped() {
+	shield on win11 || return 1
+	kill -9 "$(guard)"
+	for dir in $vcpus $cgroups/shield-win11 $cgroups; do
+		echo -cpuset >$dir/cgroup.subtree_control || return 1
+	done
+	status 1 shield status >/dev/null
+	shield off && restored
+}
+check "the cpuset controller taken away: off restores" stripped
+! [ -e $state ] || clean
+
+# Numbers that were reused.
+irq_reused() {
+	shield on win11 || return 1
+	kill -9 "$(guard)"
+	cp $state $T/good
+	jq -c '(.objects[] | select(.path == "/proc/irq/15/smp_affinity_list") | .identity) = "another"' $T/good >$state
+	! cmp -s $T/good $state || return 0 # has no such interrupt
+	cat $state >$T/changed
+	mask=$(cat /proc/irq/15/smp_affinity_list)
+	shield off || return 1
+	[ "$(cat /proc/irq/15/smp_affinity_list)" = "$mask" ]
+	same=$?
+	echo 0-7 >/proc/irq/15/smp_affinity_list
+	[ $same = 0 ] && restored
+}
+check "an interrupt whose number went to another: left alone" irq_reused
+! [ -e $state ] || clean
+guard_reused() {
+	shield on win11 || return 1
+	kill -9 "$(guard)"
+	sleep 1000 &
+	other=$!
+	cp $state $T/good
+	jq -c ".shields.win11.guard.pid = $other" $T/good >$state
+	status 1 shield status >/dev/null && answer -e '[.shields[].problems[].object] | index("guard")' && shield off && kill -0 $other || return 1
+	kill $other
+	restored
+}
+check "the guard's number went to another: it is missing, and that one is let live" guard_reused
+! [ -e $state ] || clean
+vm_reused() {
+	start 4 shield run -p win11 -- $qemu -smp 4 || return 1
+	kill -9 $run "$(guard)"
+	kill -9 "$(pidof qemu-system-x86_64)"
+	sleep 1000 &
+	other=$!
+	usleep 300000
+	cp $state $T/good
+	jq -c ".shields.win11.vm.pid = $other | .shields.win11.vcpus[].tid = $other" $T/good >$state
+	shield recover && kill -0 $other || return 1
+	allowed=$(sed -n 's/^Cpus_allowed_list:[^0-9]*//p' /proc/$other/status)
+	kill $other
+	[ "$allowed" = 0-7 ] && restored
+}
+check "the VM's number went to another: recover ends the shield and lets that one live" vm_reused
+finish "guard"
