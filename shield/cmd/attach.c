@@ -87,6 +87,6 @@ int cmd_attach(struct app *app, int argc, char **argv)
 	status = cmd_report(app, &txn);
 	cmd_note(app, "process %d: %zu vCPUs are in the shield %s", (int)o.pid,
 		 state_shield(&txn.state, o.name)->n_vcpus, o.name);
-	txn_end(&txn);
+	cmd_end(app, &txn, NULL);
 	return cmd_finish(status);
 }

@@ -115,7 +115,7 @@ int cmd_off(struct app *app, int argc, char **argv)
 	if (names.n > 1)
 		cmd_about(NULL); /* what follows is of all of them */
 	cmd_report(app, &txn);
-	txn_end(&txn);
+	cmd_end(app, &txn, NULL);
 	return cmd_finish(status);
 }
 
@@ -265,6 +265,6 @@ int cmd_recover(struct app *app, int argc, char **argv)
 		cmd_note(app, "nothing to recover");
 	if (txn.leftover.n)
 		status = ERR_INCOMPLETE;
-	txn_end(&txn);
+	cmd_end(app, &txn, NULL);
 	return cmd_finish(status);
 }

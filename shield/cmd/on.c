@@ -93,7 +93,7 @@ int cmd_on(struct app *app, int argc, char **argv)
 	cmd_warn(app, &warnings);
 	status = cmd_report(app, &txn);
 	guest = cpulist_format(&state_shield(&txn.state, name)->guest);
-	txn_end(&txn);
+	cmd_end(app, &txn, name);
 	if (guard_spawn(&app->sys, name, &err) < 0)
 		cmd_say(app, LOG_WARNING, "%s", err.text);
 	cmd_note(app, "%s is shielded: CPUs %s; 'shield off %s' gives them back", name, guest,

@@ -1,8 +1,10 @@
 #include "shield/cmd/session_cmd.h"
 
+#include "shield/run/guard.h"
 #include "shield/run/session.h"
 
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 int cmd_need_root(const struct app *app, struct err *err)
@@ -39,6 +41,23 @@ int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err)
 	if (app->verbose)
 		txn->trace = trace;
 	return 0;
+}
+
+void cmd_end(struct app *app, struct txn *txn, const char *but)
+{
+	_cleanup_strv_ struct strv names = { 0 };
+	struct err err = { 0 };
+
+	guards_missing(txn, &names);
+	txn_end(txn);
+	for (size_t i = 0; i < names.n; i++) {
+		if (but && strcmp(names.items[i], but) == 0)
+			continue;
+		if (guard_spawn(&app->sys, names.items[i], &err) < 0)
+			cmd_say(app, LOG_WARNING, "%s", err.text);
+		else
+			cmd_note(app, "%s: its guard was gone, and is there again", names.items[i]);
+	}
 }
 
 int cmd_report(const struct app *app, struct txn *txn)

@@ -15,6 +15,10 @@ int cmd_need_root(const struct app *app, struct err *err);
  * a reader of our messages that has gone. */
 int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err);
 
+/* txn_end(); then the guards that are gone are started again, but not the one of
+ * this shield (or NULL). */
+void cmd_end(struct app *app, struct txn *txn, const char *but);
+
 /* Print what the transaction reports, and return the status of success: 0, or
  * 64 when something movable did not move. */
 int cmd_report(const struct app *app, struct txn *txn);

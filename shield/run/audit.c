@@ -343,8 +343,8 @@ static void audit_processes(struct txn *txn, const struct shield *s, struct prob
 		    "the VM has ended; its shield is about to");
 	if (!task_alive(txn->sys, s->guard.pid, s->guard.start))
 		add(p, SEVERITY_BROKEN, xstrdup("guard"), "running", "not running",
-		    "nobody will end the shield by itself: 'shield off' does, and any command that "
-		    "changes something recovers");
+		    "nobody will end the shield by itself, until 'shield recover' or any other "
+		    "command that changes something starts it again");
 }
 
 int audit_shield(struct txn *txn, const struct shield *s, struct problems *p, struct err *err)

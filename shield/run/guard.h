@@ -16,12 +16,15 @@
 #ifndef SHIELD_RUN_GUARD_H
 #define SHIELD_RUN_GUARD_H
 
-#include "shield/base/err.h"
-#include "shield/sys/sys.h"
+#include "shield/txn/txn.h"
 
 /* Start the guard of a shield, detached, and wait until it watches. -1 when it
  * could not be started (the shield stands without it). */
 int guard_spawn(struct sys *sys, const char *name, struct err *err);
+
+/* The active shields whose guard is gone, for guard_spawn() once the lock is; none
+ * where process 1 starts it again. */
+void guards_missing(const struct txn *txn, struct strv *names);
 
 /* The guard itself: returns when the shield has ended. ready_fd: a byte is
  * written to it, and it is closed, when it watches; or -1. */

@@ -3,6 +3,7 @@
 #include "shield/run/deadline.h"
 #include "shield/run/guard.h"
 #include "shield/sys/systemd_adapter.h"
+#include "shield/task/task.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -117,4 +118,15 @@ int guard_spawn(struct sys *sys, const char *name, struct err *err)
 	if (sd_booted() > 0)
 		return spawn_service(name, err);
 	return spawn_detached(sys, name, err);
+}
+
+void guards_missing(const struct txn *txn, struct strv *names)
+{
+	for (size_t i = 0; i < txn->state.n_shields && sd_booted() <= 0; i++) {
+		const struct shield *s = &txn->state.shields[i];
+
+		if (s->phase == PHASE_ACTIVE &&
+		    !(s->guard.pid && task_alive(txn->sys, s->guard.pid, s->guard.start)))
+			strv_add(names, s->name);
+	}
 }

@@ -10,7 +10,10 @@ cpu() { # 0|1 CPU…
 	done
 }
 taskset 0x3c sleep 10000 &
+pinned=$!
 taskset 0x04 sleep 10000 &
+pinned="$pinned $!"
+taskset 0xc1 sleep 10000 &
 # Hotplug alone changes masks of threads and interrupts, and nobody puts these back: that is done once before we look.
 cpu 0 2 3 4 5 && cpu 1 2 3 4 5
 sleep 1
@@ -39,9 +42,9 @@ check "guard: a partition that somebody dissolved" member
 shrunk() {
 	shield on win11 || return 1
 	echo 2-3 >$vcpus/cpuset.cpus
-	wait_for 5 status 1 shield status && answer -e '[.shields[].problems[].object | select(endswith("cpuset.cpus.effective"))] | length > 0' && end
+	healed && [ "$(cat $vcpus/cpuset.cpus)" = 2-5 ] && end
 }
-check "guard: a partition whose CPUs somebody cut: status reports, off restores" shrunk
+check "guard: a partition whose CPUs somebody cut" shrunk
 ! [ -e $state ] || clean
 
 # Below 7.0 a sibling that asks for guest CPUs breaks the partition, for as long as it asks.
@@ -100,7 +103,9 @@ check "guard: one CPU of a VM offline and back: its vCPU is pinned again" with_v
 check "guard: all CPUs of a VM offline and back: its vCPUs are pinned again" with_vm 2 3 4 5
 ! [ -e $state ] || clean
 
-# CPUs that are offline when the shield ends, or when it is recovered.
+# CPUs that are offline when the shield ends, or when it is recovered. (A thread that may use only CPUs that are offline cannot be
+# told so, EINVAL, and Linux looks at threads of the root again only when a cpuset changes.)
+kill $pinned
 off_without() {
 	shield on win11 && cpu 0 "$@" || return 1
 	status 0 shield off || return 1
@@ -151,18 +156,16 @@ check "the cpuset controller taken away: off restores" stripped
 
 # Numbers that were reused.
 irq_reused() {
+	file=/proc/irq/15/smp_affinity_list
 	shield on win11 || return 1
 	kill -9 "$(guard)"
+	echo 1 >$file
 	cp $state $T/good
-	jq -c '(.objects[] | select(.path == "/proc/irq/15/smp_affinity_list") | .identity) = "another"' $T/good >$state
-	! cmp -s $T/good $state || return 0 # has no such interrupt
-	cat $state >$T/changed
-	mask=$(cat /proc/irq/15/smp_affinity_list)
-	shield off || return 1
-	[ "$(cat /proc/irq/15/smp_affinity_list)" = "$mask" ]
-	same=$?
-	echo 0-7 >/proc/irq/15/smp_affinity_list
-	[ $same = 0 ] && restored
+	jq -c '(.objects[] | select(.path == "'$file'")) |= (.identity = "another" | .ours = "1")' $T/good >$state
+	! cmp -s $T/good $state && shield off || return 1
+	mask=$(cat $file)
+	echo 0-7 >$file
+	[ "$mask" = 1 ] && restored
 }
 check "an interrupt whose number went to another: left alone" irq_reused
 ! [ -e $state ] || clean

@@ -28,15 +28,15 @@ order() {
 	esac
 	for who in "$@"; do
 		case $who in
-		wrapper) kill -9 "$w" ;;
-		guard) kill -9 "$g" ;;
+		wrapper) kill -9 "$w" && wait_for 10 not_running "$w" ;;
+		guard) kill -9 "$g" && wait_for 10 not_running "$g" ;;
 		vm) kill -9 "$v" && wait_for 10 not_running "$v" ;;
 		all) kill -9 "$w" "$g" "$v" && wait_for 10 not_running "$v" ;;
 		end) kill "$v" && wait_for 10 not_running "$v" ;;
 		esac
 		[ "$who" = vm ] || usleep 200000
 		if [ "$who" = guard ] && ! not_running "$v"; then
-			status 1 shield status >$T/text && answer -e '[.shields[].problems[].object] | index("guard")' || return 1
+			status 1 shield status && answer -e '[.shields[].problems[].object] | index("guard")' || return 1
 		fi
 		if ! not_running "$v"; then
 			still_shielded || return 1
@@ -58,6 +58,26 @@ for names in "wrapper" "wrapper end" "vm" "guard" "guard vm" "vm guard" "wrapper
 	check "kill -9: $names" order $names
 	! [ -e $state ] || clean
 done
+
+# Wrapper and guard are gone: the next command that changes something starts a guard, which sees the end of the VM.
+replaced() {
+	start 4 shield run -p win11 -- $qemu -smp 4 || return 1
+	v=$(vm)
+	kill -9 "$(wrapper)" "$(guard)"
+	usleep 200000
+	status 1 shield status && status 0 shield recover && status 0 shield status && still_shielded || return 1
+	kill "$v" && wait_for 10 not_running "$v" && back_in_2s
+}
+check "kill -9: wrapper and guard: recover starts a guard" replaced
+! [ -e $state ] || clean
+# All at once, and recovered while the VM is still dying.
+at_once() {
+	start 4 shield run -p win11 -- $qemu -smp 4 || return 1
+	kill -9 "$(wrapper)" "$(guard)" "$(vm)"
+	shield recover && back_in_2s
+}
+check "kill -9: all at once, and recover at once" at_once
+! [ -e $state ] || clean
 
 # on without a VM: the guard is killed; off works.
 guard_of_on() {
