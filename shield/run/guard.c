@@ -179,6 +179,26 @@ static void hear_irqs(struct guard *g)
 	cpuset_copy(&g->heard, &online);
 }
 
+/* The last repair failed, and the next one has to wait: every transaction would be
+ * another try. Nothing else has happened that would be worth one? */
+static bool waits(struct guard *g, bool *stay)
+{
+	_cleanup_strv_ struct strv dead = { 0 };
+	_cleanup_txn_ struct txn txn = { .lock = -1 };
+	struct err ignored;
+
+	if (!g->failed || g->hotplug || patience_allows(&g->patience, deadline_in(0)) ||
+	    txn_view(&txn, g->sys, &ignored) < 0)
+		return false;
+	session_abandoned(&txn, &dead);
+	*stay = follow(g, state_shield(&txn.state, g->name));
+	if (strv_contains(&dead, g->name))
+		return false;
+	g->rescan = false; /* the next try looks at everything */
+	look_in(g, deadline_left(g->patience.next));
+	return true;
+}
+
 /* Under the lock: what is to do is done. false: there is nothing to guard. */
 static bool look(struct guard *g)
 {
@@ -188,6 +208,8 @@ static bool look(struct guard *g)
 	bool stay = true;
 	size_t found;
 
+	if (waits(g, &stay))
+		return stay;
 	if (txn_begin(&txn, g->sys, false, &err) < 0)
 		return true; /* perhaps next time */
 	session_abandoned(&txn, &dead);
