@@ -34,7 +34,7 @@
  *     rewrites affinities at cpuset changes (up to 6.1 all, up to 6.19 those of
  *     kernel threads), so for these (and files that are late, kfile.h) the
  *     comparison is made before the first write, and they are set again after the
- *     last one.
+ *     last one. Nor is an object compared that could neither be set nor read.
  *  4. A task is touched only if number and start time match, an interrupt only
  *     if its actions do.
  *  5. Every write is verified by reading back.
