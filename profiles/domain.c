@@ -4,7 +4,10 @@
 #include "profiles/profile.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
+
+#define BLANKS " \t\r\n"
 
 static const char namespace[] = "urn:shield:domain";
 
@@ -37,11 +40,14 @@ static int number(const xmlChar *text, size_t max, size_t *ret)
 	char *end;
 	unsigned long long n;
 
-	if (!text || *text < '0' || *text > '9')
+	if (!text)
+		return -1;
+	text += strspn((const char *)text, BLANKS);
+	if (*text < '0' || *text > '9')
 		return -1;
 	errno = 0;
 	n = strtoull((const char *)text, &end, 10);
-	if (errno || *end || n > max)
+	if (errno || n > max || end[strspn(end, BLANKS)])
 		return -1;
 	*ret = (size_t)n;
 	return 0;
@@ -55,7 +61,7 @@ static int content(xmlNode *node, size_t max, size_t *ret)
 	return number(text, max, ret);
 }
 
-/* The attribute cpuset="1-4,^3"; 1 when there is none. */
+/* The attribute cpuset="1-4,^3"; empty when there is none. */
 static int cpuset(xmlNode *node, struct cpuset *set, struct err *err)
 {
 	_cleanup_(freexml)
@@ -65,7 +71,7 @@ static int cpuset(xmlNode *node, struct cpuset *set, struct err *err)
 
 	cpuset_clear(set);
 	if (!text)
-		return 1;
+		return 0;
 	if (cpulist_parse_parts((const char *)text, set, &out, &at, err) < 0) {
 		err->kind = ERR_USAGE;
 		return err_wrap(err, "line %ld: <%s>: cpuset", xmlGetLineNo(node),
@@ -75,21 +81,79 @@ static int cpuset(xmlNode *node, struct cpuset *set, struct err *err)
 	return 0;
 }
 
-/* <vcpupin vcpu='N'> or <iothreadpin iothread='N'>, N from first. */
-static int pin(xmlNode *node, const char *key, size_t first, struct cpuset *sets, size_t n,
-	       struct err *err)
+/* The attribute key="N". */
+static int attribute(xmlNode *node, const char *key, size_t max, size_t *ret, struct err *err)
 {
 	_cleanup_(freexml)
 	xmlChar *text = xmlGetProp(node, (const xmlChar *)key);
+
+	if (number(text, max, ret) == 0)
+		return 0;
+	return err_set(err, ERR_USAGE, "line %ld: <%s>: %s is not a number from 0 to %zu",
+		       xmlGetLineNo(node), (const char *)node->name, key, max);
+}
+
+/* <vcpupin vcpu='N'>; one for a vCPU that the domain does not have is allowed. */
+static int read_vcpupin(xmlNode *node, struct domain *d, struct err *err)
+{
 	size_t i;
 
-	if (number(text, DOMAIN_VCPUS_MAX, &i) < 0)
-		return err_set(err, ERR_USAGE, "line %ld: <%s>: %s is not a number",
-			       xmlGetLineNo(node), (const char *)node->name, key);
-	/* Pins for vCPUs that the domain does not have are allowed. */
-	if (i < first || i - first >= n)
-		return 0;
-	return cpuset(node, &sets[i - first], err) < 0 ? -1 : 0;
+	if (attribute(node, "vcpu", DOMAIN_VCPUS_MAX, &i, err) < 0)
+		return -1;
+	return i < d->n_vcpus ? cpuset(node, &d->vcpus[i], err) : 0;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const size_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static bool listed(const size_t *ids, size_t n, size_t id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+/* The ids of all I/O threads, in order: those that <iothreadids> lists, and the
+ * lowest ones that are left for the rest. The caller frees *ret. */
+static int read_ids(xmlNode *root, struct domain *d, size_t **ret, struct err *err)
+{
+	xmlNode *count = child(root, "iothreads"), *list = child(root, "iothreadids");
+	_cleanup_free_ size_t *ids = xcalloc(DOMAIN_VCPUS_MAX, sizeof(*ids));
+	size_t n = 0, next = 1;
+
+	if (count && content(count, DOMAIN_VCPUS_MAX, &d->n_iothreads) < 0)
+		return err_set(err, ERR_USAGE, "line %ld: <iothreads> is no number of I/O threads",
+			       xmlGetLineNo(count));
+	for (xmlNode *i = list ? list->children : NULL; i && n < DOMAIN_VCPUS_MAX; i = i->next)
+		if (is(i, "iothread") && attribute(i, "id", INT32_MAX, &ids[n++], err) < 0)
+			return -1;
+	if (d->n_iothreads < n)
+		d->n_iothreads = n;
+	for (; n < d->n_iothreads; n++) {
+		while (listed(ids, n, next))
+			next++;
+		ids[n] = next;
+	}
+	qsort(ids, n, sizeof(*ids), by_value);
+	*ret = take_ptr(ids);
+	return 0;
+}
+
+static int read_iothreadpin(xmlNode *node, const size_t *ids, struct domain *d, struct err *err)
+{
+	size_t id;
+
+	if (attribute(node, "iothread", INT32_MAX, &id, err) < 0)
+		return -1;
+	for (size_t i = 0; i < d->n_iothreads; i++)
+		if (ids[i] == id)
+			return cpuset(node, &d->iothreads[i], err);
+	return 0;
 }
 
 static int read_wish(xmlNode *metadata, struct domain *d, struct err *err)
@@ -111,12 +175,56 @@ static int read_wish(xmlNode *metadata, struct domain *d, struct err *err)
 	return 0;
 }
 
+static int read_counts(xmlNode *root, struct domain *d, struct err *err)
+{
+	xmlNode *vcpu = child(root, "vcpu");
+	_cleanup_cpuset_ struct cpuset all = { 0 };
+	_cleanup_(freexml)
+	xmlChar *current = vcpu ? xmlGetProp(vcpu, (const xmlChar *)"current") : NULL;
+
+	d->n_vcpus = 1;
+	if (vcpu && (content(vcpu, DOMAIN_VCPUS_MAX, &d->n_vcpus) < 0 || !d->n_vcpus))
+		return err_set(err, ERR_USAGE, "line %ld: <vcpu> is no number of vCPUs",
+			       xmlGetLineNo(vcpu));
+	d->n_current = d->n_vcpus;
+	if (current && (number(current, d->n_vcpus, &d->n_current) < 0 || !d->n_current))
+		return err_set(err, ERR_USAGE,
+			       "line %ld: <vcpu>: current is not a number from 1 to %zu",
+			       xmlGetLineNo(vcpu), d->n_vcpus);
+	d->vcpus = xcalloc(d->n_vcpus, sizeof(*d->vcpus));
+	if (vcpu && cpuset(vcpu, &all, err) < 0)
+		return -1;
+	for (size_t i = 0; i < d->n_vcpus; i++)
+		cpuset_copy(&d->vcpus[i], &all);
+	return 0;
+}
+
+static int read_tune(xmlNode *tune, const size_t *ids, struct domain *d, struct err *err)
+{
+	for (xmlNode *n = tune ? tune->children : NULL; n; n = n->next) {
+		const char *name = (const char *)n->name;
+		int rc = 0;
+
+		if (n->type != XML_ELEMENT_NODE)
+			continue;
+		if (is(n, "vcpupin"))
+			rc = read_vcpupin(n, d, err);
+		else if (is(n, "iothreadpin"))
+			rc = read_iothreadpin(n, ids, d, err);
+		else if (is(n, "emulatorpin"))
+			rc = cpuset(n, &d->emulator, err);
+		else if (!strv_contains(&d->others, name))
+			strv_add(&d->others, name);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int read_domain(xmlNode *root, struct domain *d, struct err *err)
 {
-	xmlNode *name = child(root, "name"), *vcpu = child(root, "vcpu"),
-		*tune = child(root, "cputune");
-	xmlNode *iothreads = child(root, "iothreads");
-	_cleanup_cpuset_ struct cpuset all = { 0 };
+	_cleanup_free_ size_t *ids = NULL;
+	xmlNode *name = child(root, "name");
 	xmlChar *text;
 
 	if (!is(root, "domain") || !name)
@@ -124,39 +232,23 @@ static int read_domain(xmlNode *root, struct domain *d, struct err *err)
 			       "no <domain> with a <name>; 'virsh dumpxml DOMAIN' "
 			       "prints one");
 	text = xmlNodeGetContent(name);
-	d->name = xstrdup((const char *)text);
+	d->name = xstrdup(text ? (const char *)text : "");
 	xmlFree(text);
-	d->n_vcpus = 1;
-	if (vcpu && (content(vcpu, DOMAIN_VCPUS_MAX, &d->n_vcpus) < 0 || !d->n_vcpus))
-		return err_set(err, ERR_USAGE, "line %ld: <vcpu> is no number of vCPUs",
-			       xmlGetLineNo(vcpu));
-	if (iothreads && content(iothreads, DOMAIN_VCPUS_MAX, &d->n_iothreads) < 0)
-		return err_set(err, ERR_USAGE, "line %ld: <iothreads> is not a number",
-			       xmlGetLineNo(iothreads));
-	d->vcpus = xcalloc(d->n_vcpus, sizeof(*d->vcpus));
-	d->iothreads = xcalloc(d->n_iothreads, sizeof(*d->iothreads));
-	if (vcpu && cpuset(vcpu, &all, err) < 0)
+	if (!*d->name)
+		return err_set(err, ERR_USAGE, "line %ld: <name> is empty", xmlGetLineNo(name));
+	if (read_counts(root, d, err) < 0 || read_ids(root, d, &ids, err) < 0)
 		return -1;
-	for (size_t i = 0; i < d->n_vcpus; i++)
-		cpuset_copy(&d->vcpus[i], &all);
-	for (xmlNode *n = tune ? tune->children : NULL; n; n = n->next) {
-		int rc = 0;
-
-		if (is(n, "vcpupin"))
-			rc = pin(n, "vcpu", 0, d->vcpus, d->n_vcpus, err);
-		else if (is(n, "iothreadpin"))
-			rc = pin(n, "iothread", 1, d->iothreads, d->n_iothreads, err);
-		else if (is(n, "emulatorpin"))
-			rc = cpuset(n, &d->emulator, err);
-		if (rc < 0)
-			return -1;
-	}
+	d->iothreads = xcalloc(d->n_iothreads, sizeof(*d->iothreads));
+	if (read_tune(child(root, "cputune"), ids, d, err) < 0)
+		return -1;
+	if (child(root, "numatune"))
+		strv_add(&d->others, "numatune");
 	return read_wish(child(root, "metadata"), d, err);
 }
 
 char *domain_shield_name(const char *name)
 {
-	char *text = xstrndup(name, strnlen(name, 64));
+	char *text = *name ? xstrndup(name, strnlen(name, 64)) : xstrdup("_");
 
 	if (profile_check_name(text, NULL) == 0)
 		return text;
@@ -177,10 +269,14 @@ static int parse(const char *xml, struct domain *domain, struct err *err)
 
 	if (!root) {
 		const xmlError *e = xmlGetLastError();
+		const char *why = e && e->message ? e->message : "it is empty";
 
-		return err_set(err, ERR_USAGE, "line %d: not XML", e ? e->line : 0);
+		return err_set(err, ERR_USAGE, "line %d: not XML: %.*s", e ? e->line : 0,
+			       (int)strcspn(why, "\n"), why);
 	}
-	if (read_domain(root, domain, err) == 0)
+	if (doc->intSubset)
+		err_set(err, ERR_USAGE, "it has a DOCTYPE, which libvirt's never have");
+	else if (read_domain(root, domain, err) == 0)
 		return 0;
 	domain_clear(domain);
 	return -1;
@@ -199,6 +295,7 @@ void domain_clear(struct domain *domain)
 	for (size_t i = 0; i < domain->n_iothreads && domain->iothreads; i++)
 		cpuset_clear(&domain->iothreads[i]);
 	cpuset_clear(&domain->emulator);
+	strv_clear(&domain->others);
 	free(domain->vcpus);
 	free(domain->iothreads);
 	free(domain->name);

@@ -12,25 +12,30 @@
  *	  <shield:domain xmlns:shield='urn:shield:domain' on-error='fail'/>
  *	</metadata>
  *
- * The XML is untrusted: no entity is expanded, nothing is fetched, at most
- * 1 MiB is read. (https://libvirt.org/formatdomain.html, "CPU Tuning")
+ * The XML is untrusted: at most DOMAIN_XML_MAX bytes are read, nothing is
+ * fetched, and one with a DOCTYPE (entities) is refused: libvirt writes none.
+ * (https://libvirt.org/formatdomain.html, "CPU Tuning")
  */
 #ifndef SHIELD_PROFILES_DOMAIN_H
 #define SHIELD_PROFILES_DOMAIN_H
 
 #include "shield/base/cpuset.h"
+#include "shield/base/strv.h"
 
 #define DOMAIN_VCPUS_MAX 4096
+#define DOMAIN_XML_MAX (1 << 20)
 
 struct domain {
 	char *name;
-	size_t n_vcpus;
+	size_t n_vcpus;		/* at most, with those to be plugged in */
+	size_t n_current;	/* when it starts */
 	struct cpuset *vcpus;	/* where each may run; empty: not pinned */
 	struct cpuset emulator; /* likewise */
 	size_t n_iothreads;
-	struct cpuset *iothreads;
-	bool shielded; /* <metadata> asks for a shield, */
-	bool required; /* and the domain is not to run without (on-error='fail') */
+	struct cpuset *iothreads; /* likewise, in the order of their ids */
+	struct strv others;	  /* the elements that say more, "vcpusched" */
+	bool shielded;		  /* <metadata> asks for a shield, */
+	bool required;		  /* and the domain is not to run without (on-error='fail') */
 };
 
 /* -1 with ERR_USAGE, naming the element, when it is no such description. */

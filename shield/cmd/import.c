@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define XML_MAX (1 << 20)
-
 static json_t *list(const struct cpuset *cpus)
 {
 	_cleanup_free_ char *text = cpulist_format(cpus);
@@ -15,28 +13,64 @@ static json_t *list(const struct cpuset *cpus)
 	return json_string(text);
 }
 
-/* All vCPUs together; and, if each has one CPU that no other has, in order. */
-static int guest_of(const struct domain *d, struct cpuset *guest, json_t **vcpus,
-		    struct strv *warnings, struct err *err)
+/* Are these CPUs of this machine? Else *text says which are not. */
+static bool here(const struct topology *topo, const struct cpuset *cpus, char **text)
 {
-	bool single = true, shared = false;
-	size_t unpinned = 0;
+	_cleanup_cpuset_ struct cpuset missing = { 0 };
 
-	for (size_t i = 0; i < d->n_vcpus; i++) {
-		unpinned += cpuset_empty(&d->vcpus[i]);
-		single = single && cpuset_count(&d->vcpus[i]) == 1;
-		shared = shared || cpuset_intersects(guest, &d->vcpus[i]);
-		cpuset_or(guest, &d->vcpus[i]);
-	}
+	cpuset_copy(&missing, cpus);
+	cpuset_andnot(&missing, &topo->online);
+	*text = cpuset_empty(&missing) ? NULL : cpulist_format(&missing);
+	return !*text;
+}
+
+static int check_guest(const struct topology *topo, const struct domain *d,
+		       const struct cpuset *guest, struct err *err)
+{
+	_cleanup_free_ char *missing = NULL, *have = cpulist_format(&topo->online);
+
 	if (cpuset_empty(guest))
 		return err_set(err, ERR_USAGE,
 			       "domain %s pins no vCPU; say which CPUs are its own with "
 			       "<cputune><vcpupin vcpu='0' cpuset='2'/>…, or see 'shield profile "
 			       "suggest'",
 			       d->name);
-	if (cpuset_count(guest) < d->n_vcpus)
+	if (!here(topo, guest, &missing))
+		return err_set(
+			err, ERR_USAGE,
+			"domain %s pins vCPUs to CPU %s, which this machine does not have, or "
+			"not online; it has %s",
+			d->name, missing, have);
+	if (cpuset_equal(guest, &topo->online))
+		return err_set(err, ERR_USAGE,
+			       "domain %s pins vCPUs to every CPU of this machine (%s); leave the "
+			       "host a core at least",
+			       d->name, have);
+	return 0;
+}
+
+/* All vCPUs together; and, if each has one CPU that no other has, in order. */
+static int guest_of(const struct topology *topo, const struct domain *d, struct cpuset *guest,
+		    json_t **vcpus, struct strv *warnings, struct err *err)
+{
+	bool single = true, shared = false;
+	size_t unpinned = 0, n = 0;
+
+	for (size_t i = 0; i < d->n_vcpus; i++) {
+		/* Those to be plugged in may have pins, or not. */
+		if (i >= d->n_current && cpuset_empty(&d->vcpus[i]))
+			continue;
+		n++;
+		unpinned += cpuset_empty(&d->vcpus[i]);
+		single = single && cpuset_count(&d->vcpus[i]) == 1 && n == i + 1;
+		shared = shared || cpuset_intersects(guest, &d->vcpus[i]);
+		cpuset_or(guest, &d->vcpus[i]);
+	}
+	if (check_guest(topo, d, guest, err) < 0)
+		return -1;
+	if (cpuset_count(guest) < n)
 		strv_addf(warnings, "domain %s has %zu vCPUs on %u CPUs; each needs one of its own",
-			  d->name, d->n_vcpus, cpuset_count(guest));
+			  d->name, n, cpuset_count(guest));
 	if (unpinned)
 		strv_addf(warnings,
 			  "%zu of the vCPUs of domain %s are not pinned; the shield will "
@@ -44,7 +78,7 @@ static int guest_of(const struct domain *d, struct cpuset *guest, json_t **vcpus
 			  unpinned, d->name);
 	if (single && !shared) {
 		*vcpus = json_array();
-		for (size_t i = 0; i < d->n_vcpus; i++)
+		for (size_t i = 0; i < n; i++)
 			json_array_append_new(*vcpus, json_integer(cpuset_next(&d->vcpus[i], -1)));
 	} else if (!unpinned) {
 		strv_addf(warnings,
@@ -55,17 +89,63 @@ static int guest_of(const struct domain *d, struct cpuset *guest, json_t **vcpus
 	return 0;
 }
 
+/* CPUs of other threads, if a profile may have them. */
+static bool beside(const struct topology *topo, const struct cpuset *guest,
+		   const struct cpuset *cpus, const char *element, const char *instead,
+		   struct strv *warnings)
+{
+	_cleanup_free_ char *missing = NULL;
+	const char *wrong = cpuset_intersects(cpus, guest) ? "shares CPUs with vCPUs" : NULL;
+
+	if (!here(topo, cpus, &missing))
+		wrong = "names CPUs that this machine does not have";
+	if (wrong)
+		strv_addf(warnings, "<%s> %s, so %s", element, wrong, instead);
+	return !wrong;
+}
+
+/* One list each; but all of them, or none (NULL). */
+static json_t *iothreads_of(const struct topology *topo, const struct domain *d,
+			    const struct cpuset *guest, struct strv *warnings)
+{
+	static const char instead[] = "I/O threads run where the emulator does";
+	json_t *lists = json_array();
+	size_t pinned = 0;
+	bool good = true;
+
+	for (size_t i = 0; i < d->n_iothreads && good; i++) {
+		if (cpuset_empty(&d->iothreads[i]))
+			continue;
+		pinned++;
+		good = beside(topo, guest, &d->iothreads[i], "iothreadpin", instead, warnings);
+		json_array_append_new(lists, list(&d->iothreads[i]));
+	}
+	if (good && pinned && pinned < d->n_iothreads)
+		strv_addf(warnings, "%zu of the %zu I/O threads are pinned, not all, so %s", pinned,
+			  d->n_iothreads, instead);
+	if (good && pinned && pinned == d->n_iothreads)
+		return lists;
+	json_decref(lists);
+	return NULL;
+}
+
+static void warn_others(const struct domain *d, struct strv *warnings)
+{
+	for (size_t i = 0; i < d->others.n; i++)
+		strv_addf(warnings,
+			  "<%s> is not carried over: a profile only says which CPUs are whose",
+			  d->others.items[i]);
+}
+
 static json_t *profile_of(const struct topology *topo, const struct domain *d,
 			  struct strv *warnings, struct err *err)
 {
 	_cleanup_cpuset_ struct cpuset guest = { 0 }, whole = { 0 };
 	_cleanup_free_ char *name = domain_shield_name(d->name);
-	json_t *vcpus = NULL, *profile, *iothreads = json_array();
+	json_t *vcpus = NULL, *profile, *iothreads;
 
-	if (guest_of(d, &guest, &vcpus, warnings, err) < 0) {
-		json_decref(iothreads);
+	if (guest_of(topo, d, &guest, &vcpus, warnings, err) < 0)
 		return NULL;
-	}
 	if (strcmp(name, d->name) != 0)
 		strv_addf(warnings,
 			  "the profile is called %s: a shield cannot have the domain's name", name);
@@ -76,19 +156,14 @@ static json_t *profile_of(const struct topology *topo, const struct domain *d,
 	topology_complete(topo, &whole);
 	if (!cpuset_equal(&whole, &guest))
 		json_object_set_new(profile, "smt", json_string("split"));
-	if (cpuset_intersects(&d->emulator, &guest))
-		strv_addf(warnings,
-			  "<emulatorpin> shares CPUs with vCPUs, so the emulator gets the "
-			  "housekeeping CPUs");
-	else if (!cpuset_empty(&d->emulator))
+	if (!cpuset_empty(&d->emulator) &&
+	    beside(topo, &guest, &d->emulator, "emulatorpin",
+		   "the emulator gets the housekeeping CPUs", warnings))
 		json_object_set_new(profile, "emulator", list(&d->emulator));
-	for (size_t i = 0; i < d->n_iothreads; i++)
-		if (!cpuset_empty(&d->iothreads[i]))
-			json_array_append_new(iothreads, list(&d->iothreads[i]));
-	if (json_array_size(iothreads) && json_array_size(iothreads) == d->n_iothreads)
+	iothreads = iothreads_of(topo, d, &guest, warnings);
+	if (iothreads)
 		json_object_set_new(profile, "iothreads", iothreads);
-	else
-		json_decref(iothreads);
+	warn_others(d, warnings);
 	return profile;
 }
 
@@ -98,8 +173,14 @@ int import_print(struct app *app, const struct topology *topo, const char *path)
 	_cleanup_strv_ struct strv warnings = { 0 };
 	_cleanup_free_ char *xml = NULL;
 	struct err err = { 0 };
+	struct sys real;
 	json_t *profile;
-	int rc = sys_read(&app->sys, strcmp(path, "-") == 0 ? "/dev/stdin" : path, XML_MAX, &xml);
+	int rc;
+
+	/* A path is what it says, whatever machine the profile is for. */
+	sys_open_real(&real, "");
+	rc = sys_read(&real, strcmp(path, "-") == 0 ? "/dev/stdin" : path, DOMAIN_XML_MAX, &xml);
+	sys_close_real(&real);
 
 	if (rc < 0)
 		err_set(&err, ERR_USAGE, "%s: %s", path, err_errno(rc));
