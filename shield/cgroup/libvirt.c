@@ -209,8 +209,9 @@ static int shared(const struct libvirt_vm *vm, size_t i, struct err *err)
 	text = cpulist_format(&both);
 	return err_set(
 		err, ERR_USAGE,
-		"CPU %s is that of vCPU %u, and <emulatorpin> or <iothreadpin> name it, too; "
-		"pin these to other CPUs",
+		"CPU %s is that of vCPU %u, and of the emulator or an I/O thread, too; pin these "
+		"to other CPUs with <emulatorpin> and <iothreadpin> (without a pin they have "
+		"those of <vcpu cpuset='…'>)",
 		text, v->index);
 }
 

@@ -1,46 +1,41 @@
 /*
  * shield hook libvirt: what libvirt's hook calls (scripts/libvirt-hook), as
  *
- *	shield hook [OPTION…] libvirt NAME OPERATION SUB-OPERATION EXTRA
+ *	shield hook libvirt NAME OPERATION SUB-OPERATION EXTRA
  *
  * with the domain's XML on standard input. Nothing is printed on standard
  * output, which after some operations would replace the XML; libvirt is never
- * called, which would be a deadlock; and libvirt waits for nothing but a domain
- * that is not to run without its shield: the work has two seconds, and goes on
- * by itself after that. (https://libvirt.org/hooks.html)
+ * called, which would be a deadlock; and libvirt is never kept waiting: there is
+ * an answer after ANSWER_MS, whatever holds the lock, and the work goes on by
+ * itself after that. A domain that is not to run without its shield does not
+ * start if there is none by then. (https://libvirt.org/hooks.html)
  */
 #include "profiles/domain.h"
 #include "profiles/find.h"
 #include "profiles/profile.h"
 #include "shield/cgroup/libvirt.h"
+#include "shield/cmd/hook_conf.h"
 #include "shield/cmd/session_cmd.h"
+#include "shield/run/deadline.h"
 #include "shield/run/detach.h"
 #include "shield/run/guard.h"
 #include "shield/run/journal.h"
 #include "shield/run/session.h"
 #include "shield/task/task.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #define ANSWER_MS 1000
 #define REFUSED 1
 
-enum { OPT_ALL = 0x200, OPT_ON_ERROR };
-
 struct hook {
 	struct app *app;
-	bool all, required;
 	const char *caller, *domain, *operation;
 	char *name; /* of the shield */
-};
-
-static const struct argp_option options[] = {
-	{ "all", OPT_ALL, NULL, 0, "shield every domain that pins its vCPUs", 0 },
-	{ "on-error", OPT_ON_ERROR, "ignore|fail", 0,
-	  "what becomes of a domain that cannot be shielded: it runs without (ignore), or it does not "
-	  "start",
-	  0 },
-	{ 0 },
+	bool required;
+	long long deadline; /* of the answer */
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -48,14 +43,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct hook *h = state->input;
 
 	switch (key) {
-	case OPT_ALL:
-		h->all = true;
-		return 0;
-	case OPT_ON_ERROR:
-		if (strcmp(arg, "ignore") != 0 && strcmp(arg, "fail") != 0)
-			argp_error(state, "--on-error: \"%s\" is neither ignore nor fail", arg);
-		h->required = strcmp(arg, "fail") == 0;
-		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num == 0)
 			h->caller = arg;
@@ -71,6 +58,40 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
+}
+
+/* All of standard input, even if it is too much, but not longer than there is
+ * time: libvirt would take it ill if nobody read it, whatever the operation. */
+static int read_description(struct hook *h, char **ret)
+{
+	struct pollfd p = { .fd = 0, .events = POLLIN };
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0, room = 0;
+	char buffer[16384];
+	ssize_t n;
+
+	for (;;) {
+		if (poll(&p, 1, deadline_left(h->deadline)) <= 0)
+			return -ETIMEDOUT;
+		n = h->app->sys.ops->read(h->app->sys.ctx, 0, buffer, sizeof(buffer));
+		if (n < 0)
+			return (int)n;
+		if (n == 0)
+			break;
+		size += (size_t)n;
+		if (size > DOMAIN_XML_MAX)
+			continue;
+		if (size >= room)
+			text = xrealloc(text, room = 2 * size, 1);
+		memcpy(text + size - (size_t)n, buffer, (size_t)n);
+	}
+	if (size > DOMAIN_XML_MAX)
+		return -EFBIG;
+	if (!size)
+		return -ENODATA;
+	text[size] = '\0';
+	*ret = take_ptr(text);
+	return 0;
 }
 
 /* The number of QEMU's process, from the file that libvirt writes. */
@@ -158,79 +179,106 @@ static int end(struct hook *h, struct err *err)
 	return rc;
 }
 
-static int work(void *ctx)
+static void work(void *ctx, int answer)
 {
 	struct hook *h = ctx;
 	bool starts = strcmp(h->operation, "started") == 0;
 	struct err err = { 0 };
 
-	if ((starts ? begin(h, &err) : end(h, &err)) == 0)
-		return 0;
-	journal(LOG_ERR, h->name, "domain %s %s: %s", h->domain,
-		starts ? "is not shielded" : "has ended, but its shield has not", err.text);
-	if (h->required)
-		cmd_fail(&err);
-	return REFUSED;
+	if ((starts ? begin(h, &err) : end(h, &err)) < 0)
+		journal(LOG_ERR, h->name, "domain %s %s: %s", h->domain,
+			starts ? "is not shielded" : "has ended, but its shield has not", err.text);
+	/* With its NUL: the answer to "what went wrong?" may be "". */
+	h->app->sys.ops->write(h->app->sys.ctx, answer, err.text, strlen(err.text) + 1);
 }
 
 /* Does anything say that this domain is to be shielded? */
-static bool wanted(struct hook *h, const struct domain *domain)
+static bool wanted(struct hook *h, const struct domain *domain, bool all)
 {
 	_cleanup_strv_ struct strv names = { 0 };
 
 	find_all(&h->app->sys, &names);
 	if (domain->shielded || strv_contains(&names, h->name))
 		return true;
-	for (size_t i = 0; h->all && i < domain->n_vcpus; i++)
+	for (size_t i = 0; all && i < domain->n_vcpus; i++)
 		if (!cpuset_empty(&domain->vcpus[i]))
 			return true;
 	return false;
 }
 
-static int started(struct hook *h, const char *xml)
+/* The status for libvirt, which shows what is on standard error. */
+static int refuse(const struct hook *h, struct err *err)
+{
+	if (!h->required)
+		return 0;
+	err_wrap(err, "domain %s does not start without its shield (on-error)", h->domain);
+	cmd_fail(err);
+	return REFUSED;
+}
+
+static int started(struct hook *h, const char *xml, int rc)
 {
 	_cleanup_domain_ struct domain domain = { 0 };
+	_cleanup_strv_ struct strv complaints = { 0 };
+	struct hook_conf conf;
 	struct err err = { 0 };
 
-	if (domain_parse(xml, &domain, &err) < 0) {
+	hook_conf_read(&h->app->sys, &conf, &complaints);
+	for (size_t i = 0; i < complaints.n; i++)
+		journal(LOG_ERR, h->name, "%s", complaints.items[i]);
+	h->required = conf.required;
+	if (rc < 0)
+		err_set(&err, ERR_FAILED, "it could not be read: %s", err_errno(rc));
+	if (rc < 0 || domain_parse(xml, &domain, &err) < 0) {
 		journal(LOG_ERR, h->name, "domain %s is not shielded: its description: %s",
 			h->domain, err.text);
-		return h->required ? REFUSED : 0;
+		return refuse(h, &err);
 	}
-	if (!wanted(h, &domain))
+	if (!wanted(h, &domain, conf.all))
 		return 0;
 	h->required |= domain.required;
-	if (h->required)
-		return work(h);
-	detach(work, h, ANSWER_MS);
-	return 0;
+	if (detach(work, h, h->deadline, err.text, sizeof(err.text)) < 0)
+		err_set(&err, ERR_FAILED,
+			"it was not complete after %d ms: another command of Shield is at work "
+			"('shield status'), or the host is very busy; start the domain again",
+			ANSWER_MS);
+	else if (*err.text)
+		err.kind = ERR_FAILED;
+	return err.kind ? refuse(h, &err) : 0;
+}
+
+static void ended(struct hook *h)
+{
+	char ignored[2];
+
+	if (sys_exists(&h->app->sys, STATE_FILE))
+		detach(work, h, h->deadline, ignored, sizeof(ignored));
 }
 
 int cmd_hook(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
-		options,
+		NULL,
 		parse,
 		"libvirt DOMAIN OPERATION SUB-OPERATION EXTRA",
 		"Called by libvirt's hook for QEMU, with the domain's XML on standard input. Shields a "
 		"domain from its start to its end: if there is a profile of its name, if its <metadata> "
-		"says so, or with --all.",
+		"says so, or if " HOOK_CONF " does.",
 		NULL,
 		NULL,
 		NULL,
 	};
-	struct hook h = { .app = app };
+	struct hook h = { .app = app, .deadline = deadline_in(ANSWER_MS) };
 	_cleanup_free_ char *xml = NULL;
 	int status = 0, rc;
 
 	cmd_parse(app, &argp, argc, argv, ARGP_IN_ORDER, &h);
-	/* libvirt would take it ill if nobody read it, whatever the operation. */
-	rc = sys_read(&app->sys, "/dev/stdin", 0, &xml);
+	rc = read_description(&h, &xml);
 	h.name = domain_shield_name(h.domain);
 	if (strcmp(h.operation, "started") == 0)
-		status = started(&h, rc < 0 ? "" : xml);
+		status = started(&h, xml, rc);
 	else if (strcmp(h.operation, "stopped") == 0 || strcmp(h.operation, "release") == 0)
-		detach(work, &h, ANSWER_MS);
+		ended(&h);
 	free(h.name);
 	return status;
 }

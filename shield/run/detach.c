@@ -1,40 +1,54 @@
 #include "shield/run/detach.h"
 
 #include "shield/base/mem.h"
+#include "shield/run/deadline.h"
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
+#include <signal.h>
 #include <unistd.h>
 
-_Noreturn static void worker(int (*work)(void *ctx), void *ctx)
+_Noreturn static void worker(void (*work)(void *ctx, int answer), void *ctx, int answer)
 {
 	int null = open("/dev/null", O_RDWR);
 
-	/* Whoever reads what the caller says must not have to wait for us. */
+	/* Whoever reads what the caller says must not have to wait for us, nor we
+	 * end because nobody waits for our answer any more. */
 	setsid();
+	signal(SIGPIPE, SIG_IGN);
 	for (int fd = 0; fd <= 2; fd++)
 		dup2(null, fd);
 	if (null > 2)
 		close(null);
-	_exit(work(ctx));
+	work(ctx, answer);
+	_exit(0);
 }
 
-int detach(int (*work)(void *ctx), void *ctx, int ms)
+int detach(void (*work)(void *ctx, int answer), void *ctx, long long deadline, char *text,
+	   size_t size)
 {
-	pid_t pid = fork();
-	_cleanup_(closep)
-	int fd = -1;
-	int status;
+	int ends[2];
+	size_t got = 0;
+	ssize_t n = -1;
+	pid_t pid;
 
-	if (pid == 0)
-		worker(work, ctx);
-	if (pid < 0)
+	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -1;
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (fd < 0 || poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, ms) <= 0 ||
-	    waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		return -1;
-	return WEXITSTATUS(status);
+	pid = fork();
+	if (pid == 0) {
+		close(ends[0]);
+		worker(work, ctx, ends[1]);
+	}
+	close(ends[1]);
+	while (pid > 0 && got + 1 < size &&
+	       poll(&(struct pollfd){ .fd = ends[0], .events = POLLIN }, 1,
+		    deadline_left(deadline)) > 0) {
+		n = read(ends[0], text + got, size - 1 - got);
+		if (n <= 0)
+			break;
+		got += (size_t)n;
+	}
+	close(ends[0]);
+	text[got] = '\0';
+	return got ? (int)got : -1;
 }

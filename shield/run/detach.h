@@ -4,11 +4,16 @@
 #ifndef SHIELD_RUN_DETACH_H
 #define SHIELD_RUN_DETACH_H
 
+#include <stddef.h>
+
 /*
- * Call work(ctx) in a process of its own, with no terminal and no standard
- * streams, and wait for it at most ms milliseconds; then it goes on alone. What
- * it returned (0 to 255), or -1: it goes on, or has ended otherwise.
+ * Call work(ctx, answer) in a process of its own, with no terminal and no
+ * standard streams. What it writes to the descriptor `answer` and closes is
+ * copied, cut if need be and with a NUL, if it comes before the deadline
+ * (deadline.h); then the work goes on alone. Returns its length, or -1: there is
+ * no answer (yet).
  */
-int detach(int (*work)(void *ctx), void *ctx, int ms);
+int detach(void (*work)(void *ctx, int answer), void *ctx, long long deadline, char *text,
+	   size_t size);
 
 #endif

@@ -93,9 +93,11 @@ int session_domain(struct txn *txn, const char *name, pid_t pid, struct strv *wa
 	if (!scene.host.remote)
 		return err_set(
 			err, ERR_UNSUPPORTED,
-			"this kernel has no remote partitions (Linux 6.7), so the cgroups of "
-			"libvirt cannot be isolated; the domain runs as libvirt has pinned it. "
-			"Boot a newer kernel, or start QEMU with 'shield run'");
+			"this kernel has no remote partitions (Linux 6.7 has), so libvirt's "
+			"cgroups cannot be isolated where they stand: the pins hold, but the host "
+			"may use these CPUs, too. Boot Linux 6.7 or later; or run this VM without "
+			"libvirt, for 'shield run' isolates it on this kernel as well ('shield "
+			"profile import' makes its profile)");
 	if (task_read(txn->sys, pid, pid, &qemu) < 0)
 		return err_set(err, ERR_FAILED, "process %d does not exist (any more)", (int)pid);
 	if (find(txn, pid, &vm, err) < 0 ||
