@@ -32,7 +32,7 @@ _shield() {
 		local own=''
 		case $command in
 		run) own='--profile= --user= --force --isolated --qmp-timeout= --qmp-failure=' ;;
-		on | plan) own='--profile= --partition= --force' ;;
+		on | plan) own='--profile= --partition= --owner= --force' ;;
 		off) own='--all --force' ;;
 		attach) own='--pid= --force' ;;
 		recover) own='--discard' ;;

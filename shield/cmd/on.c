@@ -2,27 +2,41 @@
 #include "shield/cmd/session_cmd.h"
 #include "shield/run/guard.h"
 #include "shield/run/session.h"
+#include "shield/task/task.h"
 
 #include <string.h>
+
+enum { OPT_OWNER = 0x200 };
 
 struct options {
 	const char *profile;
 	const char *partition;
 	bool force;
+	pid_t owner; /* 0: it stays until 'off' */
 };
 
 static const struct argp_option options[] = {
 	{ "profile", 'p', "PROFILE", 0, "the profile, by name or as a path", 0 },
 	{ "partition", 'P', "KIND", 0, "isolated (for vCPUs, the default) or root (balances)", 0 },
 	{ "force", 'f', NULL, 0, "take back what others changed; leave the host one CPU", 0 },
+	{ "owner", OPT_OWNER, "PID", 0,
+	  "it ends when this process has ended, and the VM, if one was attached", 0 },
 	{ 0 },
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
+	char *end;
+	long pid;
 
 	switch (key) {
+	case OPT_OWNER:
+		pid = strtol(arg, &end, 10);
+		if (*end || pid <= 0 || pid > 1 << 22)
+			argp_error(state, "--owner: \"%s\" is no process number", arg);
+		o->owner = (pid_t)pid;
+		return 0;
 	case 'P':
 		if (strcmp(arg, "isolated") != 0 && strcmp(arg, "root") != 0)
 			argp_error(state, "--partition: \"%s\" is neither isolated nor root", arg);
@@ -58,6 +72,16 @@ int cmd_plan(struct app *app, int argc, char **argv)
 	return cmd_print_plan(app, o.profile, o.partition, o.force);
 }
 
+static int find_owner(struct app *app, pid_t pid, struct process *owner, struct err *err)
+{
+	_cleanup_task_ struct task t = { 0 };
+
+	if (pid && task_read(&app->sys, pid, pid, &t) < 0)
+		return err_set(err, ERR_USAGE, "--owner: process %d does not exist", (int)pid);
+	*owner = (struct process){ pid, t.start };
+	return 0;
+}
+
 int cmd_on(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -73,6 +97,7 @@ int cmd_on(struct app *app, int argc, char **argv)
 	struct options o = { .partition = "isolated" };
 	_cleanup_strv_ struct strv warnings = { 0 };
 	_cleanup_free_ char *name = NULL, *guest = NULL;
+	struct process owner = { 0 };
 	struct txn txn = { .lock = -1 };
 	struct err err = { 0 };
 	int status;
@@ -81,10 +106,9 @@ int cmd_on(struct app *app, int argc, char **argv)
 	if (app->dry_run)
 		return cmd_print_plan(app, o.profile, o.partition, o.force);
 	cmd_about(o.profile);
-	if (cmd_begin(app, o.force, &txn, &err) < 0)
+	if (find_owner(app, o.owner, &owner, &err) < 0 || cmd_begin(app, o.force, &txn, &err) < 0)
 		return cmd_fail(&err);
-	if (session_on(&txn, o.profile, o.partition, (struct process){ 0 }, &warnings, &name,
-		       &err) < 0) {
+	if (session_on(&txn, o.profile, o.partition, owner, &warnings, &name, &err) < 0) {
 		cmd_report(app, &txn);
 		txn_end(&txn);
 		return cmd_fail(&err);
