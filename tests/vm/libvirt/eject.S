@@ -24,10 +24,9 @@ stay:
 	inc	%ecx
 	cmp	$8, %ecx
 	jb	cpu
-	mov	$0x1000000, %ebx	/* not all the time */
-wait:
-	dec	%ebx
-	jnz	wait
+	sti
+	hlt				/* the timer wakes it 18 times a second */
 	jmp	cpus
 	.org	510
 	.word	0xaa55
+	.org	1048576			/* as large as a disk has to be for the BIOS */
