@@ -8,7 +8,7 @@
  * called, which would be a deadlock; and libvirt is never kept waiting: there is
  * an answer after ANSWER_MS, whatever holds the lock, and the work goes on by
  * itself after that. A domain that is not to run without its shield does not
- * start if there is none by then. (https://libvirt.org/hooks.html)
+ * start if there is none after NEEDED_MS. (https://libvirt.org/hooks.html)
  */
 #include "profiles/domain.h"
 #include "profiles/find.h"
@@ -28,6 +28,7 @@
 #include <string.h>
 
 #define ANSWER_MS 1000
+#define NEEDED_MS 1500
 #define REFUSED 1
 
 struct hook {
@@ -237,11 +238,13 @@ static int started(struct hook *h, const char *xml, int rc)
 	if (!wanted(h, &domain, conf.all))
 		return 0;
 	h->required |= domain.required;
+	if (h->required)
+		h->deadline += NEEDED_MS - ANSWER_MS;
 	if (detach(work, h, h->deadline, err.text, sizeof(err.text)) < 0)
 		err_set(&err, ERR_FAILED,
 			"it was not complete after %d ms: another command of Shield is at work "
 			"('shield status'), or the host is very busy; start the domain again",
-			ANSWER_MS);
+			NEEDED_MS);
 	else if (*err.text)
 		err.kind = ERR_FAILED;
 	return err.kind ? refuse(h, &err) : 0;
