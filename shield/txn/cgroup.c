@@ -180,9 +180,9 @@ int cgroup_remove(struct txn *txn, const struct object *object, const char *home
 	return remove_dir(txn, object->path, home);
 }
 
-/* It has forgotten the scope and taken back the controller before it answers the
- * next call; the scope's directory is gone before that. */
-void cgroup_settle(struct txn *txn)
+/* A scope whose last process has ended: process 1 has forgotten it and taken back
+ * the controller before it answers the next call. */
+static void await_systemd(struct txn *txn)
 {
 	for (size_t i = 0; txn->sys->ops->unit_stop && i < txn->state.n_objects; i++) {
 		const struct object *o = txn->state.objects[i];
@@ -193,4 +193,37 @@ void cgroup_settle(struct txn *txn)
 		    !sys_exists(txn->sys, o->path))
 			txn->sys->ops->unit_stop(txn->sys->ctx, unit);
 	}
+}
+
+/* A partition that went with its cgroup is dissolved by a worker of the kernel's,
+ * some time later. Nothing announces it. */
+static void await_kernel(struct txn *txn)
+{
+	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus.effective", txn->mount);
+	_cleanup_cpuset_ struct cpuset released = { 0 };
+
+	for (size_t i = 0; i < txn->state.n_shields; i++)
+		if (txn->state.shields[i].phase == PHASE_RELEASING)
+			cpuset_or(&released, &txn->state.shields[i].taken);
+	cpuset_and(&released, &txn->online);
+	for (int i = 0; i < GONE_TRIES; i++) {
+		_cleanup_cpuset_ struct cpuset host = { 0 };
+		_cleanup_free_ char *text = NULL;
+
+		if (sys_read_line(txn->sys, path, &text) < 0 ||
+		    cpulist_parse(text, &host, NULL) < 0 || cpuset_within(&released, &host))
+			return;
+		rest();
+	}
+}
+
+void cgroup_settle(struct txn *txn)
+{
+	_cleanup_free_ char *control = xasprintf("%s/cgroup.subtree_control", txn->mount);
+
+	await_systemd(txn);
+	await_kernel(txn);
+	/* Both can be seen before they are done; every write to the tree waits for
+	 * the one before, also one of nothing. */
+	sys_write(txn->sys, control, "\n");
 }

@@ -17,8 +17,12 @@ int cgroup_make(struct txn *txn, const struct object *object);
  * keeps a scope alive: it ends with it. 0 also when it is gone already. */
 int cgroup_remove(struct txn *txn, const struct object *object, const char *home);
 
-/* Wait until process 1 is done with the ends of scopes that nobody of us has
- * stopped, since their last process had ended. */
+/*
+ * Wait for what the end of a cgroup brings with it when nobody of us has removed
+ * it (its last process had ended): process 1 takes the controller away, and the
+ * kernel dissolves the partition, both a while after the cgroup is gone, and both
+ * reset affinities (6.1).
+ */
 void cgroup_settle(struct txn *txn);
 
 #endif

@@ -357,21 +357,6 @@ static int apply_pulses(struct txn *txn, bool forward, struct err *err)
 	return 0;
 }
 
-/*
- * Process 1 takes the controller away when it sees that a scope has ended, which
- * resets affinities (6.1). The kernel shows that write at once, and is at it for a
- * while yet; every write to the tree waits for the one before, also one of nothing.
- */
-static void wait_for_others(struct txn *txn)
-{
-	_cleanup_free_ char *control = xasprintf("%s/cgroup.subtree_control", txn->mount);
-
-	if (!txn->mount)
-		return;
-	cgroup_settle(txn);
-	sys_write(txn->sys, control, "\n");
-}
-
 /* CPUs that go offline first; else outer to inner forward, inner to outer backward; what the
  * kernel rewrites last both ways. */
 int settle_apply(struct txn *txn, bool forward, struct err *err)
@@ -386,7 +371,8 @@ int settle_apply(struct txn *txn, bool forward, struct err *err)
 		if (!is_late(txn, o) && !is_pulse(txn, o) && apply_one(txn, o, forward, err) < 0)
 			return -1;
 	}
-	wait_for_others(txn);
+	if (txn->mount)
+		cgroup_settle(txn);
 	for (size_t i = 0; i < n; i++) {
 		struct object *o = txn->state.objects[i];
 
