@@ -10,10 +10,12 @@
 
 #define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-@+"
 #define NAME_MAX_LENGTH 64
+/* The name of a unit may have 255 characters: "shield-guard-" NAME ".service". */
+#define UNIT_MAX_LENGTH 234
 
 int profile_check_name(const char *name, struct err *err)
 {
-	size_t n = strlen(name), good = strspn(name, NAME_CHARS);
+	size_t n = strlen(name), good = strspn(name, NAME_CHARS), unit = 0;
 	_cleanup_free_ char *shown = text_escape(name);
 
 	if (n == 0)
@@ -30,6 +32,14 @@ int profile_check_name(const char *name, struct err *err)
 		return err_set(err, ERR_USAGE,
 			       "the name \"%.20s...\" has %zu characters; use %d at most", shown, n,
 			       NAME_MAX_LENGTH);
+	for (const char *c = name; *c; c++)
+		unit += strchr("-@+", *c) ? strlen("\\x2d") : 1;
+	if (unit > UNIT_MAX_LENGTH)
+		return err_set(
+			err, ERR_USAGE,
+			"the name \"%.20s...\" is too long for a unit of systemd, where each - @ "
+			"and + takes four characters; use fewer of them",
+			shown);
 	if (*name == '.' || *name == '-')
 		return err_set(err, ERR_USAGE,
 			       "the name \"%s\" starts with a \"%c\"; start it with "

@@ -67,7 +67,8 @@ void profile_clear(struct profile *profile);
 #define _cleanup_profile_ _cleanup_(profile_clear)
 
 /* Names that a shield may have: 1 to 64 of A-Z a-z 0-9 . _ - @ +, not starting
- * with a dot or a dash. ERR_USAGE otherwise. */
+ * with a dot or a dash; escaped it must fit into the name of a unit. ERR_USAGE
+ * otherwise. */
 int profile_check_name(const char *name, struct err *err);
 
 #endif

@@ -224,6 +224,13 @@ static void test_names(void **state)
 	longest[300] = '\0';
 	expect(longest, "has 300 characters");
 	assert_int_equal(profile_check_name(longest + 300 - 64, NULL), 0);
+	memset(longest, '-', 64);
+	longest[0] = 'x';
+	longest[57] = '\0';
+	assert_int_equal(profile_check_name(longest, NULL), 0);
+	longest[57] = '-';
+	longest[64] = '\0';
+	expect(longest, "too long for a unit");
 	expect("", "cannot be empty");
 	expect("..", "starts with");
 	expect("-x", "starts with");
