@@ -1,20 +1,30 @@
 # shellcheck shell=bash disable=SC2154,SC2034  # scripts/vm, which sources this, shares its settings
-# Root file systems with a real process 1, for scripts/vm --root: Debian 12 in an ext4 image below the cache, made once by
+# Root file systems with a real process 1, for scripts/vm --root: Debian in an ext4 image below the cache, made once by
 # mmdebstrap and mke2fs (nothing is mounted; root is not needed) and never written: a run keeps its changes in a file of its own.
 #
 #   systemd    systemd 252 and dbus
 #   libvirt    the same, and libvirtd, QEMU and irqbalance
+#   forky      the systemd of a later Debian (262 in 2026), and the libraries of the same names that shield needs; a program from
+#              Debian 12 runs there without its own (--file, not --program)
 #
 # The name of an image holds the checksum of what it is made from; an image that no longer fits is made anew.
 
-root_names=(systemd libvirt)
+root_names=(systemd libvirt forky)
 
 root_packages() {
 	local packages=systemd,systemd-sysv,dbus,libpam-systemd,procps,kmod,jq
 	case $1 in
 	systemd) echo "$packages" ;;
 	libvirt) echo "$packages,libvirt-daemon-system,libvirt-clients,libvirt-daemon-driver-qemu,qemu-system-x86,irqbalance" ;;
+	forky) echo "$packages,libhwloc15,libjansson4,libsystemd0" ;;
 	*) return 1 ;;
+	esac
+}
+
+root_suite() {
+	case $1 in
+	forky) echo forky ;;
+	*) echo bookworm ;;
 	esac
 }
 
@@ -49,12 +59,12 @@ root_make() (
 	address=$(mirror) || exit 1
 	work=$(mktemp -d "$cache/roots/.new.XXXXXX") || exit 1
 	trap 'rm -rf "$work"' EXIT
-	options=(--variant=minbase --include="$(root_packages "$1")" --aptopt='Acquire::Retries "3"' --aptopt='Acquire::Languages "none"'
+	options=(--variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' --include="$(root_packages "$1")" --aptopt='Acquire::Retries "3"' --aptopt='Acquire::Languages "none"'
 		--aptopt='APT::Install-Recommends "false"' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*'
 		--dpkgopt='path-exclude=/usr/share/doc/*')
 	for attempt in 1 2 3; do
-		mmdebstrap -q "${options[@]}" bookworm "$work/root.tar" \
-			"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $address bookworm main" >"$work/log" 2>&1 && break
+		mmdebstrap -q "${options[@]}" "$(root_suite "$1")" "$work/root.tar" \
+			"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $address $(root_suite "$1") main" >"$work/log" 2>&1 && break
 		[ "$attempt" -lt 3 ] || {
 			tail -n 20 "$work/log" >&2
 			exit 1

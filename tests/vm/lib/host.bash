@@ -61,14 +61,15 @@ finish_run() {
 	[ $failed = 0 ] && [ $passed -gt 0 ]
 }
 
-# The suites with systemd. systemd_options ARGUMENT…: sets kernels, program and short.
+# The suites with systemd. systemd_options ARGUMENT…: sets kernels, program, short and only.
 systemd_options() {
-	kernels=(6.1 6.12 7) program=$root/build/bin/shield short=
+	kernels=(6.1 6.12 7) program=$root/build/bin/shield short= only=
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--kernel) kernels=("$2") && shift ;;
 		--program) program=$2 && shift ;;
 		--short) short=short ;;
+		--only) only=$2 && shift ;;
 		*)
 			sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
 			exit 2
@@ -77,8 +78,9 @@ systemd_options() {
 		shift
 	done
 }
-# in_vm OPTION… -- COMMAND…: with $kernel and what these suites share, and its results counted.
-in_vm() {
-	count_results "$kernel " < <(vm --kernel "$kernel" --append rcupdate.rcu_cpu_stall_timeout=200 --program "$program" --file "$root/tests/vm/systemd:/test" \
+# in_vm OPTION… -- COMMAND…: with $kernel and what these suites share, and its results counted. in_vm_bare: without the program.
+in_vm() { in_vm_bare --program "$program" "$@"; }
+in_vm_bare() {
+	count_results "$kernel " < <(vm --kernel "$kernel" --append rcupdate.rcu_cpu_stall_timeout=200 --file "$root/tests/vm/systemd:/test" \
 		--file "${program%/bin/*}/units:/units" "$@")
 }
