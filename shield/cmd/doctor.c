@@ -313,10 +313,12 @@ static int look_at_profile(struct visit *v, struct err *err)
 		found(v, WARNING, "profiles", "there is none: 'shield profile suggest' makes one");
 	else if (!v->which)
 		found(v, OK, "profiles", "%s ('shield doctor PROFILE' tries one)", list);
-	if (!v->which || !v->has_host || !v->has_topo)
+	if (!v->which || !v->has_topo)
 		return 0;
 	if (profile_load(v->sys, &v->scene.topo, v->which, &profile, &warnings, err) < 0)
 		return -1;
+	if (!v->has_host)
+		return 0;
 	if (txn_view(&txn, v->sys, &refused) == 0) {
 		if (state_shield(&txn.state, profile.name)) {
 			found(v, OK, "profile", "%s is active", profile.name);

@@ -158,6 +158,7 @@ no_host() {
 	check "$1: on" refused 4 shield on win11
 	check "$1: run" refused 125 shield run -p win11 -- true
 	check "$1: plan" refused 4 shield plan win11
+	check "$1: doctor" status 4 shield doctor win11
 	check "$1: off does nothing" status 0 shield off
 	check "$1: status" status 3 shield status
 	check "$1: topology" status 0 shield topology

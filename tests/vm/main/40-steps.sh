@@ -4,7 +4,7 @@
 before
 
 on_off() {
-	status 0 shield on win11 && status 0 shield status && status 0 shield off
+	status 0 shield doctor win11 && status 0 shield on win11 && shield doctor win11 | grep -q "win11 is active" && status 0 shield status && status 0 shield off
 }
 check "on, off: once" on_off
 finish "on, off"

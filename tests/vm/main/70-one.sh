@@ -14,6 +14,7 @@ refused() {
 check "one CPU: it is all there is" refused 2 0
 check "one CPU: even with --force" refused 2 0 --force
 check "one CPU: there is no other" refused 2 1
+check "one CPU: doctor" status 4 shield doctor
 check "one CPU: topology" status 0 shield topology
 finish "one CPU"
 true
