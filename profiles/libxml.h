@@ -1,10 +1,9 @@
 /*
- * libxml: libxml2, loaded when XML is to be read.
+ * libxml: libxml2, opened when XML is to be read (shield/base/library.h): only
+ * an import does.
  *
- * Only an import reads XML, while linking libxml2 (and ICU below it) takes longer
- * than all that `on` does: so it is no dependency of the program, but opened by
- * dlopen(3). Include this in place of libxml2's headers, and call libxml_load()
- * first; then its functions are called by their own names.
+ * Include this in place of libxml2's headers, and call libxml_load() first; then
+ * its functions are called by their own names.
  */
 #ifndef PROFILES_LIBXML_H
 #define PROFILES_LIBXML_H

@@ -10,6 +10,7 @@
 #include "shield/run/session.h"
 #include "shield/run/uevents.h"
 #include "shield/run/vm.h"
+#include "shield/sys/libsystemd.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,7 +18,6 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 /* What no event announces is looked for this often. */
@@ -379,7 +379,8 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 		return -1;
 	procevents_open(&g.births, PROCEVENTS_KTHREAD, 0, &ignored);
 	g.uevent_fd = uevents_open();
-	sd_notify(0, "READY=1");
+	if (getenv("NOTIFY_SOCKET") && libsystemd_load() == 0)
+		sd_notify(0, "READY=1");
 	if (ready_fd >= 0) {
 		(void)!write(ready_fd, "", 1);
 		close(ready_fd);

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #define READY_SECONDS 60
@@ -113,16 +112,22 @@ static int spawn_service(const char *name, struct err *err)
 	return 0;
 }
 
+/* sd_booted(3) */
+static bool booted(struct sys *sys)
+{
+	return sys_exists(sys, "/run/systemd/system");
+}
+
 int guard_spawn(struct sys *sys, const char *name, struct err *err)
 {
-	if (sd_booted() > 0)
+	if (booted(sys))
 		return spawn_service(name, err);
 	return spawn_detached(sys, name, err);
 }
 
 void guards_missing(const struct txn *txn, struct strv *names)
 {
-	for (size_t i = 0; i < txn->state.n_shields && sd_booted() <= 0; i++) {
+	for (size_t i = 0; i < txn->state.n_shields && !booted(txn->sys); i++) {
 		const struct shield *s = &txn->state.shields[i];
 
 		if (s->phase == PHASE_ACTIVE &&

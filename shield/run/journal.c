@@ -1,12 +1,11 @@
 #include "shield/run/journal.h"
 
+#include "shield/sys/libsystemd.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
 
 #define SOCKET "/run/systemd/journal/socket"
 
@@ -22,7 +21,7 @@ void journal(int priority, const char *shield, const char *fmt, ...)
 	if (shield)
 		name = xasprintf("SHIELD_NAME=%s", shield);
 	/* The name comes last: without one the list ends before it. */
-	if (access(SOCKET, F_OK) < 0 ||
+	if (access(SOCKET, F_OK) < 0 || libsystemd_load() < 0 ||
 	    sd_journal_send("MESSAGE=%s", text, "PRIORITY=%i", priority, "SYSLOG_IDENTIFIER=shield",
 			    name ? "%s" : NULL, name, NULL) < 0)
 		syslog(priority, "%s", text);

@@ -1,8 +1,9 @@
 #include "shield/sys/systemd_adapter.h"
 
+#include "shield/sys/libsystemd.h"
+
 #include <errno.h>
 #include <string.h>
-#include <systemd/sd-bus.h>
 #include <time.h>
 
 #define MANAGER \
@@ -127,13 +128,17 @@ static int simple(const char *method, const char *unit)
 
 int systemd_adapter_start(const char *unit)
 {
-	return simple("StartUnit", unit);
+	int rc = libsystemd_load();
+
+	return rc < 0 ? rc : simple("StartUnit", unit);
 }
 
 int systemd_adapter_stop(const char *unit)
 {
-	int rc = simple("StopUnit", unit);
+	int rc = libsystemd_load();
 
+	if (rc == 0)
+		rc = simple("StopUnit", unit);
 	return rc == -ENOENT ? 0 : rc;
 }
 
@@ -204,8 +209,11 @@ static int knows_partitions(sd_bus *bus)
 int systemd_adapter_partitions(void)
 {
 	sd_bus *bus = NULL;
-	int rc = sd_bus_open_system(&bus);
+	int rc = libsystemd_load();
 
+	if (rc < 0)
+		return rc;
+	rc = sd_bus_open_system(&bus);
 	if (rc >= 0)
 		rc = knows_partitions(bus);
 	sd_bus_flush_close_unref(bus);
@@ -244,8 +252,10 @@ static int pause_ms(int ms)
 int systemd_adapter_scope(const char *unit, const char *slice, pid_t pid, const struct cpuset *cpus,
 			  const char *partition)
 {
-	int rc = -EEXIST;
+	int rc = libsystemd_load();
 
+	if (rc == 0)
+		rc = -EEXIST;
 	for (int i = 0; i < EXIST_TRIES && rc == -EEXIST; i++) {
 		if (i)
 			pause_ms(EXIST_MS);
@@ -305,8 +315,10 @@ static int service_once(const char *unit, const char *description, char *const a
 int systemd_adapter_service(const char *unit, const char *description, char *const argv[],
 			    char *const post[], int fine)
 {
-	int rc = -EEXIST;
+	int rc = libsystemd_load();
 
+	if (rc == 0)
+		rc = -EEXIST;
 	for (int i = 0; i < EXIST_TRIES && rc == -EEXIST; i++) {
 		if (i)
 			pause_ms(EXIST_MS);
