@@ -103,7 +103,8 @@ int cgroup_adapter_create(const char *path)
 	_cleanup_(freecgroup)
 	struct cgroup *cgroup = describe(path, &rc);
 
-	return cgroup ? translate(cgroup_create_cgroup(cgroup, 0)) : rc;
+	/* It would give every file in it to root, whose they are. */
+	return cgroup ? translate(cgroup_create_cgroup(cgroup, 1)) : rc;
 }
 
 int cgroup_adapter_delete(const char *path)

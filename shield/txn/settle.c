@@ -269,6 +269,7 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 {
 	_cleanup_free_ char *name = NULL;
 	bool done = false, open = false, compare;
+	const char *home;
 
 	if (dies(txn, o) || o->refused) {
 		replace(&o->ours, xstrdup(o->target));
@@ -280,7 +281,8 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 	}
 	compare = !is_late(txn, o) && !txn->reassert && !o->uncertain &&
 		  (!txn->hotplug || is_pulse(txn, o));
-	switch (object_apply(txn, o, compare, home_of(txn, o), err)) {
+	home = o->kind == STEP_DIR ? home_of(txn, o) : NULL;
+	switch (object_apply(txn, o, compare, home, err)) {
 	case APPLIED:
 		done = true;
 		break;
