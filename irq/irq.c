@@ -158,15 +158,20 @@ static enum irq_class classify(struct sys *sys, const struct irq *irq)
 	return *irq->actions ? IRQ_ORDINARY : IRQ_NO_ACTION;
 }
 
-/* 0, or a negated errno with nothing to free: -ENOENT if there is no such. */
+/* 0, or a negated errno with nothing to free: -ENOENT if there is no such. within:
+ * where its mask must lie, or NULL. */
 static int read_irq(struct sys *sys, const struct pci *pci, const struct nodes *nodes,
-		    const char *name, struct irq *irq)
+		    const char *name, const struct cpuset *within, struct irq *irq)
 {
 	const struct pci_device *device;
 	int rc;
 
 	*irq = (struct irq){ .number = (unsigned)strtoul(name, NULL, 10) };
 	rc = mask(sys, name, "smp_affinity_list", &irq->mask);
+	if (rc == 0 && within && !cpuset_within(&irq->mask, within)) {
+		irq_clear(irq);
+		return -ENOENT;
+	}
 	mask(sys, name, "effective_affinity_list", &irq->effective);
 	irq->actions = attribute(sys, name, "actions", &rc);
 	irq->chip = attribute(sys, name, "chip_name", &rc);
@@ -181,7 +186,8 @@ static int read_irq(struct sys *sys, const struct pci *pci, const struct nodes *
 	return rc;
 }
 
-int irqs_snapshot(struct sys *sys, struct irqs *irqs, struct err *err)
+static int snapshot(struct sys *sys, const struct cpuset *within, struct irqs *irqs,
+		    struct err *err)
 {
 	_cleanup_strv_ struct strv names = { 0 };
 	_cleanup_pci_ struct pci pci = { 0 };
@@ -199,7 +205,7 @@ int irqs_snapshot(struct sys *sys, struct irqs *irqs, struct err *err)
 		/* A file that goes between its opening and its reading answers EIO
 		 * in /proc, ENODEV in /sys; it may be there again. */
 		for (unsigned tries = 0; tries < 3; tries++) {
-			rc = read_irq(sys, &pci, &irqs->nodes, names.items[i],
+			rc = read_irq(sys, &pci, &irqs->nodes, names.items[i], within,
 				      &irqs->items[irqs->n]);
 			if (rc != -EIO && rc != -ENODEV)
 				break;
@@ -211,4 +217,14 @@ int irqs_snapshot(struct sys *sys, struct irqs *irqs, struct err *err)
 				       names.items[i], err_errno(rc));
 	}
 	return 0;
+}
+
+int irqs_snapshot(struct sys *sys, struct irqs *irqs, struct err *err)
+{
+	return snapshot(sys, NULL, irqs, err);
+}
+
+int irqs_within(struct sys *sys, const struct cpuset *cpus, struct irqs *irqs, struct err *err)
+{
+	return snapshot(sys, cpus, irqs, err);
 }

@@ -48,6 +48,8 @@ struct irqs {
  * there they are ordinary until tried. Release with irqs_clear().
  */
 int irqs_snapshot(struct sys *sys, struct irqs *irqs, struct err *err);
+/* Only those whose masks lie within cpus, which costs a fraction. */
+int irqs_within(struct sys *sys, const struct cpuset *cpus, struct irqs *irqs, struct err *err);
 void irqs_clear(struct irqs *irqs);
 #define _cleanup_irqs_ _cleanup_(irqs_clear)
 

@@ -301,10 +301,12 @@ int session_births_end(struct txn *txn, const struct births *b, struct err *err)
 {
 	_cleanup_irqs_ struct irqs irqs = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
 
 	if (!b->mask)
 		return 0;
-	if (irqs_snapshot(txn->sys, &irqs, err) < 0)
+	/* Such a mask is the default one, or the part of it in its NUMA node. */
+	if (cpulist_parse(b->mask, &cpus, err) < 0 || irqs_within(txn->sys, &cpus, &irqs, err) < 0)
 		return -1;
 	for (size_t i = 0; i < irqs.n; i++) {
 		_cleanup_free_ char *path = irq_path(irqs.items[i].number);
