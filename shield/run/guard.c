@@ -13,6 +13,7 @@
 #include "shield/sys/libsystemd.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -212,6 +213,11 @@ static bool look(struct guard *g)
 		return stay;
 	if (txn_begin(&txn, g->sys, false, &err) < 0)
 		return true; /* perhaps next time */
+	if (!follow(g, state_shield(&txn.state, g->name))) {
+		txn_end(&txn);
+		return false;
+	}
+	hear_irqs(g);
 	session_abandoned(&txn, &dead);
 	if (strv_contains(&dead, g->name))
 		session_off(&txn, g->name, &err);
@@ -377,7 +383,6 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 	signal(SIGPIPE, SIG_IGN);
 	if (begin(&g, err) < 0)
 		return -1;
-	procevents_open(&g.births, PROCEVENTS_KTHREAD, 0, &ignored);
 	g.uevent_fd = uevents_open();
 	if (getenv("NOTIFY_SOCKET") && libsystemd_load() == 0)
 		sd_notify(0, "READY=1");
@@ -385,10 +390,12 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 		(void)!write(ready_fd, "", 1);
 		close(ready_fd);
 	}
-	/* First of all what was born before we listened. */
+	procevents_open(&g.births, PROCEVENTS_KTHREAD, 0, &ignored);
+	malloc_trim(0); /* of what `on` needed */
+	/* First of all what was born before we listened, when it has come to rest. */
+	g.look_at = deadline_in(IRQ_MS);
 	while (stay) {
 		if (!deadline_left(g.look_at)) {
-			hear_irqs(&g);
 			g.look_at = deadline_in(g.irqs.fd >= 0 ? SLOW_MS : UNHEARD_MS);
 			stay = look(&g);
 		} else {

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +38,6 @@ _Noreturn static void become_guard(struct sys *sys, const char *name, int ready,
 		_exit(1);
 	title[strlen("shield")] = title[strlen("shield guard")] = '\0';
 	set_title(title, strlen("shield guard") + 1 + strlen(name) + 1);
-	malloc_trim(0);
 	_exit(guard_main(sys, name, 3, &err) < 0 ? (int)err.kind : 0);
 }
 
