@@ -205,7 +205,7 @@ static int begin(struct run *run, struct err *err)
 	if (rc == 0) /* else there is one thing to say */
 		cmd_warn(run->app, &warnings);
 	cmd_report(run->app, &txn);
-	txn_end(&txn);
+	cmd_end(run->app, &txn, run->name);
 	if (rc == 0 && guard_spawn(&run->app->sys, run->name, &guard) < 0)
 		cmd_say(run->app, LOG_WARNING, "%s", guard.text);
 	return rc;
