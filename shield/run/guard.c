@@ -165,6 +165,20 @@ static void follow_libvirt(struct guard *g, struct txn *txn)
 	watch_partitions(g, txn);
 }
 
+/* Its VM, or all that was in its scope, is gone. */
+static void end(struct guard *g, struct txn *txn)
+{
+	struct err err = { 0 };
+
+	if (session_off(txn, g->name, &err) == 0)
+		journal(LOG_INFO, g->name,
+			"shield %s: its VM is gone; the CPUs are the host's again", g->name);
+	else if (strcmp(err.text, g->complaint.text) != 0)
+		journal(LOG_ERR, g->name, "shield %s: its VM is gone; it cannot be ended: %s",
+			g->name, err.text);
+	g->complaint = err;
+}
+
 /* CPUs that came have to be listened to as well. */
 static void hear_irqs(struct guard *g)
 {
@@ -219,15 +233,14 @@ static bool look(struct guard *g)
 	}
 	hear_irqs(g);
 	session_abandoned(&txn, &dead);
-	if (strv_contains(&dead, g->name))
-		session_off(&txn, g->name, &err);
-	else {
+	if (strv_contains(&dead, g->name)) {
+		end(g, &txn);
+	} else {
 		follow_libvirt(g, &txn);
 		repair(g, &txn);
+		session_adopt(&txn, &found, &err);
 	}
 	g->rescan = false;
-	if (!strv_contains(&dead, g->name))
-		session_adopt(&txn, &found, &err);
 	stay = follow(g, state_shield(&txn.state, g->name));
 	cpuset_clear(&g->taken);
 	state_taken(&txn.state, &g->taken);
