@@ -1,91 +1,8 @@
 #include "profiles/suggest.h"
 
+#include "profiles/rank.h"
+
 #include <string.h>
-
-/* A core that the guest could have. The ranks say how well it fits, the lower
- * the better, in the order in which they count. */
-struct core {
-	const struct topo_cpu *cpu; /* the first of its CPUs */
-	int kind_rank, node_rank, l3_rank;
-};
-
-struct choice {
-	const struct topology *topo;
-	struct core *cores; /* all but core 0, best first */
-	size_t n;
-	size_t total;				 /* cores of the machine */
-	int gpu_node;				 /* -1: not said */
-	bool kinds, nodes, caches, sizes_differ; /* what there is to choose from */
-	struct suggestion *s;
-};
-
-static int kind_rank(const char *kind)
-{
-	static const char *const order[] = { "", "P", "K9", "K2", "K1", "E", "K0", "LP-E" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
-		if (strcmp(kind, order[i]) == 0)
-			return (int)i;
-	return 1;
-}
-
-static int compare(const void *a, const void *b)
-{
-	const struct core *x = a, *y = b;
-	int order = x->kind_rank - y->kind_rank;
-
-	order = order ? order : x->node_rank - y->node_rank;
-	order = order ? order : x->cpu->node - y->cpu->node;
-	order = order ? order : x->l3_rank - y->l3_rank;
-	order = order ? order : x->cpu->l3 - y->cpu->l3;
-	/* The last cores first: the host keeps the low numbers. */
-	return order ? order : (int)y->cpu->cpu - (int)x->cpu->cpu;
-}
-
-static void rank(const struct choice *c, struct core *core)
-{
-	const struct topo_cpu *zero = &c->topo->cpus[0], *cpu = core->cpu;
-	uint64_t largest = 0;
-
-	for (size_t i = 0; i < c->topo->n; i++)
-		if (c->topo->cpus[i].l3_bytes > largest)
-			largest = c->topo->cpus[i].l3_bytes;
-	core->kind_rank = kind_rank(cpu->kind);
-	if (c->gpu_node >= 0)
-		core->node_rank = cpu->node != c->gpu_node;
-	else
-		core->node_rank = 2 * (cpu->node >= 0 &&
-				       cpuset_has(&c->topo->memoryless, (unsigned)cpu->node)) +
-				  (cpu->node == zero->node);
-	core->l3_rank = c->sizes_differ ? cpu->l3_bytes != largest : cpu->l3 == zero->l3;
-}
-
-static void find_cores(struct choice *c)
-{
-	const struct topo_cpu *zero = &c->topo->cpus[0];
-
-	c->cores = xcalloc(c->topo->n, sizeof(*c->cores));
-	for (size_t i = 0; i < c->topo->n; i++) {
-		const struct topo_cpu *cpu = &c->topo->cpus[i];
-
-		c->kinds |= strcmp(cpu->kind, zero->kind) != 0;
-		c->nodes |= cpu->node != zero->node;
-		c->caches |= cpu->l3 >= 0 && zero->l3 >= 0 && cpu->l3 != zero->l3;
-		c->sizes_differ |= cpu->l3 >= 0 && zero->l3 >= 0 && cpu->l3_bytes != zero->l3_bytes;
-	}
-	for (size_t i = 0; i < c->topo->n; i++) {
-		const struct topo_cpu *cpu = &c->topo->cpus[i];
-
-		if (cpuset_next(&cpu->siblings, -1) != (int)cpu->cpu)
-			continue;
-		c->total++;
-		if (cpu == zero)
-			continue;
-		c->cores[c->n].cpu = cpu;
-		rank(c, &c->cores[c->n++]);
-	}
-	qsort(c->cores, c->n, sizeof(*c->cores), compare);
-}
 
 /* As many cores as fit as well as the best one. */
 static size_t reasonable(const struct choice *c)
@@ -93,8 +10,8 @@ static size_t reasonable(const struct choice *c)
 	const struct core *best = &c->cores[0];
 	size_t n = 0;
 
-	while (n < c->n && c->cores[n].kind_rank == best->kind_rank &&
-	       c->cores[n].cpu->node == best->cpu->node && c->cores[n].l3_rank == best->l3_rank)
+	while (n < c->n && rank_same_package(&c->cores[n], best) &&
+	       c->cores[n].l3_rank == best->l3_rank)
 		n++;
 	return n;
 }
@@ -113,21 +30,18 @@ static size_t cores_for(const struct choice *c, size_t from, size_t end, unsigne
 	return 0;
 }
 
-/* Move the cores of one cache, or else of one node, that hold what is asked
- * for to the front, if they are of the best kind; the order stays otherwise. */
-static void prefer_one(struct choice *c, unsigned cpus, bool cache)
+/* Move the cores of one group that hold what is asked for to the front, if they
+ * are of the best sort; the order stays otherwise. */
+static void prefer_one(struct choice *c, unsigned cpus, rank_same_fn *same)
 {
 	for (size_t from = 0, to; from < c->n; from = to) {
 		const struct core *first = &c->cores[from];
 		_cleanup_free_ struct core *moved = NULL;
 
-		for (to = from; to < c->n; to++)
-			if (c->cores[to].kind_rank != c->cores[0].kind_rank ||
-			    c->cores[to].cpu->node != first->cpu->node ||
-			    (cache && c->cores[to].cpu->l3 != first->cpu->l3))
-				break;
-		if (to == from)
-			return; /* another kind */
+		if (!rank_same_sort(first, &c->cores[0]))
+			return;
+		for (to = from; to < c->n && same(&c->cores[to], first);)
+			to++;
 		if (!cores_for(c, from, to, cpus))
 			continue;
 		moved = xcalloc(to - from, sizeof(*moved));
@@ -160,8 +74,9 @@ static int count_cores(struct choice *c, const struct wish *wish, size_t *ret, s
 		*ret = fit > most ? most : fit;
 		return 0;
 	}
-	prefer_one(c, wish->vcpus, false);
-	prefer_one(c, wish->vcpus, true);
+	prefer_one(c, wish->vcpus, rank_same_node);
+	prefer_one(c, wish->vcpus, rank_same_package);
+	prefer_one(c, wish->vcpus, rank_same_cache);
 	*ret = cores_for(c, 0, most, wish->vcpus);
 	if (*ret)
 		return 0;
@@ -265,8 +180,9 @@ static void give_reasons(struct choice *c, size_t n, const struct wish *wish)
 {
 	_cleanup_free_ char *guest = cpulist_format(&c->s->guest);
 	_cleanup_free_ char *rest = cpulist_format(&c->s->housekeeping);
-	_cleanup_cpuset_ struct cpuset caches = { 0 }, host_caches = { 0 }, nodes = { 0 };
-	_cleanup_free_ char *node = NULL;
+	_cleanup_cpuset_ struct cpuset caches = { 0 }, host_caches = { 0 }, nodes = { 0 },
+				       packages = { 0 };
+	_cleanup_free_ char *node = NULL, *package = NULL;
 	struct strv *reasons = &c->s->reasons;
 
 	for (size_t i = 0; i < c->topo->n; i++) {
@@ -278,7 +194,11 @@ static void give_reasons(struct choice *c, size_t n, const struct wish *wish)
 		if (cpu->node >= 0 && given)
 			cpuset_add(&nodes, (unsigned)cpu->node);
 	}
+	for (size_t i = 0; i < n; i++)
+		if (c->cores[i].cpu->package >= 0)
+			cpuset_add(&packages, (unsigned)c->cores[i].cpu->package);
 	node = cpulist_format(&nodes);
+	package = cpulist_format(&packages);
 	strv_addf(reasons, "guest %s: %zu of %zu cores, whole, so that no sibling is shared", guest,
 		  n, c->total);
 	strv_addf(reasons,
@@ -294,10 +214,22 @@ static void give_reasons(struct choice *c, size_t n, const struct wish *wish)
 	else if (c->nodes && wish->gpu)
 		strv_addf(reasons, "node %s: the GPU %s is there", node, wish->gpu);
 	else if (c->nodes)
-		strv_addf(reasons, "node %s: it has memory, and core 0 is not there", node);
+		strv_addf(reasons,
+			  "node %s: it has memory, and core 0 is not there; --gpu ADDRESS chooses "
+			  "that of a device",
+			  node);
 	else if (wish->gpu)
 		strv_addf(reasons, "GPU %s: as near to every core, the machine has one node",
 			  wish->gpu);
+	if (c->packages && cpuset_count(&packages) > 1)
+		strv_addf(reasons, "packages %s: no single one has so many cores to spare",
+			  package);
+	else if (c->packages && !c->nodes)
+		strv_addf(reasons, "package %s: core 0 is in another one", package);
+	if (c->halves)
+		strv_addf(reasons,
+			  "cores with a CPU offline are the last to be chosen: the guest could not "
+			  "have siblings there");
 	give_cache_reason(c, &caches, &host_caches);
 }
 
@@ -359,7 +291,7 @@ int suggest(struct sys *sys, const struct topology *topo, const struct wish *wis
 
 	if (wish->gpu && find_gpu(sys, wish->gpu, &c.gpu_node, err) < 0)
 		return -1;
-	find_cores(&c);
+	rank_cores(&c);
 	rc = count_cores(&c, wish, &n, err);
 	if (rc == 0) {
 		take_cores(&c, n);

@@ -5,7 +5,9 @@
  *	core 0 stays with the host, and on machines of four cores and more
  *	another one at least;
  *	one kind of core: performance cores, if there are kinds;
+ *	cores all of whose CPUs are online;
  *	one node: the GPU's, else one that has memory and not core 0;
+ *	one package, if it can be without core 0;
  *	whole L3 caches: the largest if they differ (V-Cache), else those that
  *	core 0 is not in;
  *	whole cores, the last ones.

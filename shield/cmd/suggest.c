@@ -32,16 +32,15 @@ static json_t *glob(const char *name)
 	return json;
 }
 
-static json_t *profile_of(struct sys *sys, const struct suggestion *s, const struct wish *wish)
+static json_t *profile_of(const struct machine *machine, const struct suggestion *s,
+			  const struct wish *wish)
 {
-	_cleanup_machine_ struct machine machine = { 0 };
 	json_t *profile = json_object(), *names = json_object(), *iothreads = json_array();
 
-	machine_read(sys, &machine);
-	if (*machine.cpu)
-		json_object_set_new(names, "cpu", glob(machine.cpu));
-	if (*machine.board)
-		json_object_set_new(names, "board", glob(machine.board));
+	if (*machine->cpu)
+		json_object_set_new(names, "cpu", glob(machine->cpu));
+	if (*machine->board)
+		json_object_set_new(names, "board", glob(machine->board));
 	json_object_set_new(profile, "version", json_integer(1));
 	json_object_set_new(profile, "name", json_string("vm"));
 	if (json_object_size(names))
@@ -59,8 +58,15 @@ static json_t *profile_of(struct sys *sys, const struct suggestion *s, const str
 	return profile;
 }
 
+/* AMD's CPUs show siblings to a guest only with this feature, and QEMU does not
+ * set it by itself. */
+static bool needs_topoext(const struct machine *machine, const struct suggestion *s)
+{
+	return s->threads > 1 && strncmp(machine->cpu, "AMD ", 4) == 0;
+}
+
 /* The lines of a libvirt domain. */
-static char *libvirt_of(const struct suggestion *s)
+static char *libvirt_of(const struct machine *machine, const struct suggestion *s)
 {
 	_cleanup_free_ char *host = cpulist_format(&s->housekeeping);
 	char *text = NULL;
@@ -87,8 +93,9 @@ static char *libvirt_of(const struct suggestion *s)
 			s->node);
 	fprintf(out,
 		"<cpu mode='host-passthrough'>\n"
-		"  <topology sockets='1' dies='1' cores='%u' threads='%u'/>\n</cpu>\n",
-		s->n_vcpus / s->threads, s->threads);
+		"  <topology sockets='1' dies='1' cores='%u' threads='%u'/>\n%s</cpu>\n",
+		s->n_vcpus / s->threads, s->threads,
+		needs_topoext(machine, s) ? "  <feature policy='require' name='topoext'/>\n" : "");
 	if (fclose(out) != 0)
 		mem_exhausted();
 	return text;
@@ -97,16 +104,21 @@ static char *libvirt_of(const struct suggestion *s)
 int suggest_print(struct app *app, const struct topology *topo, const struct wish *wish)
 {
 	_cleanup_suggestion_ struct suggestion s = { 0 };
+	_cleanup_machine_ struct machine machine = { 0 };
 	_cleanup_free_ char *libvirt = NULL, *qemu = NULL, *text = NULL;
 	json_t *profile;
 	struct err err = { 0 };
 
 	if (suggest(&app->sys, topo, wish, &s, &err) < 0)
 		return cmd_fail(&err);
-	libvirt = libvirt_of(&s);
-	qemu = xasprintf("-smp %u,sockets=1,cores=%u,threads=%u", s.n_vcpus, s.n_vcpus / s.threads,
-			 s.threads);
-	profile = profile_of(&app->sys, &s, wish);
+	machine_read(&app->sys, &machine);
+	if (needs_topoext(&machine, &s))
+		strv_addf(&s.reasons, "topoext: without it a guest on AMD sees no siblings");
+	libvirt = libvirt_of(&machine, &s);
+	qemu = xasprintf("-smp %u,sockets=1,cores=%u,threads=%u%s", s.n_vcpus,
+			 s.n_vcpus / s.threads, s.threads,
+			 needs_topoext(&machine, &s) ? " -cpu host,topoext=on" : "");
+	profile = profile_of(&machine, &s, wish);
 	if (app->json)
 		return cmd_print_json(
 			json_pack("{s:i, s:o, s:o, s:o, s:s, s:s}", "version", 1, "profile",
