@@ -64,6 +64,35 @@ static int check_file(const struct sys *sys, const char *path, const struct stat
 	return 0;
 }
 
+/* Who may write the directory can put another file in its place; not in one
+ * like /tmp, where everybody's files are his own. */
+static int check_directory(struct sys *sys, const char *path, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *dir = !slash	   ? xstrdup(".")
+				   : slash == path ? xstrdup("/")
+						   : xstrndup(path, (size_t)(slash - path));
+	struct stat st;
+	int fd, rc;
+
+	if (geteuid() != 0 || sys->readonly)
+		return 0;
+	fd = sys->ops->open(sys->ctx, dir, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return open_error(dir, fd, err);
+	rc = sys->ops->fstat(sys->ctx, fd, &st);
+	sys->ops->close(sys->ctx, fd);
+	if (rc < 0)
+		return open_error(dir, rc, err);
+	if ((st.st_mode & 022) && !(st.st_mode & S_ISVTX))
+		return err_set(
+			err, ERR_USAGE,
+			"%s: others than root can write its directory %s (mode %04o), and so "
+			"replace it; chmod go-w '%s'",
+			path, dir, (unsigned)(st.st_mode & 07777), dir);
+	return 0;
+}
+
 static int read_all(struct sys *sys, int fd, const char *path, char **ret, size_t *ret_size,
 		    struct err *err)
 {
@@ -200,6 +229,8 @@ int document_read(struct sys *sys, const char *path, struct document *doc, struc
 		return open_error(path, fd, err);
 	rc = sys->ops->fstat(sys->ctx, fd, &st);
 	rc = rc < 0 ? open_error(path, rc, err) : check_file(sys, path, &st, err);
+	if (rc == 0)
+		rc = check_directory(sys, path, err);
 	if (rc == 0)
 		rc = read_all(sys, fd, path, &d.text, &size, err);
 	sys->ops->close(sys->ctx, fd);

@@ -213,6 +213,25 @@ static void test_files(void **state)
 	assert_int_equal(chmod("own.json", 0644), 0);
 	assert_int_equal(chown("own.json", 1, 0), 0);
 	expect("own.json", "belongs to user 1");
+	assert_int_equal(symlink("own.json", "link.json"), 0);
+	expect("link.json", "belongs to user 1");
+	assert_int_equal(mkdir("open", 0755), 0);
+	write_file("open/win11.json", text, sizeof(text) - 1);
+	assert_int_equal(chmod("open", 0777), 0);
+	expect("open/win11.json", "others than root can write its directory open (mode 0777)");
+	assert_int_equal(chmod("open", 0775), 0);
+	expect("open/win11.json", "(mode 0775)");
+	write_file("child.json", "{\"version\":1,\"name\":\"child\",\"extends\":\"own\"}", 44);
+	expect("child.json", "child.json:1:39: extends: own.json: belongs to user 1");
+	assert_int_equal(chmod("open", 01777), 0);
+	{
+		struct profile profile;
+		struct err err = { 0 };
+
+		if (load("open/win11.json", &profile, &err) < 0)
+			fail_msg("%s", err.text);
+		profile_clear(&profile);
+	}
 }
 
 static void test_names(void **state)
