@@ -2,6 +2,8 @@
 
 #include "profiles/rank.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 /* As many cores as fit as well as the best one. */
@@ -262,22 +264,41 @@ static void give_warnings(struct choice *c, size_t n, const struct wish *wish)
 			  wish->vcpus);
 }
 
-static int find_gpu(struct sys *sys, const char *address, int *node, struct err *err)
+/* Every function of the device: a graphics card brings its sound along. */
+static void find_functions(struct sys *sys, const char *address, struct strv *devices)
 {
-	_cleanup_free_ char *path = NULL, *text = NULL;
+	for (char function = '0'; function <= '7'; function++) {
+		_cleanup_free_ char *other =
+			xasprintf("%.*s%c", (int)strlen(address) - 1, address, function);
+		_cleanup_free_ char *path = xasprintf("/sys/bus/pci/devices/%s", other);
 
-	if (strlen(address) != 12 || strspn(address, "0123456789abcdefABCDEF:.") != 12)
+		if (strcmp(other, address) == 0 || sys_exists(sys, path))
+			strv_add(devices, other);
+	}
+}
+
+static int find_gpu(struct sys *sys, const char *gpu, int *node, struct suggestion *s,
+		    struct err *err)
+{
+	_cleanup_free_ char *address = xstrdup(gpu), *path = NULL, *text = NULL;
+	unsigned domain, bus, device, function;
+	int end = 0;
+
+	for (char *at = address; *at; at++)
+		*at = (char)tolower((unsigned char)*at);
+	if (sscanf(address, "%4x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &end) != 4 ||
+	    address[end] || end != 12 || function > 7)
 		return err_set(
 			err, ERR_USAGE,
 			"--gpu \"%.40s\": expected a PCI address like 0000:01:00.0; lspci -D "
 			"lists them",
-			address);
+			gpu);
 	path = xasprintf("/sys/bus/pci/devices/%s/numa_node", address);
 	if (sys_read_line(sys, path, &text) < 0)
 		return err_set(err, ERR_USAGE,
-			       "--gpu %s: there is no such PCI device; lspci -D lists them",
-			       address);
+			       "--gpu %s: there is no such PCI device; lspci -D lists them", gpu);
 	*node = atoi(text);
+	find_functions(sys, address, &s->devices);
 	return 0;
 }
 
@@ -289,7 +310,7 @@ int suggest(struct sys *sys, const struct topology *topo, const struct wish *wis
 	size_t n = 0;
 	int rc;
 
-	if (wish->gpu && find_gpu(sys, wish->gpu, &c.gpu_node, err) < 0)
+	if (wish->gpu && find_gpu(sys, wish->gpu, &c.gpu_node, &s, err) < 0)
 		return -1;
 	rank_cores(&c);
 	rc = count_cores(&c, wish, &n, err);
@@ -313,6 +334,7 @@ void suggestion_clear(struct suggestion *s)
 	free(s->vcpus);
 	cpuset_clear(&s->guest);
 	cpuset_clear(&s->housekeeping);
+	strv_clear(&s->devices);
 	strv_clear(&s->reasons);
 	strv_clear(&s->warnings);
 	*s = (struct suggestion){ 0 };

@@ -32,7 +32,8 @@ struct suggestion {
 	unsigned threads; /* for each core of the guest */
 	struct cpuset *iothreads;
 	unsigned n_iothreads;
-	int node; /* of all guest CPUs, on machines with several; else -1 */
+	int node;	     /* of all guest CPUs, on machines with several; else -1 */
+	struct strv devices; /* the GPU's functions */
 	struct strv reasons, warnings;
 };
 

@@ -32,8 +32,7 @@ static json_t *glob(const char *name)
 	return json;
 }
 
-static json_t *profile_of(const struct machine *machine, const struct suggestion *s,
-			  const struct wish *wish)
+static json_t *profile_of(const struct machine *machine, const struct suggestion *s)
 {
 	json_t *profile = json_object(), *names = json_object(), *iothreads = json_array();
 
@@ -53,8 +52,9 @@ static json_t *profile_of(const struct machine *machine, const struct suggestion
 	if (s->n_iothreads)
 		json_object_set(profile, "iothreads", iothreads);
 	json_decref(iothreads);
-	if (wish->gpu)
-		json_object_set_new(profile, "irq", json_pack("{s:[s]}", "devices", wish->gpu));
+	if (s->devices.n)
+		json_object_set_new(profile, "irq",
+				    json_pack("{s:o}", "devices", cmd_json_strings(&s->devices)));
 	return profile;
 }
 
@@ -118,7 +118,7 @@ int suggest_print(struct app *app, const struct topology *topo, const struct wis
 	qemu = xasprintf("-smp %u,sockets=1,cores=%u,threads=%u%s", s.n_vcpus,
 			 s.n_vcpus / s.threads, s.threads,
 			 needs_topoext(&machine, &s) ? " -cpu host,topoext=on" : "");
-	profile = profile_of(&machine, &s, wish);
+	profile = profile_of(&machine, &s);
 	if (app->json)
 		return cmd_print_json(
 			json_pack("{s:i, s:o, s:o, s:o, s:s, s:s}", "version", 1, "profile",
