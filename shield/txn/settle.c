@@ -139,6 +139,34 @@ static void note_hotplug(struct txn *txn)
 		txn->hotplug = txn->state.objects[i]->next && is_pulse(txn, txn->state.objects[i]);
 }
 
+/* Has somebody removed a cgroup of ours, or made its partition something else? Then
+ * the kernel gave the CPUs back, and up to Linux 6.1 rewrote every mask. */
+static bool rewritten(struct txn *txn)
+{
+	_cleanup_free_ char *kept = NULL;
+
+	if (!txn->mount)
+		return false;
+	kept = xasprintf("%s/cpuset.cpus.isolated", txn->mount);
+	if (sys_exists(txn->sys, kept))
+		return false;
+	for (size_t i = 0; i < txn->state.n_objects; i++) {
+		const struct object *o = txn->state.objects[i];
+		const struct kfile *row =
+			o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+		_cleanup_free_ char *current = NULL;
+		int rc;
+
+		if ((o->kind != STEP_DIR && (!row || row->type != KFILE_PARTITION)) ||
+		    strcmp(o->ours, o->original) == 0)
+			continue;
+		rc = object_read(txn, o, &current);
+		if (rc == -ENOENT || (rc == 0 && strcmp(current, o->ours) != 0))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Aim every object at f. Affinities (and other late ones) are compared here, before
  * the first write, since the kernel will rewrite them: what someone else set becomes the target,
@@ -146,6 +174,8 @@ static void note_hotplug(struct txn *txn)
  */
 void settle_aim(struct txn *txn)
 {
+	bool untold = txn->force || txn->reassert || rewritten(txn);
+
 	note_hotplug(txn);
 	for (size_t i = 0; i < txn->state.n_objects; i++) {
 		struct object *o = txn->state.objects[i];
@@ -158,8 +188,7 @@ void settle_aim(struct txn *txn)
 			if (absent(txn, cgroup))
 				replace(&o->target, xstrdup(home_of(txn, o)));
 		}
-		if (!is_late(txn, o) || irq_thread(o) || o->next || txn->force || txn->reassert ||
-		    txn->hotplug)
+		if (!is_late(txn, o) || irq_thread(o) || o->next || untold || txn->hotplug)
 			continue;
 		theirs = object_drift(txn, o);
 		if (theirs) {

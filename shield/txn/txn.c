@@ -1,3 +1,5 @@
+#include "shield/task/task.h"
+#include "shield/txn/apply.h"
 #include "shield/txn/settle.h"
 
 #include <string.h>
@@ -20,6 +22,36 @@ static int incomplete(const struct txn *txn, struct err *err)
 		       txn->leftover.n, txn->leftover.items[0]);
 }
 
+/* Nobody can give a thread a CPU that is offline; and up to Linux 6.1 the kernel
+ * takes such CPUs from all threads when a partition changes. */
+static void report_lost(struct txn *txn)
+{
+	_cleanup_cpuset_ struct cpuset lost = { 0 };
+	_cleanup_free_ char *list = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < txn->state.n_objects; i++) {
+		const struct object *o = txn->state.objects[i];
+		_cleanup_cpuset_ struct cpuset want = { 0 }, have = { 0 };
+
+		if (o->kind != STEP_AFFINITY || cpulist_parse(o->target, &want, NULL) < 0 ||
+		    cpuset_within(&want, &txn->online))
+			continue;
+		cpuset_andnot(&want, &txn->online);
+		if (task_allowed(txn->sys, o->task.pid, &have) < 0 || cpuset_within(&want, &have) ||
+		    object_same(txn, o) != 1)
+			continue;
+		cpuset_or(&lost, &want);
+		n++;
+	}
+	list = cpulist_format(&lost);
+	if (n)
+		strv_addf(&txn->report,
+			  "CPUs %s are offline, and %zu threads have lost them: this kernel cannot "
+			  "give them back before they are online (then: taskset -p)",
+			  list, n);
+}
+
 /* Backward: cannot fail half-way, only leave something over. */
 static int settle_back(struct txn *txn, struct err *err)
 {
@@ -27,6 +59,7 @@ static int settle_back(struct txn *txn, struct err *err)
 
 	strv_clear(&txn->leftover);
 	settle_apply(txn, false, &ignored);
+	report_lost(txn);
 	settle_conclude(txn);
 	if (state_save(txn->sys, &txn->state, err) < 0) {
 		err->kind = ERR_INCOMPLETE; /* the file itself, if nothing else */

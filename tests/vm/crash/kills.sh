@@ -62,9 +62,9 @@ done
 # Wrapper and guard are gone: the next command that changes something starts a guard, which sees the end of the VM.
 replaced() {
 	start 4 shield run -p win11 -- $qemu -smp 4 || return 1
-	v=$(vm)
-	kill -9 "$(wrapper)" "$(guard)"
-	usleep 200000
+	v=$(vm) g=$(guard)
+	kill -9 "$(wrapper)" "$g"
+	wait_for 10 not_running "$g" || return 1
 	status 1 shield status && status 0 shield recover && status 0 shield status && still_shielded || return 1
 	kill "$v" && wait_for 10 not_running "$v" && back_in_2s
 }
