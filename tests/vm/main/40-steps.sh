@@ -33,6 +33,16 @@ finish_off() { shield off win11; }
 check "off: by name" finish_off
 finish "on without a VM"
 
+# A process may answer for it until there is a VM.
+owned() {
+	sleep 1000 &
+	shield on -q win11 --owner $! && shield status && kill $! && wait_for 10 test ! -e /run/shield/state.json
+}
+check "on --owner: it ends with its owner" owned
+finish "on --owner"
+check "on --owner: a process that is none: 2" status 2 shield on win11 --owner 4194000
+check "on --owner: no number: 2" status 2 shield on win11 --owner -1
+
 # What plan says is what on does.
 plan_is_on() {
 	shield plan win11 >$T/plan && shield on -v win11 2>$T/said2 || return 1
