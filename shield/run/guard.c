@@ -394,8 +394,13 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	if (begin(&g, err) < 0)
+	if (begin(&g, err) < 0) {
+		/* It was started again, and what it guarded has been ended
+		 * meanwhile: for process 1 a start that worked. */
+		if (err->kind == ERR_INACTIVE)
+			sd_notify(0, "READY=1");
 		return -1;
+	}
 	g.uevent_fd = uevents_open();
 	if (getenv("NOTIFY_SOCKET") && libsystemd_load() == 0)
 		sd_notify(0, "READY=1");
