@@ -7,6 +7,7 @@
 #include "shield/run/journal.h"
 #include "shield/run/patience.h"
 #include "shield/run/procevents.h"
+#include "shield/run/resume.h"
 #include "shield/run/session.h"
 #include "shield/run/uevents.h"
 #include "shield/run/vm.h"
@@ -41,7 +42,8 @@ struct guard {
 	struct sys *sys;
 	const char *name;
 	struct process vm, owner;
-	int vm_fd, owner_fd, inotify_fd, uevent_fd;
+	int vm_fd, owner_fd, inotify_fd, uevent_fd, resume_fd;
+	long long slept; /* resume.h */
 	struct procevents births;
 	struct irqevents irqs;
 	struct cpuset heard; /* CPUs that irqs listens on */
@@ -336,6 +338,7 @@ static void wait_for_event(struct guard *g)
 		{ .fd = g->vm_fd, .events = POLLIN },	   { .fd = g->owner_fd, .events = POLLIN },
 		{ .fd = g->inotify_fd, .events = POLLIN }, { .fd = g->births.fd, .events = POLLIN },
 		{ .fd = g->uevent_fd, .events = POLLIN },  { .fd = g->irqs.fd, .events = POLLIN },
+		{ .fd = g->resume_fd, .events = POLLIN },
 	};
 	long long until = g->n_newborn && g->newborn_at < g->look_at ? g->newborn_at : g->look_at;
 
@@ -357,7 +360,8 @@ static void wait_for_event(struct guard *g)
 		irqevents_drain(&g->irqs);
 		look_in(g, IRQ_MS);
 	}
-	if (fds[4].revents && uevents_cpu(g->uevent_fd)) {
+	if ((fds[4].revents && uevents_cpu(g->uevent_fd)) ||
+	    (fds[6].revents && resume_seen(g->resume_fd, &g->slept))) {
 		g->hotplug = true;
 		look_in(g, HOTPLUG_MS);
 	}
@@ -402,6 +406,8 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 		return -1;
 	}
 	g.uevent_fd = uevents_open();
+	g.resume_fd = resume_open();
+	resume_seen(g.resume_fd, &g.slept);
 	if (getenv("NOTIFY_SOCKET") && libsystemd_load() == 0)
 		sd_notify(0, "READY=1");
 	if (ready_fd >= 0) {
@@ -425,6 +431,7 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 	closep(&g.owner_fd);
 	closep(&g.inotify_fd);
 	closep(&g.uevent_fd);
+	closep(&g.resume_fd);
 	procevents_close(&g.births);
 	irqevents_close(&g.irqs);
 	cpuset_clear(&g.heard);

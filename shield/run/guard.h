@@ -10,6 +10,8 @@
  *	the partition changes (inotify)	-> look whether it is still valid
  *	an interrupt gets a vector	-> put it where it belongs, within a second
  *					   (irqevents.h; a device of the VM, too)
+ *	CPUs come or go (uevents), or the machine has slept (resume.h)
+ *					-> put back what that changed
  *	a slow timer fires		-> look for what no event announces, such
  *					   as a mask that was written
  */
