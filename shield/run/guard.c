@@ -43,6 +43,7 @@ struct guard {
 	const char *name;
 	struct process vm, owner;
 	int vm_fd, owner_fd, inotify_fd, uevent_fd, resume_fd;
+	int run_wd;	 /* of /run, in which irqbalance's directory comes and goes */
 	long long slept; /* resume.h */
 	struct procevents births;
 	struct irqevents irqs;
@@ -92,6 +93,13 @@ static void watch_partitions(struct guard *g, const struct txn *txn)
 
 		inotify_add_watch(g->inotify_fd, dir, IN_CREATE | IN_DELETE);
 	}
+}
+
+/* A socket in there is an irqbalance that has to be told. */
+static void watch_irqbalance(struct guard *g)
+{
+	g->run_wd = inotify_add_watch(g->inotify_fd, "/run", IN_CREATE);
+	inotify_add_watch(g->inotify_fd, "/run/irqbalance", IN_CREATE);
 }
 
 /* Take over what the state file says; false: the shield is gone, or another
@@ -234,6 +242,7 @@ static bool look(struct guard *g)
 		return false;
 	}
 	hear_irqs(g);
+	watch_irqbalance(g);
 	session_abandoned(&txn, &dead);
 	if (strv_contains(&dead, g->name)) {
 		end(g, &txn);
@@ -315,13 +324,24 @@ static void read_births(struct guard *g)
 		g->rescan = true;
 }
 
-/* Drain the queue; what happened is looked up, not believed. */
+/* What happened is looked up, not believed. (Other things are made in /run, too;
+ * and who makes a socket does not listen to it at once.) */
 static void read_inotify(struct guard *g)
 {
-	char buffer[4096];
+	char buffer[4096] __attribute__((aligned(8)));
+	ssize_t n;
 
-	while (read(g->inotify_fd, buffer, sizeof(buffer)) > 0)
-		;
+	while ((n = read(g->inotify_fd, buffer, sizeof(buffer))) > 0)
+		for (ssize_t at = 0; at < n;) {
+			const struct inotify_event *e = (const void *)(buffer + at);
+			bool named = e->len && strncmp(e->name, "irqbalance", 10) == 0;
+
+			at += (ssize_t)sizeof(*e) + e->len;
+			if (named)
+				look_in(g, IRQ_MS);
+			else if (e->wd != g->run_wd)
+				look_in(g, patience_worn(&g->patience) ? WORN_MS : 0);
+		}
 }
 
 /* An ended process stays readable: watch it no more. */
@@ -348,10 +368,8 @@ static void wait_for_event(struct guard *g)
 		ended(g, &g->vm_fd);
 	if (fds[1].revents)
 		ended(g, &g->owner_fd);
-	if (fds[2].revents) {
+	if (fds[2].revents)
 		read_inotify(g);
-		look_in(g, patience_worn(&g->patience) ? WORN_MS : 0);
-	}
 	if (fds[3].revents) {
 		read_births(g);
 		g->newborn_at = deadline_in(SETTLE_MS);

@@ -9,11 +9,12 @@
  *	the state file is replaced	-> the shield may be gone: so is the guard
  *	the partition changes (inotify)	-> look whether it is still valid
  *	an interrupt gets a vector	-> put it where it belongs, within a second
- *					   (irqevents.h; a device of the VM, too)
+ *	or a mask			   (irqevents.h; a device of the VM, too)
+ *	irqbalance starts (inotify)	-> tell it to leave guest CPUs alone
  *	CPUs come or go (uevents), or the machine has slept (resume.h)
  *					-> put back what that changed
  *	a slow timer fires		-> look for what no event announces, such
- *					   as a mask that was written
+ *					   as a mask of a network queue
  */
 #ifndef SHIELD_RUN_GUARD_H
 #define SHIELD_RUN_GUARD_H
