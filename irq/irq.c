@@ -7,6 +7,10 @@
 #include <errno.h>
 #include <string.h>
 
+const char irq_managed_reason[] =
+	"managed; only isolcpus=managed_irq at boot keeps it away; it fires only for I/O submitted "
+	"on that CPU";
+
 char *irq_path(unsigned number)
 {
 	return xasprintf("/proc/irq/%u/smp_affinity_list", number);

@@ -55,6 +55,8 @@ void irqs_clear(struct irqs *irqs);
 
 /* May its mask be written? */
 bool irq_movable(const struct irq *irq);
+/* Why a managed one stays where it is, and whether that matters. */
+extern const char irq_managed_reason[];
 /* "ordinary", "vfio", "managed", "per-cpu", "no action" */
 const char *irq_class_name(enum irq_class class);
 

@@ -2,6 +2,7 @@
 #include "irq/count.h"
 #include "irq/irq.h"
 #include "shield/cmd/cmd.h"
+#include "shield/run/wishes.h"
 #include "shield/txn/txn.h"
 
 #include <math.h>
@@ -51,7 +52,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 struct row {
 	const struct irq *irq;
 	const char *class;
-	const char *owner;    /* the shield that has put it on its own CPUs, or "" */
+	const char *owner;    /* the shield whose it is, by its VM or its profile, or "" */
 	const char *original; /* its mask before any shield, or NULL */
 	bool fixed;	      /* nobody can move it */
 	bool stray;	      /* may fire on guest CPUs, and is not theirs */
@@ -62,12 +63,14 @@ struct row {
 struct table {
 	struct txn txn; /* a view */
 	struct irqs irqs;
+	struct wishes wishes;
 	struct row *rows;
 	struct cpuset possible, watched;
 };
 
 static void table_clear(struct table *t)
 {
+	wishes_clear(&t->wishes);
 	txn_end(&t->txn);
 	irqs_clear(&t->irqs);
 	free(t->rows);
@@ -80,9 +83,10 @@ static void describe(const struct table *t, struct row *row)
 	_cleanup_free_ char *path = irq_path(row->irq->number);
 	const struct step key = { .kind = STEP_WRITE, .path = path };
 	const struct object *o = state_object(&t->txn.state, &key);
+	size_t vm = irq_vm(row->irq, t->wishes.items, t->wishes.n);
 
 	row->class = irq_class_name(row->irq->class);
-	row->owner = "";
+	row->owner = vm < t->wishes.n ? t->wishes.items[vm].name : "";
 	row->fixed = !irq_movable(row->irq);
 	row->pending = !row->fixed && *row->irq->actions && !cpuset_empty(&row->irq->effective) &&
 		       !cpuset_intersects(&row->irq->effective, &row->irq->mask);
@@ -134,6 +138,7 @@ static int read_table(struct app *app, struct table *t, struct err *err)
 		cpuset_or(&t->watched, &t->txn.state.shields[i].guest);
 	if (cpuset_empty(&t->watched))
 		cpuset_copy(&t->watched, &t->possible);
+	wishes_read(&app->sys, &t->txn.state, &t->wishes);
 	t->rows = xcalloc(t->irqs.n, sizeof(*t->rows));
 	for (size_t i = 0; i < t->irqs.n; i++) {
 		t->rows[i].irq = &t->irqs.items[i];

@@ -36,6 +36,10 @@ bool irq_matches(const struct irq *irq, const char *match)
 	glob++;
 	if (n == 6 && strncmp(match, "action", n) == 0)
 		return any_action(irq->actions, glob);
+	/* As lspci writes it, without the only domain that most machines have. */
+	if (strncmp(match, "pci:", 4) == 0 && strncmp(irq->device, "0000:", 5) == 0 &&
+	    fnmatch(glob, irq->device + 5, 0) == 0)
+		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (strlen(keys[i].key) == n && strncmp(match, keys[i].key, n) == 0)
 			return fnmatch(glob, keys[i].value, 0) == 0;
@@ -49,15 +53,40 @@ static void without_others(struct cpuset *cpus, const struct irq_wish *wishes, s
 			cpuset_andnot(cpus, wishes[i].guest);
 }
 
+/* Whose VM has the device of this VFIO interrupt: the shield, which of its
+ * devices, and which vector of it. */
+static bool vm_of(const struct irq *irq, const struct irq_wish *wishes, size_t n, size_t *wish,
+		  size_t *device, unsigned *vector)
+{
+	_cleanup_free_ char *address = vfio_action_device(irq->actions, vector);
+
+	for (*wish = 0; address && *wish < n; ++*wish)
+		for (*device = 0; *device < wishes[*wish].devices.n; ++*device)
+			if (strcmp(wishes[*wish].devices.items[*device], address) == 0)
+				return true;
+	return false;
+}
+
+size_t irq_vm(const struct irq *irq, const struct irq_wish *wishes, size_t n)
+{
+	size_t wish, device;
+	unsigned vector;
+
+	return vm_of(irq, wishes, n, &wish, &device, &vector) ? wish : n;
+}
+
 static bool by_rule(const struct irq *irq, const struct irq_wish *wishes, size_t n, size_t *wish,
 		    struct cpuset *cpus)
 {
+	size_t vm = irq_vm(irq, wishes, n);
+	bool stranger = irq->class == IRQ_VFIO && vm == n;
+
 	for (size_t i = 0; i < n; i++)
-		for (size_t r = 0; r < wishes[i].n_rules; r++) {
+		for (size_t r = 0; r < wishes[i].n_rules && (vm == n || vm == i); r++) {
 			if (!irq_matches(irq, wishes[i].rules[r].match))
 				continue;
 			cpuset_copy(cpus, &wishes[i].rules[r].cpus);
-			without_others(cpus, wishes, n, i);
+			without_others(cpus, wishes, n, stranger ? n : i);
 			*wish = i;
 			return !cpuset_empty(cpus);
 		}
@@ -92,26 +121,22 @@ static enum irq_place by_vm(const struct irq *irq, const struct irq_wish *wishes
 			    size_t *wish, struct cpuset *cpus)
 {
 	unsigned vector;
-	_cleanup_free_ char *device = vfio_action_device(irq->actions, &vector);
+	size_t device;
 
-	for (size_t i = 0; device && i < n; i++)
-		for (size_t d = 0; d < wishes[i].devices.n; d++) {
-			if (strcmp(wishes[i].devices.items[d], device) != 0)
-				continue;
-			*wish = i;
-			switch (wishes[i].vfio) {
-			case VFIO_LEAVE:
-				return IRQ_LEAVE;
-			case VFIO_HOUSEKEEPING:
-				return IRQ_AVOID;
-			case VFIO_GUEST:
-				cpuset_copy(cpus, wishes[i].guest);
-				return IRQ_SET;
-			case VFIO_SPREAD:
-				cpuset_add(cpus, spread(irq, &wishes[i], vector, d));
-				return IRQ_SET;
-			}
-		}
+	if (!vm_of(irq, wishes, n, wish, &device, &vector))
+		return IRQ_AVOID;
+	switch (wishes[*wish].vfio) {
+	case VFIO_LEAVE:
+		return IRQ_LEAVE;
+	case VFIO_GUEST:
+		cpuset_copy(cpus, wishes[*wish].guest);
+		return IRQ_SET;
+	case VFIO_SPREAD:
+		cpuset_add(cpus, spread(irq, &wishes[*wish], vector, device));
+		return IRQ_SET;
+	case VFIO_HOUSEKEEPING:
+		break;
+	}
 	return IRQ_AVOID;
 }
 
@@ -152,7 +177,7 @@ static void add_step(const struct irq *irq, const char *from, const char *to, bo
 	step->original = original ? xstrdup(original) : NULL;
 }
 
-void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t n,
+void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t n, size_t avoider,
 		 const struct cpuset *taken, const struct cpuset *rest, const char *default_irq,
 		 const char *default_original, struct plan *plans)
 {
@@ -176,9 +201,9 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
 		case IRQ_LEAVE:
 			break;
 		case IRQ_SET:
+			/* One that is there already is recorded as the shield's. */
 			to = cpulist_format(&cpus);
-			if (strcmp(to, mask) != 0)
-				add_step(irq, mask, to, false, original, &plans[wish]);
+			add_step(irq, mask, to, false, original, &plans[wish]);
 			break;
 		case IRQ_AVOID:
 			/* One that nobody has requested yet may be about to be. */
@@ -186,14 +211,14 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
 			    (!ours || irq->class == IRQ_NO_ACTION))
 				break;
 			to = avoided(irqs, irq, taken, rest);
-			add_step(irq, mask, to, true, original, &plans[0]);
+			add_step(irq, mask, to, true, original, &plans[avoider]);
 			break;
 		}
 	}
 }
 
-void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wish, const char *mask,
-		       struct plan *plan)
+void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wishes, size_t n,
+		       const char *mask, struct plan *plan)
 {
 	for (size_t i = 0; i < irqs->n; i++) {
 		_cleanup_free_ char *now = cpulist_format(&irqs->items[i].mask);
@@ -202,7 +227,7 @@ void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wish, con
 		size_t ignored;
 
 		if (strcmp(now, born) == 0 &&
-		    irq_place(&irqs->items[i], wish, 1, &ignored, &cpus) == IRQ_AVOID)
+		    irq_place(&irqs->items[i], wishes, n, &ignored, &cpus) == IRQ_AVOID)
 			add_step(&irqs->items[i], now, now, true, NULL, plan);
 	}
 }
@@ -252,4 +277,29 @@ void policy_unused_rules(const struct irqs *irqs, const struct profile *profile,
 {
 	for (size_t r = 0; r < profile->n_rules; r++)
 		unused_rule(irqs, profile, r, warnings);
+}
+
+static bool stays(const struct irq *irq, const struct cpuset *taken)
+{
+	return irq->class == IRQ_MANAGED && *irq->actions && cpuset_intersects(&irq->mask, taken);
+}
+
+void policy_managed(const struct irqs *irqs, const struct cpuset *taken, struct strv *warnings)
+{
+	_cleanup_strv_ struct strv seen = { 0 };
+
+	for (size_t i = 0; i < irqs->n; i++) {
+		const struct irq *irq = &irqs->items[i];
+		size_t n = 0;
+
+		if (!stays(irq, taken) || strv_contains(&seen, irq->device))
+			continue;
+		strv_add(&seen, irq->device);
+		for (size_t other = i; other < irqs->n; other++)
+			n += strcmp(irqs->items[other].device, irq->device) == 0 &&
+			     stays(&irqs->items[other], taken);
+		strv_addf(warnings, "%s (%s): %zu interrupt%s on guest CPUs cannot be moved: %s",
+			  irq->device, *irq->driver ? irq->driver : "no driver", n,
+			  n == 1 ? "" : "s", irq_managed_reason);
+	}
 }

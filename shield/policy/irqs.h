@@ -3,7 +3,9 @@
  * says something wins:
  *
  *	managed, per-CPU	nobody can move it: left
- *	a rule of a profile	the CPUs of the rule, without guest CPUs of others
+ *	a rule of a profile	the CPUs of the rule, without guest CPUs of others;
+ *				not for what another shield's VM has, and no guest
+ *				CPUs for what a VM without a shield has
  *	vfio, of a shield's VM	its guest CPUs, as its profile says (irq.vfio):
  *		"spread"	one vector to each vCPU's CPU in turn, and each
  *				device begins with the next one
@@ -46,16 +48,20 @@ enum irq_place { IRQ_LEAVE, IRQ_AVOID, IRQ_SET };
 enum irq_place irq_place(const struct irq *irq, const struct irq_wish *wishes, size_t n,
 			 size_t *wish, struct cpuset *cpus);
 
+/* The shield whose VM has the device of this VFIO interrupt; n: none of these. */
+size_t irq_vm(const struct irq *irq, const struct irq_wish *wishes, size_t n);
+
 /* Does "action:…", "chip:…", "driver:…" or "pci:…" mean this interrupt? The
  * rest is a glob; of several actions one is enough. */
 bool irq_matches(const struct irq *irq, const char *match);
 
 /*
  * The steps for interrupts that are not where they belong, each in the plan of
- * the shield that wants it (plans[i] for wishes[i]; avoiding is in plans[0]).
- * Born with our default mask, an interrupt is given the original one to restore.
+ * the shield that wants it (plans[i] for wishes[i]); those that only have to be
+ * elsewhere in that of shield `avoider`. Born with our default mask, an interrupt
+ * is given the original one to restore.
  */
-void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t n,
+void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t n, size_t avoider,
 		 const struct cpuset *taken, const struct cpuset *rest, const char *default_irq,
 		 const char *default_original, struct plan *plans);
 
@@ -63,12 +69,16 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
  * Steps without a change for interrupts that have just the mask which newcomers
  * will have under the shield: recorded, they are not taken for such later.
  */
-void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wish, const char *mask,
-		       struct plan *plan);
+void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wishes, size_t n,
+		       const char *mask, struct plan *plan);
 
 /* A warning for each rule that decides nothing: no interrupt of now matches it,
  * none of these can be moved, or rules before it match them all. */
 void policy_unused_rules(const struct irqs *irqs, const struct profile *profile,
 			 struct strv *warnings);
+
+/* A warning for each device that has managed interrupts which may fire on taken
+ * CPUs. (Linux 6.1 tells them only when it is asked to move them.) */
+void policy_managed(const struct irqs *irqs, const struct cpuset *taken, struct strv *warnings);
 
 #endif

@@ -53,6 +53,36 @@ static void plan_mask(const char *path, const char *value, const struct cpuset *
 	plan_write(plan, path, value, to)->avoid = true;
 }
 
+/* newborn: the mask that interrupts are born with from now on, or NULL. What other
+ * shields want of theirs is for their guards to carry out. */
+static void plan_irqs(const struct scene *scene, const struct intent *intent,
+		      const struct cpuset *rest, const char *newborn, struct plan *plan)
+{
+	size_t own = intent->n_others, n = own + 1;
+	_cleanup_free_ struct irq_wish *wishes = xcalloc(n, sizeof(*wishes));
+	_cleanup_free_ struct plan *plans = xcalloc(n, sizeof(*plans));
+	_cleanup_free_ char *mask = newborn ? xstrdup(newborn) : NULL;
+
+	for (size_t i = 0; i < own; i++)
+		wishes[i] = intent->others[i];
+	/* No VM yet: its devices are those that the profile names. */
+	wishes[own] = (struct irq_wish){
+		.name = intent->name,
+		.guest = &intent->guest,
+		.vfio = intent->profile->vfio,
+		.rules = intent->profile->rules,
+		.n_rules = intent->profile->n_rules,
+		.devices = intent->profile->devices,
+	};
+	plans[own] = *plan;
+	policy_irqs(&scene->irqs, wishes, n, own, &intent->taken, rest, NULL, NULL, plans);
+	*plan = plans[own];
+	for (size_t i = 0; i < own; i++)
+		plan_clear(&plans[i]);
+	if (mask)
+		policy_irqs_alike(&scene->irqs, wishes, n, mask, plan);
+}
+
 /*
  * Which threads are recorded. Kernel threads: cpuset changes rewrite those that
  * are not bound, up to 6.19. User threads: only where the kernel loses their
@@ -88,16 +118,6 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 	_cleanup_cpuset_ struct cpuset rest = { 0 }, before = { 0 };
 	_cleanup_free_ char *everything = cpulist_format(&host->present);
 	size_t first = plan->n;
-	/* No VM yet: its devices are those that the profile names. */
-	const struct irq_wish wish = {
-		.name = intent->name,
-		.guest = &intent->guest,
-		.vfio = intent->profile->vfio,
-		.rules = intent->profile->rules,
-		.n_rules = intent->profile->n_rules,
-		.devices = intent->profile->devices,
-	};
-
 	/* What the host had before, and what it has afterwards. */
 	cpuset_copy(&before, &host->online);
 	cpuset_andnot(&before, active);
@@ -115,12 +135,7 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 	if (!host->workqueues)
 		plan_mask("/sys/devices/virtual/workqueue/cpumask", scene->workqueues,
 			  &intent->taken, &rest, plan);
-	policy_irqs(&scene->irqs, &wish, 1, &intent->taken, &rest, NULL, NULL, plan);
-	if (scene->default_irq) {
-		_cleanup_free_ char *alike = xstrdup(plan->steps[first].to);
-
-		policy_irqs_alike(&scene->irqs, &wish, alike, plan);
-	}
+	plan_irqs(scene, intent, &rest, scene->default_irq ? plan->steps[first].to : NULL, plan);
 	net_plan(&scene->net, &intent->taken, &rest, plan);
 	policy_unused_rules(&scene->irqs, intent->profile, &plan->warnings);
 	for (size_t i = 0; i < scene->tasks.n; i++) {

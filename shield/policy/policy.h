@@ -27,6 +27,9 @@ struct intent {
 	 * our own. Both borrowed. */
 	const struct libvirt_vm *libvirt;
 	const struct partitions *partitions;
+	/* What the shields that are up want of interrupts (irqs.h); borrowed. */
+	const struct irq_wish *others;
+	size_t n_others;
 };
 void intent_clear(struct intent *intent);
 #define _cleanup_intent_ _cleanup_(intent_clear)

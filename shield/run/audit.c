@@ -125,8 +125,7 @@ static const char *fixed_reason(const struct irq *irq, bool refused, const struc
 	if (irq_movable(irq) && !refused)
 		return NULL;
 	if (irq->class == IRQ_MANAGED || (refused && *irq->device))
-		return "managed; only isolcpus=managed_irq at boot keeps it away; it fires only for "
-		       "I/O submitted on that CPU";
+		return irq_managed_reason;
 	if (!*irq->actions)
 		return "nobody uses it, and its interrupt controller cannot move it";
 	if (!cpuset_empty(&irq->effective) && !cpuset_intersects(&irq->effective, guest))
@@ -149,7 +148,10 @@ static int audit_irqs(struct txn *txn, const struct shield *s, struct problems *
 		_cleanup_free_ char *identity = irq_identity(irq);
 		_cleanup_free_ char *object = xasprintf("%s (%s)", path, identity);
 		bool on_guest = cpuset_intersects(&irq->mask, &s->guest), refused;
-		bool known = recorded(txn, path, &refused);
+		/* What its profile leaves is not recorded either; what belongs to
+		 * other VMs is. */
+		bool known = recorded(txn, path, &refused) ||
+			     (irq->class == IRQ_VFIO && s->irq.vfio == VFIO_LEAVE);
 		const char *fixed = fixed_reason(irq, refused, &s->guest);
 
 		if (on_guest && fixed)

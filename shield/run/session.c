@@ -1,11 +1,13 @@
 #include "shield/run/session.h"
 
 #include "shield/cgroup/place.h"
+#include "shield/policy/irqs.h"
 #include "shield/policy/managers.h"
 #include "shield/policy/settings.h"
 #include "shield/run/assign.h"
 #include "shield/run/audit.h"
 #include "shield/run/hold.h"
+#include "shield/run/wishes.h"
 
 #include <string.h>
 
@@ -41,6 +43,7 @@ int session_plan(struct sys *sys, const char *root, const char *which, const cha
 	_cleanup_profile_ struct profile profile = { 0 };
 	_cleanup_intent_ struct intent intent = { 0 };
 	_cleanup_cpuset_ struct cpuset active = { 0 };
+	_cleanup_wishes_ struct wishes others = { 0 };
 
 	state_taken(state, &active);
 	if (scene_read(sys, root, &active, &scene, err) < 0 ||
@@ -51,6 +54,10 @@ int session_plan(struct sys *sys, const char *root, const char *which, const cha
 	managers_find(sys, &scene.tasks, &plan->warnings);
 	if (state_shield(state, profile.name))
 		return err_set(err, ERR_FAILED, "the shield %s is active already", profile.name);
+	wishes_read(sys, state, &others);
+	intent.others = others.items;
+	intent.n_others = others.n;
+	policy_managed(&scene.irqs, &intent.taken, &plan->warnings);
 	return plan_on(sys, &scene, &intent, &active, plan, err);
 }
 
@@ -126,6 +133,7 @@ int session_begin(struct txn *txn, const struct beginning *b, struct strv *warni
 						  .partitions = b->partitions };
 	_cleanup_cpuset_ struct cpuset active = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
+	_cleanup_wishes_ struct wishes others = { 0 };
 	const struct host *host = &b->scene->host;
 	const char *name = b->profile->name;
 	struct hold hold = { .fd = -1 };
@@ -142,6 +150,9 @@ int session_begin(struct txn *txn, const struct beginning *b, struct strv *warni
 			       name);
 	if (!b->libvirt && check_place(txn->sys, host, name, err) < 0)
 		return -1;
+	wishes_read(txn->sys, &txn->state, &others);
+	intent.others = others.items;
+	intent.n_others = others.n;
 	if (settle_irqbalance(txn, b->scene, err) < 0 ||
 	    plan_on(txn->sys, b->scene, &intent, &active, &plan, err) < 0)
 		return -1;
@@ -193,7 +204,7 @@ int session_off(struct txn *txn, const char *name, struct err *err)
 	if (!state_shield(&txn->state, name))
 		return 0;
 	state_taken(&txn->state, &taken);
-	session_irqs_reclaim(txn);
+	session_irqs_reclaim(txn, name);
 	session_births_begin(txn, &births);
 	if (host_probe(txn->sys, &host, err) < 0 ||
 	    policy_survivors(txn->sys, &host, &taken, &keep, err) < 0)

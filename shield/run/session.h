@@ -87,8 +87,9 @@ int session_convert(struct txn *txn, const char *name, const char *partition, st
 /* Interrupts: put those that appeared, and those whose masks a program has
  * changed since, where they belong (session_irqs.c). */
 int session_irqs(struct txn *txn, size_t *found, struct err *err);
-/* What programs have changed of our masks is ours to restore: before the end. */
-void session_irqs_reclaim(struct txn *txn);
+/* Before the end of a shield: what programs have changed of our masks is ours to
+ * restore, and what its VM had keeps off the guest CPUs of the others. */
+void session_irqs_reclaim(struct txn *txn, const char *name);
 
 /* Interrupts that were born under a shield, and that nobody has seen yet when it
  * ends: _begin before its end, _end after it (session_irqs.c). */

@@ -13,11 +13,9 @@
  *				hand has to stop it first, shield or no shield
  */
 #include "irq/irqbalance.h"
-#include "irq/vfio.h"
-#include "shield/policy/irqs.h"
 #include "shield/run/session.h"
+#include "shield/run/wishes.h"
 #include "shield/sys/kfile.h"
-#include "shield/task/task.h"
 #include "shield/txn/apply.h"
 
 #include <string.h>
@@ -104,8 +102,8 @@ static bool due(struct txn *txn, const struct habits *h, const struct step *step
 	if (o->refused)
 		return false;
 	/* Set once, for a VM that is no more: as all the others now. */
-	for (size_t i = 0; step->avoid && i < o->n_claims; i++)
-		object_add_claim(o, o->claims[i].shield, NULL);
+	for (size_t i = 0; step->avoid && i < txn->state.n_shields; i++)
+		object_add_claim(o, txn->state.shields[i].name, NULL);
 	goal = step->avoid ? txn_goal(txn, o) : xstrdup(step->to);
 	if (strcmp(step->from, goal) == 0)
 		return false;
@@ -131,22 +129,6 @@ static void only_due(struct txn *txn, const struct habits *h, struct plan *plan)
 		}
 	}
 	plan->n = n;
-}
-
-static void wish_of(struct txn *txn, const struct shield *s, struct irq_wish *w)
-{
-	*w = (struct irq_wish){ .name = s->name,
-				.guest = &s->guest,
-				.vfio = s->irq.vfio,
-				.rules = s->irq.rules,
-				.n_rules = s->irq.n_rules };
-	w->cpus = xcalloc(s->n_vcpus, sizeof(*w->cpus));
-	for (size_t i = 0; i < s->n_vcpus; i++)
-		w->cpus[w->n_cpus++] = s->vcpus[i].cpu;
-	for (size_t i = 0; i < s->irq.devices.n; i++)
-		strv_add(&w->devices, s->irq.devices.items[i]);
-	if (s->vm.pid && task_alive(txn->sys, s->vm.pid, s->vm.start))
-		vfio_devices(txn->sys, s->vm.pid, &w->devices);
 }
 
 /* One that was started since: the ban of its predecessor died with it. */
@@ -230,7 +212,7 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 	struct habits habits = { 0 };
 	_cleanup_irqs_ struct irqs irqs = { 0 };
 	_cleanup_net_ struct net_masks net = { 0 };
-	struct irq_wish *wishes;
+	_cleanup_wishes_ struct wishes wishes = { 0 };
 	struct plan *plans;
 	int rc = 0;
 
@@ -243,12 +225,10 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 	cpuset_copy(&rest, &txn->online);
 	cpuset_andnot(&rest, &taken);
 	habits_read(txn, &habits);
-	wishes = xcalloc(n, sizeof(*wishes));
 	plans = xcalloc(n, sizeof(*plans));
-	for (size_t i = 0; i < n; i++)
-		wish_of(txn, &txn->state.shields[i], &wishes[i]);
-	policy_irqs(&irqs, wishes, n, &taken, &rest, habits.default_irq, habits.default_original,
-		    plans);
+	wishes_read(txn->sys, &txn->state, &wishes);
+	policy_irqs(&irqs, wishes.items, n, 0, &taken, &rest, habits.default_irq,
+		    habits.default_original, plans);
 	net_snapshot(txn->sys, &net);
 	net_plan(&net, &taken, &rest, &plans[0]);
 	if (unknown_irqbalance(txn, &habits)) {
@@ -259,13 +239,10 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 	rc = carry_out(txn, &habits, plans, n, found, err);
 	/* Last, since it may be asleep when it is asked. */
 	if (rc == 0 && habits.irqbalance.pid) {
-		plan_bans(txn, &habits.irqbalance, &irqs, wishes, n, plans);
+		plan_bans(txn, &habits.irqbalance, &irqs, wishes.items, n, plans);
 		rc = carry_out(txn, &habits, plans, n, found, err);
 	}
-	for (size_t i = 0; i < n; i++)
-		irq_wish_clear(&wishes[i]);
 	free(plans);
-	free(wishes);
 	return rc;
 }
 
@@ -330,7 +307,20 @@ void session_births_clear(struct births *b)
 	strv_clear(&b->older);
 }
 
-void session_irqs_reclaim(struct txn *txn)
+/* What its VM had is for the shields that stay like any other's. */
+static void hand_over(struct txn *txn, const char *name, struct object *o)
+{
+	const struct claim *c = object_claim(o, name);
+
+	for (size_t i = 0; c && c->set && i < txn->state.n_shields; i++)
+		if (strcmp(txn->state.shields[i].name, name) != 0 &&
+		    !object_claim(o, txn->state.shields[i].name)) {
+			object_add_claim(o, txn->state.shields[i].name, NULL);
+			c = object_claim(o, name);
+		}
+}
+
+void session_irqs_reclaim(struct txn *txn, const char *name)
 {
 	_cleanup_(habits_clear)
 	struct habits habits = { 0 };
@@ -341,8 +331,10 @@ void session_irqs_reclaim(struct txn *txn)
 		struct object *o = txn->state.objects[i];
 		_cleanup_free_ char *mask = NULL;
 
-		if (o->kind == STEP_WRITE && irq_path_number(o->path, &number) && !o->refused &&
-		    object_read(txn, o, &mask) == 0 && strcmp(mask, o->ours) != 0 &&
+		if (o->kind != STEP_WRITE || !irq_path_number(o->path, &number) || o->refused)
+			continue;
+		hand_over(txn, name, o);
+		if (object_read(txn, o, &mask) == 0 && strcmp(mask, o->ours) != 0 &&
 		    by_program(txn, &habits, o, mask))
 			ours(o, mask);
 	}

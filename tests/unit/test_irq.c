@@ -64,6 +64,8 @@ static void test_matches(void **state)
 	assert_true(irq_matches(&irq, "chip:*APIC"));
 	assert_true(irq_matches(&irq, "driver:i801_smbus"));
 	assert_true(irq_matches(&irq, "pci:0000:00:*"));
+	assert_true(irq_matches(&irq, "pci:00:1f.3"));
+	assert_false(irq_matches(&irq, "pci:1f.3"));
 	assert_false(irq_matches(&irq, "driver:nvme"));
 	assert_false(irq_matches(&irq, "action:ehci"));
 	assert_false(irq_matches(&irq, "ehci"));
@@ -115,6 +117,19 @@ static void test_place(void **state)
 	/* A rule never gives guest CPUs of another shield. */
 	assert_int_equal(place("nvme0q1", wishes, &cpus), IRQ_SET);
 	assert_list(&cpus, "0");
+	/* Nor is it for what the other's VM has; and what a VM without a shield
+	 * has gets no guest CPUs by it. */
+	rule.match = (char *)"action:vfio*";
+	cpuset_add(&rule.cpus, 4);
+	place("vfio-msix[1](0000:02:00.0)", wishes, &cpus);
+	assert_list(&cpus, "4");
+	place("vfio-msix[0](0000:02:00.0)", wishes, &cpus);
+	assert_list(&cpus, "5");
+	place("vfio-msix[1](0000:01:00.0)", wishes, &cpus);
+	assert_list(&cpus, "0,4");
+	place("vfio-msix[1](0000:03:00.0)", wishes, &cpus);
+	assert_list(&cpus, "0");
+	rule.match = (char *)"action:nvme*";
 	wishes[0].vfio = VFIO_GUEST;
 	place("vfio-msix[0](0000:01:00.0)", wishes, &cpus);
 	assert_list(&cpus, "4-7");
@@ -233,6 +248,7 @@ static void test_many(void **state)
 	struct fake *fake = fake_new(FAKE_7, 16);
 	struct cpuset taken = set("4-15"), rest = set("0-3");
 	struct irq_wish wish = { .name = "a", .guest = &taken };
+	struct strv warnings = { 0 };
 	struct irqs irqs = { 0 };
 	struct plan plan = { 0 };
 	struct err err = { 0 };
@@ -266,10 +282,18 @@ static void test_many(void **state)
 			assert_int_equal(irq_is(&sys, 251, identity), 0);
 			free(identity);
 		}
-	policy_irqs(&irqs, &wish, 1, &taken, &rest, NULL, NULL, &plan);
+	policy_irqs(&irqs, &wish, 1, 0, &taken, &rest, NULL, NULL, &plan);
 	assert_int_equal(plan.n, 1000 - 200);
 	for (size_t i = 0; i < plan.n; i++)
 		assert_string_equal(plan.steps[i].to, "0-3");
+	/* Those that nobody can move: a line a device. */
+	policy_managed(&irqs, &taken, &warnings);
+	assert_int_equal(warnings.n, 20);
+	assert_string_equal(warnings.items[1],
+			    "0000:01:00.0 (ixgbe): 10 interrupts on guest CPUs cannot be moved: "
+			    "managed; only isolcpus=managed_irq at boot keeps it away; it fires only "
+			    "for I/O submitted on that CPU");
+	strv_clear(&warnings);
 	plan_clear(&plan);
 	irqs_clear(&irqs);
 	cpuset_clear(&taken);

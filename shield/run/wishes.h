@@ -1,0 +1,21 @@
+/*
+ * wishes: what the active shields want of interrupts, as the state file says it,
+ * with the devices that their VMs have open now (which only root can see).
+ */
+#ifndef SHIELD_RUN_WISHES_H
+#define SHIELD_RUN_WISHES_H
+
+#include "shield/policy/irqs.h"
+#include "shield/txn/state.h"
+
+struct wishes {
+	struct irq_wish *items; /* one a shield, in the order of the state */
+	size_t n;
+};
+
+/* They borrow from the state, which must not change meanwhile. */
+void wishes_read(struct sys *sys, const struct state *state, struct wishes *wishes);
+void wishes_clear(struct wishes *wishes);
+#define _cleanup_wishes_ _cleanup_(wishes_clear)
+
+#endif
