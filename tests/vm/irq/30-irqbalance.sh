@@ -76,12 +76,26 @@ irqbalance -t $SCAN
 told() {
 	jq -e --arg socket "irqbalance$(pidof irqbalance).sock" '[.objects[] | select((.path // "") | endswith($socket))] | length == 1' $state
 }
-check "irqbalance: one that was started anew is told" wait_for 15 told
+check "irqbalance: one that was started anew is told at once" wait_for 2 told
 check "irqbalance: and wins nothing either" never $three
 kill -9 "$(pidof shield)"
 check "irqbalance: off after the guard was killed" shield off vm
 sleep $((2 * SCAN + 1))
 check "irqbalance: no ban is left" wait_for $((2 * SCAN)) banned ''
+kill "$(pidof irqbalance)"
+sleep 1
+# As a service its directory goes with it, and comes with the next one; one that bans nothing, and says so.
+rm -r /run/irqbalance
+check "irqbalance: on without one" status 0 shield on vm
+sleep 1
+mkdir -p /run/irqbalance
+IRQBALANCE_BANNED_CPULIST= irqbalance -t $SCAN
+check "irqbalance: one that is started later is told at once" wait_for 2 told
+check "irqbalance: that wins nothing either" never $three
+check "irqbalance: what it had was nothing" original 0-7
+check "irqbalance: off again" shield off vm
+sleep $((2 * SCAN + 1))
+check "irqbalance: no ban is left, again" wait_for $((2 * SCAN)) banned ''
 kill "$(pidof irqbalance)"
 sleep 1
 mount -t tmpfs -o ro none /run/irqbalance

@@ -70,9 +70,9 @@ from_vfio() {
 	echo "$1" >/sys/bus/pci/drivers_probe
 }
 
-# vm_start [DEVICE VECTORS]: the VM, a process that holds the card and has four vCPU threads.
+# vm_start [DEVICE VECTORS]: the VM, a process that holds the card and has four vCPU threads, or $vm_vcpus.
 vm_start() {
-	passthrough "${1-$card}" 4 ${2-} >$T/vm &
+	passthrough ${vm_options-} "${1-$card}" ${vm_vcpus-4} ${2-} >$T/vm &
 	vm=$!
 	wait_for 10 grep -q ready $T/vm
 }

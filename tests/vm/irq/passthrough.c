@@ -1,7 +1,7 @@
 /*
  * passthrough: what QEMU is to the kernel when a guest has a PCI card.
  *
- *	passthrough ADDRESS VCPUS [VECTORS]
+ *	passthrough [-c] ADDRESS VCPUS [VECTORS]
  *
  * Holds the card's IOMMU group open, has threads with the names of QEMU's vCPU
  * threads, and behaves like a guest whose driver starts and stops:
@@ -12,8 +12,13 @@
  *	SIGUSR2		disables it
  *	SIGTERM		ends
  *
+ * With -c it is known by a device of iommufd, /dev/vfio/devices/vfioN, and has no
+ * group open. Debian's kernels have no iommufd: a file stands in for that device,
+ * with the name that the kernel has for it.
+ *
  * Prints "ready", "armed" and "disarmed".
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
@@ -28,6 +33,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define VECTORS 5
@@ -74,7 +80,26 @@ static int open_group(const char *address)
 	return (int)n;
 }
 
-static int open_device(const char *address)
+static void open_cdev(const char *address)
+{
+	char path[512];
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", address);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)) && entry->d_name[0] == '.')
+		;
+	if (!dir || !entry)
+		die(path);
+	mkdir("/dev/vfio/devices", 0755);
+	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", entry->d_name);
+	if (open(path, O_RDWR | O_CREAT, 0600) < 0)
+		die(path);
+	closedir(dir);
+}
+
+static int open_device(const char *address, int cdev)
 {
 	int container = open("/dev/vfio/vfio", O_RDWR), group = open_group(address), device;
 
@@ -87,6 +112,10 @@ static int open_device(const char *address)
 	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, address);
 	if (device < 0)
 		die("VFIO_GROUP_GET_DEVICE_FD");
+	if (cdev) {
+		open_cdev(address);
+		close(group);
+	}
 	return device;
 }
 
@@ -152,11 +181,14 @@ int main(int argc, char **argv)
 {
 	struct timespec tick = { .tv_nsec = 50000000 };
 	volatile uint32_t *registers = NULL;
-	int device, armed = 0, vectors = argc > 3 ? atoi(argv[3]) : VECTORS;
+	int device, armed = 0, vectors, cdev = argc > 1 && strcmp(argv[1], "-c") == 0;
 	sigset_t signals;
 
+	argc -= cdev;
+	argv += cdev;
+	vectors = argc > 3 ? atoi(argv[3]) : VECTORS;
 	if (argc < 3 || argc > 4 || vectors < 1 || vectors > VECTORS_MAX) {
-		fprintf(stderr, "usage: passthrough ADDRESS VCPUS [VECTORS]\n");
+		fprintf(stderr, "usage: passthrough [-c] ADDRESS VCPUS [VECTORS]\n");
 		return 2;
 	}
 	sigemptyset(&signals);
@@ -170,7 +202,7 @@ int main(int argc, char **argv)
 		if (pthread_create(&thread, NULL, vcpu, (void *)(intptr_t)i))
 			die("pthread_create");
 	}
-	device = open_device(argv[1]);
+	device = open_device(argv[1], cdev);
 	if (argc == 3)
 		registers = enable(device);
 	setvbuf(stdout, NULL, _IOLBF, 0);
