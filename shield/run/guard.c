@@ -47,7 +47,6 @@ struct guard {
 	long long slept; /* resume.h */
 	struct procevents births;
 	struct irqevents irqs;
-	struct cpuset heard; /* CPUs that irqs listens on */
 	pid_t newborn[NEWBORN_MAX];
 	size_t n_newborn;
 	unsigned looks;		  /* at these newborns */
@@ -56,6 +55,7 @@ struct guard {
 	long long look_at, newborn_at;
 	bool hotplug; /* CPUs came or went */
 	bool rescan;  /* look at everything */
+	bool heard;   /* of interrupts, if that is possible */
 	struct cpuset taken;
 	struct err complaint; /* made already */
 };
@@ -189,19 +189,16 @@ static void end(struct guard *g, struct txn *txn)
 	g->complaint = err;
 }
 
-/* CPUs that came have to be listened to as well. */
+/* Once; where nothing is announced there is nothing to come. */
 static void hear_irqs(struct guard *g)
 {
-	_cleanup_cpuset_ struct cpuset online = { 0 };
-	_cleanup_free_ char *text = NULL;
-	struct err ignored;
+	struct err err;
 
-	if (sys_read_line(g->sys, "/sys/devices/system/cpu/online", &text) < 0 ||
-	    cpulist_parse(text, &online, NULL) < 0 || cpuset_equal(&g->heard, &online))
+	if (g->heard)
 		return;
-	irqevents_close(&g->irqs);
-	irqevents_open(&g->irqs, g->sys, &online, &ignored);
-	cpuset_copy(&g->heard, &online);
+	g->heard = true;
+	if (irqevents_open(&g->irqs, g->sys, &err) < 0)
+		journal(LOG_NOTICE, g->name, "shield %s: %s", g->name, err.text);
 }
 
 /* The last repair failed, and the next one has to wait: every transaction would be
@@ -452,7 +449,6 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 	closep(&g.resume_fd);
 	procevents_close(&g.births);
 	irqevents_close(&g.irqs);
-	cpuset_clear(&g.heard);
 	cpuset_clear(&g.taken);
 	return 0;
 }

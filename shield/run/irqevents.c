@@ -1,42 +1,138 @@
 #include "shield/run/irqevents.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <linux/perf_event.h>
+#include <sched.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define EVENT "events/irq_vectors/vector_config/id"
-#define PROBED "irq_set_affinity_locked"
+#define TRACEPOINT "events/irq_vectors/vector_config/id"
+#define FUNCTION "irq_set_affinity_locked"
+#define KPROBE_TYPE "/sys/bus/event_source/devices/kprobe/type"
 
-/* What is listened to. */
-struct sources {
-	unsigned long vector; /* of the tracepoint */
-	unsigned probe;	      /* type of the perf unit for probes; 0: none */
-};
-
-static size_t ring_size(void)
+static size_t page(void)
 {
-	return 2 * (size_t)sysconf(_SC_PAGESIZE); /* the header page, and one of data */
+	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static int find_sources(struct sys *sys, struct sources *sources, struct err *err)
+static int bpf(enum bpf_cmd command, union bpf_attr *attr)
 {
+	int rc = (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
+
+	return rc < 0 ? -errno : rc;
+}
+
+/* One page, which the program fills, between two that say how far: ours, and
+ * the kernel's. */
+static int make_ring(struct irqevents *e)
+{
+	union bpf_attr attr = {
+		.map_type = BPF_MAP_TYPE_RINGBUF,
+		.max_entries = (unsigned)page(),
+	};
+	void *p;
+
+	e->fd = bpf(BPF_MAP_CREATE, &attr);
+	if (e->fd < 0)
+		return e->fd;
+	p = mmap(NULL, page(), PROT_READ | PROT_WRITE, MAP_SHARED, e->fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	e->consumed = p;
+	p = mmap(NULL, page(), PROT_READ, MAP_SHARED, e->fd, (off_t)page());
+	if (p == MAP_FAILED)
+		return -errno;
+	e->produced = p;
+	return 0;
+}
+
+/*
+ * ringbuf_output(ring, &word, 8, 0), where the word is 0: nobody reads what is
+ * said, since it may be over by the time we look. The kernel wakes us if we had
+ * taken all that was there before.
+ */
+static int load_program(int ring, enum bpf_prog_type type)
+{
+	const struct bpf_insn code[] = {
+		{ .code = BPF_ST | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_10, .off = -8 },
+		{ .code = BPF_LD | BPF_IMM | BPF_DW,
+		  .dst_reg = BPF_REG_1,
+		  .src_reg = BPF_PSEUDO_MAP_FD,
+		  .imm = ring },
+		{ 0 }, /* the upper half of a 64-bit constant */
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_X,
+		  .dst_reg = BPF_REG_2,
+		  .src_reg = BPF_REG_10 },
+		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = -8 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = 8 },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_4 },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_ringbuf_output },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr = {
+		.prog_type = type,
+		.insns = (uintptr_t)code,
+		.insn_cnt = ARRAY_SIZE(code),
+		.license = (uintptr_t) "MIT",
+		.prog_name = "shield_irq",
+	};
+
+	return bpf(BPF_PROG_LOAD, &attr);
+}
+
+/* The event counts nothing itself (and so stays off); its program runs on every
+ * CPU all the same. A file, or a negated errno. */
+static int attach(struct perf_event_attr *attr, int ring, enum bpf_prog_type type)
+{
+	int program = load_program(ring, type), event, rc;
+
+	if (program < 0)
+		return program;
+	attr->size = sizeof(*attr);
+	attr->disabled = 1;
+	event = (int)syscall(SYS_perf_event_open, attr, -1, sched_getcpu(), -1,
+			     PERF_FLAG_FD_CLOEXEC);
+	rc = event < 0 || ioctl(event, PERF_EVENT_IOC_SET_BPF, program) < 0 ? -errno : event;
+	if (rc < 0)
+		closep(&event);
+	close(program); /* the event has it */
+	return rc;
+}
+
+static int attach_tracepoint(int ring, unsigned long id)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .config = id };
+
+	return attach(&attr, ring, BPF_PROG_TYPE_TRACEPOINT);
+}
+
+static int attach_probe(int ring, struct sys *sys)
+{
+	struct perf_event_attr attr = { .kprobe_func = (uintptr_t)FUNCTION };
 	_cleanup_free_ char *type = NULL;
+	int rc = sys_read_line(sys, KPROBE_TYPE, &type);
 
-	static const char *const paths[] = { "/sys/kernel/tracing/" EVENT,
-					     "/sys/kernel/debug/tracing/" EVENT };
+	if (rc < 0)
+		return rc;
+	attr.type = (unsigned)strtoul(type, NULL, 10);
+	return attach(&attr, ring, BPF_PROG_TYPE_KPROBE);
+}
 
-	if (sys_read_line(sys, "/sys/bus/event_source/devices/kprobe/type", &type) == 0)
-		sources->probe = (unsigned)strtoul(type, NULL, 10);
+static int tracepoint_id(struct sys *sys, unsigned long *id, struct err *err)
+{
+	static const char *const paths[] = { "/sys/kernel/tracing/" TRACEPOINT,
+					     "/sys/kernel/debug/tracing/" TRACEPOINT };
+
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
 		_cleanup_free_ char *text = NULL;
 
 		if (sys_read_line(sys, paths[i], &text) == 0) {
-			sources->vector = strtoul(text, NULL, 10);
+			*id = strtoul(text, NULL, 10);
 			return 0;
 		}
 	}
@@ -48,99 +144,43 @@ static int find_sources(struct sys *sys, struct sources *sources, struct err *er
 
 void irqevents_close(struct irqevents *e)
 {
-	for (size_t i = 0; i < e->n; i++) {
-		munmap(e->rings[i].pages, ring_size());
-		close(e->rings[i].fd);
-		closep(&e->rings[i].probe);
+	if (e->fd >= 0) {
+		closep(&e->events[0]);
+		closep(&e->events[1]);
 	}
-	free(e->rings);
+	if (e->consumed)
+		munmap(e->consumed, page());
+	if (e->produced)
+		munmap((void *)(uintptr_t)e->produced, page());
 	closep(&e->fd);
 	*e = (struct irqevents){ .fd = -1 };
 }
 
-/* Woken by each event, whose contents nobody reads: what it says may be over by
- * the time we look. A file, or a negated errno. */
-static int listen_on(int cpu, unsigned type, unsigned long config, const char *function)
+int irqevents_open(struct irqevents *e, struct sys *sys, struct err *err)
 {
-	struct perf_event_attr attr = {
-		.type = type,
-		.size = sizeof(attr),
-		.config = config,
-		.sample_period = 1,
-		.wakeup_events = 1,
-		.kprobe_func = (uintptr_t)function,
-	};
-	int fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
-/* It goes into the ring of the tracepoint. */
-static int add_probe(int cpu, const struct sources *sources, const struct irqevents_ring *ring)
-{
-	int fd = sources->probe ? listen_on(cpu, sources->probe, 0, PROBED) : -1;
-
-	if (fd < 0)
-		return -1;
-	if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, ring->fd) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-static int add_cpu(struct irqevents *e, const struct sources *sources, int cpu)
-{
-	struct epoll_event wanted = { .events = EPOLLIN };
-	struct irqevents_ring *ring = &e->rings[e->n];
+	unsigned long id = 0;
 	int rc;
 
-	ring->fd = listen_on(cpu, PERF_TYPE_TRACEPOINT, sources->vector, NULL);
-	if (ring->fd < 0)
-		return ring->fd;
-	ring->pages = mmap(NULL, ring_size(), PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
-	if (ring->pages == MAP_FAILED) {
-		rc = -errno;
-		close(ring->fd);
-		return rc;
-	}
-	ring->probe = add_probe(cpu, sources, ring);
-	e->n++;
-	wanted.data.u64 = e->n;
-	return epoll_ctl(e->fd, EPOLL_CTL_ADD, ring->fd, &wanted) < 0 ? -errno : 0;
-}
-
-int irqevents_open(struct irqevents *e, struct sys *sys, const struct cpuset *online,
-		   struct err *err)
-{
-	struct sources sources = { 0 };
-
-	*e = (struct irqevents){ .fd = -1 };
-	if (find_sources(sys, &sources, err) < 0)
+	*e = (struct irqevents){ .fd = -1, .events = { -1, -1 } };
+	if (tracepoint_id(sys, &id, err) < 0)
 		return -1;
-	e->fd = epoll_create1(EPOLL_CLOEXEC);
-	e->rings = xcalloc(cpuset_count(online), sizeof(*e->rings));
-	for (int cpu = cpuset_next(online, -1); cpu >= 0; cpu = cpuset_next(online, cpu)) {
-		int rc = add_cpu(e, &sources, cpu);
-
-		if (rc == -ENODEV) /* went offline meanwhile */
-			continue;
-		if (rc < 0) {
-			irqevents_close(e);
-			return err_set(err, ERR_UNSUPPORTED,
-				       "new interrupts cannot be heard of: perf_event_open: %s; "
-				       "looked for every second instead",
-				       err_errno(rc));
-		}
+	rc = make_ring(e);
+	if (rc == 0)
+		rc = e->events[0] = attach_tracepoint(e->fd, id);
+	if (rc < 0) {
+		irqevents_close(e);
+		return err_set(err, ERR_UNSUPPORTED,
+			       "new interrupts cannot be heard of (perf_event_open, bpf): %s; "
+			       "looked for every second instead",
+			       err_errno(rc));
 	}
+	e->events[1] = attach_probe(e->fd, sys);
 	return 0;
 }
 
 void irqevents_drain(struct irqevents *e)
 {
-	for (size_t i = 0; i < e->n; i++) {
-		struct perf_event_mmap_page *page = e->rings[i].pages;
-		__u64 head = __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE);
+	unsigned long produced = __atomic_load_n(e->produced, __ATOMIC_ACQUIRE);
 
-		__atomic_store_n(&page->data_tail, head, __ATOMIC_RELEASE);
-	}
+	__atomic_store_n(e->consumed, produced, __ATOMIC_RELEASE);
 }

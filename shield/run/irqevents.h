@@ -7,22 +7,26 @@
  * the kernel leaves it where it is. So a probe on irq_set_affinity_locked(), by
  * which every mask is set, whoever does it (a driver at ifup, a change of rings
  * or CPU hotplug; irqbalance; a person). Nothing else announces either (no
- * uevent, no inotify on /proc/irq). Both are read through perf_event_open(2),
- * since that ends with the process: a tracefs instance or a probe of our own
- * would outlive a guard that is killed.
+ * uevent, no inotify on /proc/irq).
  *
- * What it costs: two events and two pages of memory a CPU; a CPU on which a vector
- * is set up (a module loads, a guest starts its driver) or a mask written writes
- * 40 bytes and wakes us. Where nothing changes, nothing runs. irqbalance causes
- * one wake-up a scan at most, as do our own writes.
+ * At both a BPF program of ten instructions puts a word into a ring and wakes
+ * us: for all CPUs, those too that come later. perf events without one would be
+ * an event a CPU, each of which takes the kernel a grace period of RCU to end.
+ * All of it ends with the process: a tracefs instance or a probe made there would
+ * outlive a guard that is killed.
  *
- * Needs root, CONFIG_PERF_EVENTS and tracefs mounted in one of its two places;
- * elsewhere and on other architectures (ERR_UNSUPPORTED) the caller looks at
- * intervals. Without the probe (no CONFIG_KPROBE_EVENTS, or a kernel locked down
- * to confidentiality) an interrupt is still never aimed at a guest CPU unheard
- * of, and a mask that aims it nowhere else waits for the slow look.
- * (arch/x86/include/asm/trace/irq_vectors.h, kernel/irq/manage.c,
- * perf_event_open(2))
+ * What it costs: two events, two programs and a ring of one page; whoever sets up
+ * a vector (a module loads, a guest starts its driver) or writes a mask writes 16
+ * bytes there. Where nothing changes, nothing runs. irqbalance causes one wake-up
+ * a scan at most, as do our own writes.
+ *
+ * Needs root, CONFIG_PERF_EVENTS, CONFIG_BPF_EVENTS and tracefs mounted in one of
+ * its two places; elsewhere and on other architectures (ERR_UNSUPPORTED) the
+ * caller looks at intervals. Without the probe alone (no CONFIG_KPROBE_EVENTS) an
+ * interrupt is still never aimed at a guest CPU unheard of, and a mask that aims
+ * it nowhere else waits for the slow look.
+ * (arch/x86/include/asm/trace/irq_vectors.h, kernel/irq/manage.c, bpf(2),
+ * perf_event_open(2), Documentation/bpf/ringbuf.rst)
  */
 #ifndef SHIELD_RUN_IRQEVENTS_H
 #define SHIELD_RUN_IRQEVENTS_H
@@ -30,17 +34,14 @@
 #include "shield/sys/sys.h"
 
 struct irqevents {
-	int fd; /* for poll(2), POLLIN; -1: closed */
-	struct irqevents_ring {
-		int fd, probe; /* probe: -1 where there is none */
-		void *pages;
-	} * rings;
-	size_t n;
+	int fd;	       /* of the ring, for poll(2), POLLIN; -1: closed */
+	int events[2]; /* the tracepoint and the probe, with their programs */
+	unsigned long *consumed;
+	const unsigned long *produced;
 };
 
-/* Listen on these CPUs. On failure e->fd is -1. */
-int irqevents_open(struct irqevents *e, struct sys *sys, const struct cpuset *online,
-		   struct err *err);
+/* On failure e->fd is -1. */
+int irqevents_open(struct irqevents *e, struct sys *sys, struct err *err);
 /* May be called on a zeroed struct whose fd is -1. */
 void irqevents_close(struct irqevents *e);
 
