@@ -1,7 +1,7 @@
 #include "irq/count.h"
 
 unsigned long long irq_count(struct sys *sys, unsigned number, const struct cpuset *possible,
-			     const struct cpuset *cpus)
+			     const struct cpuset *cpus, bool *cut)
 {
 	_cleanup_free_ char *path = xasprintf("/sys/kernel/irq/%u/per_cpu_count", number);
 	_cleanup_free_ char *text = NULL;
@@ -11,12 +11,17 @@ unsigned long long irq_count(struct sys *sys, unsigned number, const struct cpus
 	if (sys_read_line(sys, path, &text) < 0)
 		return 0;
 	at = text;
-	for (int cpu = cpuset_next(possible, -1); cpu >= 0 && *at;
-	     cpu = cpuset_next(possible, cpu)) {
+	for (int cpu = cpuset_next(possible, -1); cpu >= 0; cpu = cpuset_next(possible, cpu)) {
+		bool last = cpuset_next(possible, cpu) < 0;
 		unsigned long long n = strtoull(at, &at, 10);
 
-		if (cpuset_has(cpus, (unsigned)cpu))
-			sum += n;
+		/* Where the page ends a number may be cut in two. */
+		if (cpuset_has(cpus, (unsigned)cpu)) {
+			if (*at || last)
+				sum += n;
+			else
+				*cut = true;
+		}
 		at += *at == ',';
 	}
 	return sum;

@@ -10,8 +10,8 @@
 #include "shield/sys/sys.h"
 
 /* On the CPUs of a set, since boot. possible: /sys/devices/system/cpu/possible.
- * 0 when the interrupt is gone. */
+ * 0 when the interrupt is gone. *cut is set if CPUs of the set are not counted. */
 unsigned long long irq_count(struct sys *sys, unsigned number, const struct cpuset *possible,
-			     const struct cpuset *cpus);
+			     const struct cpuset *cpus, bool *cut);
 
 #endif

@@ -86,7 +86,7 @@ static int mask(struct sys *sys, const char *number, const char *name, struct cp
 	_cleanup_free_ char *text = NULL;
 	int rc = sys_read_line(sys, path, &text);
 
-	return rc < 0 ? rc : cpulist_parse(text, set, NULL);
+	return rc < 0 ? rc : cpulist_parse(text, set, NULL) < 0 ? -EBADMSG : 0;
 }
 
 int irq_is(struct sys *sys, unsigned number, const char *identity)

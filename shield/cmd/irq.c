@@ -252,10 +252,11 @@ static void print_text(const struct app *app, const struct table *t, const struc
 	print_legend(t);
 }
 
-static void count(struct app *app, const struct table *t, unsigned long long *counts)
+static void count(struct app *app, const struct table *t, unsigned long long *counts, bool *cut)
 {
 	for (size_t i = 0; i < t->irqs.n; i++)
-		counts[i] = irq_count(&app->sys, t->rows[i].irq->number, &t->possible, &t->watched);
+		counts[i] = irq_count(&app->sys, t->rows[i].irq->number, &t->possible, &t->watched,
+				      cut);
 }
 
 /* One interval of --watch: two counts, and the rates between them. */
@@ -266,15 +267,20 @@ static int watch(struct app *app, const struct options *o, struct err *err)
 	_cleanup_free_ unsigned long long *before = NULL, *after = NULL;
 	_cleanup_free_ char *watched = NULL;
 	struct timespec pause = { (time_t)o->interval, 0 };
+	bool cut = false;
 
 	if (read_table(app, &t, err) < 0)
 		return -1;
 	pause.tv_nsec = (long)((o->interval - (double)pause.tv_sec) * 1e9);
 	before = xcalloc(t.irqs.n, sizeof(*before));
 	after = xcalloc(t.irqs.n, sizeof(*after));
-	count(app, &t, before);
+	count(app, &t, before, &cut);
 	nanosleep(&pause, NULL);
-	count(app, &t, after);
+	count(app, &t, after, &cut);
+	if (cut)
+		cmd_note(app,
+			 "warning: the kernel does not count all of these CPUs: it gives a page "
+			 "of numbers for each interrupt");
 	/* A number that went to another device meanwhile counts from 0. */
 	for (size_t i = 0; i < t.irqs.n; i++)
 		t.rows[i].rate =
