@@ -13,7 +13,9 @@ static void add_new(struct strv *v, const char *s)
 
 static void add_group(struct sys *sys, const char *group, struct strv *addresses)
 {
-	_cleanup_free_ char *dir = xasprintf("/sys/kernel/iommu_groups/%s/devices", group);
+	static const char none[] = "noiommu-"; /* vfio.enable_unsafe_noiommu_mode */
+	size_t skip = strncmp(group, none, sizeof(none) - 1) == 0 ? sizeof(none) - 1 : 0;
+	_cleanup_free_ char *dir = xasprintf("/sys/kernel/iommu_groups/%s/devices", group + skip);
 	_cleanup_strv_ struct strv names = { 0 };
 
 	if (sys->ops->list(sys->ctx, dir, &names) < 0)

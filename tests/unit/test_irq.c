@@ -227,6 +227,10 @@ static void test_devices(void **state)
 	assert_int_equal(devices.n, 2);
 	assert_string_equal(devices.items[1], "0000:01:00.1");
 	strv_clear(&devices);
+	fake_symlink(fake, "/proc/4003/fd/4", "/dev/vfio/noiommu-17");
+	vfio_devices(&sys, 4003, &devices);
+	assert_int_equal(devices.n, 2);
+	strv_clear(&devices);
 	fake_symlink(fake, "/proc/4001/fd/3", "/dev/iommu");
 	fake_symlink(fake, "/proc/4001/fd/4", "/dev/vfio/devices/vfio0");
 	fake_symlink(fake, "/proc/4001/fd/5", "/dev/vfio/devices/vfio1");
