@@ -25,7 +25,7 @@ masks_before
 
 plan_says() { # 6.1 tells what is managed only when it is asked to move it
 	shield plan vm 2>&1 >/dev/null | grep "can" | tee $T/plan
-	grep -q "(virtio-pci): 8 interrupts on guest CPUs cannot be moved: managed; only isolcpus=managed_irq at boot keeps it away" $T/plan
+	grep -q "(virtio-pci): 4 interrupts on guest CPUs cannot be moved: managed; only isolcpus=managed_irq at boot keeps it away" $T/plan
 }
 [ $kernel = 6.1 ] || check "devices: a plan names managed queues" plan_says
 check "devices: on" status 0 shield on vm
