@@ -27,9 +27,10 @@ handlers() {
 }
 check "igb: eight handler threads keep off guest CPUs" handlers 8
 retune channels "$net" 2
-check "igb: two channels (ethtool -L)" wait_for 2 queues_are 2
+# Receiving and sending have interrupts of their own where there are enough.
+check "igb: two channels (ethtool -L)" wait_for 2 queues_are 4
 check "igb: off guest CPUs within a second" within_a_second no_strays
-check "igb: and its handler threads" wait_for 2 handlers 2
+check "igb: and its handler threads" wait_for 2 handlers 4
 retune channels "$net" 8
 check "igb: eight again" wait_for 2 queues_are 8
 check "igb: all off guest CPUs within a second" within_a_second no_strays
