@@ -293,10 +293,11 @@ static void test_many(void **state)
 	/* Those that nobody can move: a line a device. */
 	policy_managed(&irqs, &taken, &warnings);
 	assert_int_equal(warnings.n, 20);
-	assert_string_equal(warnings.items[1],
-			    "0000:01:00.0 (ixgbe): 10 interrupts on guest CPUs cannot be moved: "
-			    "managed; only isolcpus=managed_irq at boot keeps it away; it fires only "
-			    "for I/O submitted on that CPU");
+	assert_string_equal(
+		warnings.items[1],
+		"0000:01:00.0 (ixgbe): 10 interrupts on guest CPUs cannot be moved: "
+		"managed; only isolcpus=managed_irq at boot keeps it away; it fires only "
+		"for I/O submitted on that CPU");
 	strv_clear(&warnings);
 	plan_clear(&plan);
 	irqs_clear(&irqs);
