@@ -394,6 +394,12 @@ static void look_at_newborn(struct guard *g)
 		look_in(g, 0);
 }
 
+static void say_ready(void)
+{
+	if (getenv("NOTIFY_SOCKET") && libsystemd_load() == 0)
+		sd_notify(0, "READY=1");
+}
+
 int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 {
 	struct guard g = {
@@ -417,14 +423,13 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 		/* It was started again, and what it guarded has been ended
 		 * meanwhile: for process 1 a start that worked. */
 		if (err->kind == ERR_INACTIVE)
-			sd_notify(0, "READY=1");
+			say_ready();
 		return -1;
 	}
 	g.uevent_fd = uevents_open();
 	g.resume_fd = resume_open();
 	resume_seen(g.resume_fd, &g.slept);
-	if (getenv("NOTIFY_SOCKET") && libsystemd_load() == 0)
-		sd_notify(0, "READY=1");
+	say_ready();
 	if (ready_fd >= 0) {
 		(void)!write(ready_fd, "", 1);
 		close(ready_fd);

@@ -20,6 +20,7 @@ check "on, off: twenty times" cycles
 finish "on, off: twenty times"
 check "off: when nothing is on" status 0 shield off
 check "off: of a name that is not active" status 0 shield off nosuch
+check "guard: of no shield: 3" status 3 shield guard nosuch
 check "status: not shielded: 3" status 3 shield status
 check "status: not shielded: JSON" sh -c 'shield status --json | jq -e ".version == 1 and .shields == []"'
 check "recover: nothing to do" status 0 shield recover
