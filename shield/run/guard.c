@@ -42,9 +42,9 @@ struct guard {
 	struct sys *sys;
 	const char *name;
 	struct process vm, owner;
-	int vm_fd, owner_fd, inotify_fd, uevent_fd, resume_fd;
-	int run_wd;	 /* of /run, in which irqbalance's directory comes and goes */
-	long long slept; /* resume.h */
+	int vm_fd, owner_fd, inotify_fd, uevent_fd;
+	int run_wd; /* of /run, in which irqbalance's directory comes and goes */
+	struct resume resume;
 	struct procevents births;
 	struct irqevents irqs;
 	pid_t newborn[NEWBORN_MAX];
@@ -230,6 +230,8 @@ static bool look(struct guard *g)
 	bool stay = true;
 	size_t found;
 
+	/* Interrupts are moved on the way to sleep, which brings us here, too. */
+	g->hotplug |= resume_seen(&g->resume, g->sys);
 	if (waits(g, &stay))
 		return stay;
 	if (txn_begin(&txn, g->sys, false, &err) < 0)
@@ -355,7 +357,7 @@ static void wait_for_event(struct guard *g)
 		{ .fd = g->vm_fd, .events = POLLIN },	   { .fd = g->owner_fd, .events = POLLIN },
 		{ .fd = g->inotify_fd, .events = POLLIN }, { .fd = g->births.fd, .events = POLLIN },
 		{ .fd = g->uevent_fd, .events = POLLIN },  { .fd = g->irqs.fd, .events = POLLIN },
-		{ .fd = g->resume_fd, .events = POLLIN },
+		{ .fd = g->resume.fd, .events = POLLIN },
 	};
 	long long until = g->n_newborn && g->newborn_at < g->look_at ? g->newborn_at : g->look_at;
 
@@ -375,9 +377,12 @@ static void wait_for_event(struct guard *g)
 		irqevents_drain(&g->irqs);
 		look_in(g, IRQ_MS);
 	}
-	if ((fds[4].revents && uevents_cpu(g->uevent_fd)) ||
-	    (fds[6].revents && resume_seen(g->resume_fd, &g->slept))) {
+	if (fds[4].revents && uevents_cpu(g->uevent_fd)) {
 		g->hotplug = true;
+		look_in(g, HOTPLUG_MS);
+	}
+	if (fds[6].revents) {
+		g->hotplug |= resume_seen(&g->resume, g->sys);
 		look_in(g, HOTPLUG_MS);
 	}
 }
@@ -427,8 +432,7 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 		return -1;
 	}
 	g.uevent_fd = uevents_open();
-	g.resume_fd = resume_open();
-	resume_seen(g.resume_fd, &g.slept);
+	resume_open(&g.resume, sys);
 	say_ready();
 	if (ready_fd >= 0) {
 		(void)!write(ready_fd, "", 1);
@@ -451,7 +455,7 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 	closep(&g.owner_fd);
 	closep(&g.inotify_fd);
 	closep(&g.uevent_fd);
-	closep(&g.resume_fd);
+	resume_close(&g.resume);
 	procevents_close(&g.births);
 	irqevents_close(&g.irqs);
 	cpuset_clear(&g.taken);

@@ -5,14 +5,25 @@
 #ifndef SHIELD_RUN_RESUME_H
 #define SHIELD_RUN_RESUME_H
 
+#include "shield/sys/sys.h"
+
 #include <stdbool.h>
 
-/* A descriptor that is readable after each resume, or -1; it also is when somebody
- * sets the clock. */
-int resume_open(void);
+struct resume {
+	int fd; /* readable after a resume, and when somebody sets the clock; or -1 */
+	long long slept, times;
+};
 
-/* Has the machine slept since the last call with this *slept (0 at first; the first
- * call only notes the time)? Drains the descriptor. */
-bool resume_seen(int fd, long long *slept);
+/* From now on. */
+void resume_open(struct resume *r, struct sys *sys);
+void resume_close(struct resume *r);
+
+/*
+ * Has the machine slept, or tried to, since it was last asked? Drains the
+ * descriptor. The kernel counts a sleep only after it has let programs go on: who
+ * is woken by one asks again a moment later.
+ * (timerfd_create(2); Documentation/ABI/testing/sysfs-power, suspend_stats)
+ */
+bool resume_seen(struct resume *r, struct sys *sys);
 
 #endif
