@@ -1,13 +1,9 @@
 # The main job on another machine, and how vCPUs and its siblings meet.
-# machine: --smt --append possible_cpus=1100 --memory 1536
+# machine: --smt
 # kernels: 6.1 6.12 7
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh
 profile win11 '{"version":1,"name":"win11","guest":"2-5"}'
-
-# Linux 6.1 believes that 1,096 CPUs may be plugged in: nr_cpu_ids is 1,100, and its masks have 35 words.
-wide() { dmesg | grep 'nr_cpu_ids:' | head -n 1 && [ "$(tr -cd f </proc/irq/default_smp_affinity | wc -c)" = 275 ]; }
-[ $kernel != 6.1 ] || check "many: this kernel has 1,100 possible CPUs" wide
 main_job smt 2-5
 
 # "auto": what the guest takes for siblings (as QMP reports it) are siblings.
