@@ -167,8 +167,11 @@ run() {
 			break
 		fi
 		if [ -e "$work/trouble" ]; then
-			[[ $(head -n 1 "$work/trouble") == *'Oops: int3'* ]] || break
-			expired="the emulated CPU read code while it was changed: Oops: int3"
+			case $(head -n 1 "$work/trouble") in
+			*'Oops: int3'*) expired="the emulated CPU read code while it was changed: Oops: int3" ;;
+			*'soft lockup'* | *'blocked for more than'* | *'rcu: INFO'*) expired="an emulated CPU stood still" ;;
+			*) break ;;
+			esac
 		fi
 		# QEMU ended by itself within a moment: its own words say why, and nothing changes by asking again.
 		if [ -z "$expired" ] && [ "$qemu_status" -ne 0 ] && [ ! -s "$work/kernel.log" ]; then
