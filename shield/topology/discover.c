@@ -37,10 +37,10 @@ static bool is_machine(const char *root)
 
 static int choose(hwloc_topology_t hwloc, bool whole)
 {
-	/* Of a kind that is kept several files are read for each CPU. L3 is told;
-	 * NUMA nodes may need groups and dies. */
+	/* L3 is told. Without L2 the cores of a machine with odd caches would have other numbers
+	 * than lstopo shows; NUMA nodes may need groups and dies. */
 	static const hwloc_obj_type_t unused[] = {
-		HWLOC_OBJ_L1CACHE,  HWLOC_OBJ_L2CACHE,	HWLOC_OBJ_L4CACHE,  HWLOC_OBJ_L5CACHE,
+		HWLOC_OBJ_L1CACHE,  HWLOC_OBJ_L4CACHE,	HWLOC_OBJ_L5CACHE,
 		HWLOC_OBJ_L1ICACHE, HWLOC_OBJ_L2ICACHE, HWLOC_OBJ_L3ICACHE,
 	};
 	unsigned long flags = HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED;
