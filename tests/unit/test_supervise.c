@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- the fake QEMU ---- */
@@ -239,6 +240,20 @@ static int is_vm(void *ctx, pid_t qemu, struct err *err)
 	return r->fail == 'v' ? err_set(err, ERR_FAILED, "no VM") : 0;
 }
 
+static void signal_in_a_second(int number)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = number };
+	const struct itimerspec second = { .it_value.tv_sec = 1 };
+	static timer_t timer;
+	static bool made;
+
+	if (!made)
+		assert_int_equal(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+	made = true;
+	/* After the last pin, if there is more than one. */
+	assert_int_equal(timer_settime(timer, 0, &second, NULL), 0);
+}
+
 static int pin(void *ctx, pid_t qemu, const struct vm_vcpus *vcpus, struct err *err)
 {
 	struct record *r = ctx;
@@ -259,10 +274,11 @@ static int pin(void *ctx, pid_t qemu, const struct vm_vcpus *vcpus, struct err *
 	fclose(file);
 	if (r->slow_pin && r->pins == 1)
 		usleep(500000);
-	/* QEMU 7.2 may hang in monitor_cleanup() when it is told to end while a client leaves. */
-	if (r->real)
-		usleep(500000);
-	if (r->signal_at_pin)
+	/* QEMU 7.2 may hang in monitor_cleanup() when it is told to end while a client asks it
+	 * for something, or leaves: give these two a second. */
+	if (r->signal_at_pin && r->real)
+		signal_in_a_second(r->signal_at_pin);
+	else if (r->signal_at_pin)
 		kill(getpid(), r->signal_at_pin);
 	return r->fail == 'i' ? err_set(err, ERR_FAILED, "no CPU is left") : 0;
 }
