@@ -26,10 +26,14 @@ static int incomplete(const struct txn *txn, struct err *err)
  * takes such CPUs from all threads when a partition changes. */
 static void report_lost(struct txn *txn)
 {
-	_cleanup_cpuset_ struct cpuset lost = { 0 };
+	_cleanup_cpuset_ struct cpuset lost = { 0 }, present = { 0 };
 	_cleanup_free_ char *list = NULL;
+	struct err ignored;
 	size_t n = 0;
 
+	/* A mask may have more CPUs than the machine. */
+	if (read_cpus(txn->sys, "/sys/devices/system/cpu/present", &present, &ignored) < 0)
+		return;
 	for (size_t i = 0; i < txn->state.n_objects; i++) {
 		const struct object *o = txn->state.objects[i];
 		_cleanup_cpuset_ struct cpuset want = { 0 }, have = { 0 };
@@ -38,8 +42,9 @@ static void report_lost(struct txn *txn)
 		    cpuset_within(&want, &txn->online))
 			continue;
 		cpuset_andnot(&want, &txn->online);
-		if (task_allowed(txn->sys, o->task.pid, &have) < 0 || cpuset_within(&want, &have) ||
-		    object_same(txn, o) != 1)
+		cpuset_and(&want, &present);
+		if (cpuset_empty(&want) || task_allowed(txn->sys, o->task.pid, &have) < 0 ||
+		    cpuset_within(&want, &have) || object_same(txn, o) != 1)
 			continue;
 		cpuset_or(&lost, &want);
 		n++;

@@ -81,8 +81,7 @@ check "kill -9: all at once, and recover at once" at_once
 
 # on without a VM: the guard is killed; off works.
 guard_of_on() {
-	shield on win11 && kill -9 "$(guard)" || return 1
-	usleep 100000
+	shield on win11 && g=$(guard) && kill -9 "$g" && wait_for 10 not_running "$g" || return 1
 	status 1 shield status && status 0 shield off && back_in_2s
 }
 check "kill -9: the guard of on" guard_of_on
