@@ -267,9 +267,9 @@ static void give_warnings(struct choice *c, size_t n, const struct wish *wish)
 /* Every function of the device: a graphics card brings its sound along. */
 static void find_functions(struct sys *sys, const char *address, struct strv *devices)
 {
-	for (char function = '0'; function <= '7'; function++) {
+	for (int function = 0; function <= 7; function++) {
 		_cleanup_free_ char *other =
-			xasprintf("%.*s%c", (int)strlen(address) - 1, address, function);
+			xasprintf("%.*s%d", (int)strlen(address) - 1, address, function);
 		_cleanup_free_ char *path = xasprintf("/sys/bus/pci/devices/%s", other);
 
 		if (strcmp(other, address) == 0 || sys_exists(sys, path))

@@ -67,7 +67,7 @@ static int load_program(int ring, enum bpf_prog_type type)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_X,
 		  .dst_reg = BPF_REG_2,
 		  .src_reg = BPF_REG_10 },
-		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = -8 },
+		{ .code = BPF_ALU64 | BPF_ADD, .dst_reg = BPF_REG_2, .imm = -8 },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = 8 },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_4 },
 		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_ringbuf_output },
@@ -151,7 +151,7 @@ void irqevents_close(struct irqevents *e)
 	if (e->consumed)
 		munmap(e->consumed, page());
 	if (e->produced)
-		munmap((void *)(uintptr_t)e->produced, page());
+		munmap(e->produced, page());
 	closep(&e->fd);
 	*e = (struct irqevents){ .fd = -1 };
 }

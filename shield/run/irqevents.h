@@ -34,10 +34,9 @@
 #include "shield/sys/sys.h"
 
 struct irqevents {
-	int fd;	       /* of the ring, for poll(2), POLLIN; -1: closed */
-	int events[2]; /* the tracepoint and the probe, with their programs */
-	unsigned long *consumed;
-	const unsigned long *produced;
+	int fd;				    /* of the ring, for poll(2), POLLIN; -1: closed */
+	int events[2];			    /* the tracepoint and the probe, with their programs */
+	unsigned long *consumed, *produced; /* the second cannot be written */
 };
 
 /* On failure e->fd is -1. */
