@@ -312,6 +312,8 @@ static int service_once(const char *unit, const char *description, char *const a
 	return rc < 0 ? rc : 0;
 }
 
+/* A unit of that name is what a killed one has left: process 1 is about to start it
+ * again, or has, for a shield that is no more. It does the same as a new one. */
 int systemd_adapter_service(const char *unit, const char *description, char *const argv[],
 			    char *const post[], int fine)
 {
@@ -323,6 +325,10 @@ int systemd_adapter_service(const char *unit, const char *description, char *con
 		if (i)
 			pause_ms(EXIST_MS);
 		rc = service_once(unit, description, argv, post, fine);
+		if (rc == -EEXIST)
+			rc = simple("RestartUnit", unit);
+		if (rc == -ENOENT)
+			rc = -EEXIST;
 	}
 	return rc;
 }

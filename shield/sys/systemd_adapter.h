@@ -32,7 +32,8 @@ int systemd_adapter_stop(const char *unit);
 /*
  * A transient service that says by sd_notify(3) when it is ready. It is started
  * again when it fails, except with status `fine`; after each end `post` is run.
- * More settings are in drop-ins for its name.
+ * More settings are in drop-ins for its name. One of that name that is still
+ * there is restarted as it is.
  */
 int systemd_adapter_service(const char *unit, const char *description, char *const argv[],
 			    char *const post[], int fine);
