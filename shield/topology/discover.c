@@ -16,6 +16,9 @@ static void prepare_environment(const char *root)
 	unsetenv("HWLOC_XMLFILE");
 	unsetenv("HWLOC_SYNTHETIC");
 	unsetenv("HWLOC_THISSYSTEM");
+	/* Plugins bring OpenCL, X11, ICU and GPUs' drivers, for objects that nobody here asks for.
+	 */
+	setenv("HWLOC_PLUGINS_PATH", "", 1);
 	setenv("HWLOC_HIDE_ERRORS", "2", 0);
 	if (*root)
 		setenv("HWLOC_FSROOT", root, 1);
