@@ -244,23 +244,25 @@ static int scope_once(const char *unit, const char *slice, pid_t pid, const stru
 	return rc < 0 ? rc : 0;
 }
 
-static int pause_ms(int ms)
+/* One more try for a name that is still taken? Waits before all but the first. */
+static bool try_again(int rc, int *tries)
 {
-	return nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
+	if (rc != -EEXIST || *tries == EXIST_TRIES)
+		return false;
+	if ((*tries)++)
+		nanosleep(&(struct timespec){ 0, EXIST_MS * 1000000L }, NULL);
+	return true;
 }
 
 int systemd_adapter_scope(const char *unit, const char *slice, pid_t pid, const struct cpuset *cpus,
 			  const char *partition)
 {
-	int rc = libsystemd_load();
+	int rc = libsystemd_load(), tries = 0;
 
 	if (rc == 0)
 		rc = -EEXIST;
-	for (int i = 0; i < EXIST_TRIES && rc == -EEXIST; i++) {
-		if (i)
-			pause_ms(EXIST_MS);
+	while (try_again(rc, &tries))
 		rc = scope_once(unit, slice, pid, cpus, partition);
-	}
 	return rc;
 }
 
@@ -317,13 +319,11 @@ static int service_once(const char *unit, const char *description, char *const a
 int systemd_adapter_service(const char *unit, const char *description, char *const argv[],
 			    char *const post[], int fine)
 {
-	int rc = libsystemd_load();
+	int rc = libsystemd_load(), tries = 0;
 
 	if (rc == 0)
 		rc = -EEXIST;
-	for (int i = 0; i < EXIST_TRIES && rc == -EEXIST; i++) {
-		if (i)
-			pause_ms(EXIST_MS);
+	while (try_again(rc, &tries)) {
 		rc = service_once(unit, description, argv, post, fine);
 		if (rc == -EEXIST)
 			rc = simple("RestartUnit", unit);

@@ -81,6 +81,14 @@ static void assert_mask(struct world *w, const char *path, const char *expected)
 	assert_int_equal(strtoul(text, NULL, 16), strtoul(expected, NULL, 16));
 }
 
+/* What is not as before is told by `diff`: lines that begin with - and +. */
+static void assert_back(const struct world *w, const char *before, const char *diff)
+{
+	_cleanup_free_ char *after = fake_snapshot(w->fake), *now = text_diff(before, after);
+
+	assert_string_equal(now, diff);
+}
+
 /* Each errno of a write, where it is said, and what is said. */
 static void test_errors(void **state)
 {
@@ -102,7 +110,7 @@ static void test_errors(void **state)
 	(void)state;
 	for (int flavour = 0; flavour < FAKE_FLAVOURS; flavour++)
 		for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
-			_cleanup_free_ char *before = NULL, *after = NULL, *diff = NULL;
+			_cleanup_free_ char *before = NULL;
 			struct said said = { 0 };
 			struct world w;
 
@@ -126,12 +134,9 @@ static void test_errors(void **state)
 			/* It stays refused: what never moved needs no way back. */
 			run(&w, CMD_OFF, &said);
 			assert_int_equal(said.leftover.n, 0);
-			after = fake_snapshot(w.fake);
-			diff = text_diff(before, after);
-			if (errors[i].words)
-				assert_string_equal(diff, "");
-			else
-				assert_string_equal(diff, "-/proc/irq/24/smp_affinity_list: 0-7\n");
+			assert_back(&w, before,
+				    errors[i].words ? ""
+						    : "-/proc/irq/24/smp_affinity_list: 0-7\n");
 			said_clear(&said);
 			world_clear(&w);
 		}
@@ -142,7 +147,7 @@ static void test_way_back(void **state)
 {
 	(void)state;
 	for (int flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
-		_cleanup_free_ char *before = NULL, *after = NULL, *diff = NULL;
+		_cleanup_free_ char *before = NULL;
 		struct said said = { 0 };
 		struct world w;
 
@@ -155,9 +160,7 @@ static void test_way_back(void **state)
 		fake_irq_refuse(w.fake, 24, 0);
 		run(&w, CMD_RECOVER, &said);
 		assert_int_equal(said.leftover.n, 0);
-		after = fake_snapshot(w.fake);
-		diff = text_diff(before, after);
-		assert_string_equal(diff, "");
+		assert_back(&w, before, "");
 		said_clear(&said);
 		world_clear(&w);
 	}
@@ -168,7 +171,7 @@ static void test_full(void **state)
 {
 	(void)state;
 	for (int flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
-		_cleanup_free_ char *before = NULL, *after = NULL, *diff = NULL;
+		_cleanup_free_ char *before = NULL;
 		struct said said = { 0 };
 		struct world w;
 
@@ -194,9 +197,7 @@ static void test_full(void **state)
 		}
 		run(&w, CMD_OFF, &said);
 		assert_int_equal(said.leftover.n, 0);
-		after = fake_snapshot(w.fake);
-		diff = text_diff(before, after);
-		assert_string_equal(diff, "");
+		assert_back(&w, before, "");
 		said_clear(&said);
 		world_clear(&w);
 	}

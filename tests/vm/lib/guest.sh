@@ -140,6 +140,15 @@ ends() {
 }
 not_running() { grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null || ! [ -d "/proc/$1" ]; }
 
+# each_alone A-B: on each of these CPUs is one thread, and none that could be elsewhere.
+each_alone() {
+	snapshot on "$1" | awk '$3 != "fixed"' >$T/on
+	[ "$(cut -d' ' -f4 $T/on | sort -n | xargs)" = "$(seq "${1%-*}" "${1#*-}" | xargs)" ] || {
+		cat $T/on
+		return 1
+	}
+}
+
 # One clear line on stderr; on 6.1 the warning that the emulator takes a CPU may precede it.
 one_line() {
 	[ "$(wc -c <"$1")" -gt 30 ] && grep -q '^shield: ' "$1" && case $(grep -vc '^shield: warning: ' "$1") in
