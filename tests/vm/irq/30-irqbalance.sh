@@ -102,3 +102,6 @@ mount -t tmpfs -o ro none /run/irqbalance
 irqbalance -f >/dev/null 2>&1 &
 sleep 2
 check "no socket: it says what to set" sh -c 'shield plan vm 2>&1 >/dev/null | grep -q "IRQBALANCE_BANNED_CPULIST=4-7"'
+kill $!
+sleep 1
+umount /run/irqbalance
