@@ -200,7 +200,8 @@ run() {
 		log_tail
 		status=$exit_timeout
 	elif [ ! -e "$work/exit" ] || [ ! -e "$work/done" ]; then
-		say "the guest ended without saying how its command did"
+		say "the guest ended without saying how its command did; QEMU ended with $qemu_status"
+		tail -n 5 "$work/qemu.log" | sed 's/^/vm:   /' >&2
 		log_tail
 		status=$exit_died
 	else

@@ -65,6 +65,8 @@ int cmd_attach(struct app *app, int argc, char **argv)
 	if ((app->dry_run ? txn_view(&txn, &app->sys, &err) : cmd_begin(app, o.force, &txn, &err)) <
 	    0)
 		return cmd_fail(&err);
+	if (!app->dry_run)
+		cmd_end_abandoned(app, &txn);
 	if (!o.name && txn.state.n_shields == 1)
 		o.name = txn.state.shields[0].name;
 	if (!o.name) {

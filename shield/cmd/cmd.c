@@ -21,6 +21,11 @@ void cmd_about(const char *name)
 		 name && profile_check_name(name, &ignored) == 0 ? name : "");
 }
 
+const char *cmd_subject(void)
+{
+	return about;
+}
+
 static void message(int priority, const char *text, int n)
 {
 	static const char *const prefix[] = { [LOG_WARNING] = "warning: ", [LOG_DEBUG] = NULL };

@@ -41,6 +41,8 @@ void cmd_one_argument(struct argp_state *state, const char **value, const char *
  * none. Where stderr is the journal they go there with it and their priority
  * (journal.h); who reads a terminal knows what he asked for. */
 void cmd_about(const char *name);
+/* That name, or "". */
+const char *cmd_subject(void);
 
 /* A terminal, and nobody says NO_COLOR (no-color.org: an empty one says nothing). */
 bool cmd_wants_color(void);

@@ -10,6 +10,7 @@
 #include "shield/policy/managers.h"
 #include "shield/policy/policy.h"
 #include "shield/run/journal.h"
+#include "shield/run/session.h"
 #include "shield/txn/txn.h"
 
 #include <stdarg.h>
@@ -326,7 +327,8 @@ static int look_at_profile(struct visit *v, struct err *err)
 		}
 		state_taken(&txn.state, &active);
 	}
-	if (policy_intend(&v->scene, &profile, "isolated", &active, false, &intent, &warnings,
+	if (session_check_free(&txn.state, &profile, &refused) < 0 ||
+	    policy_intend(&v->scene, &profile, "isolated", &active, false, &intent, &warnings,
 			  &refused) < 0) {
 		found(v, PROBLEM, "profile", "%s: %s", profile.name, refused.text);
 		return 0;

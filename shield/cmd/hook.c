@@ -109,16 +109,6 @@ static int read_pid(struct hook *h, pid_t *pid, struct err *err)
 	return 0;
 }
 
-/* A shield of that name whose VM has ended, and nobody has noticed yet. */
-static int clear(struct txn *txn, const char *name, pid_t pid, struct err *err)
-{
-	const struct shield *s = state_shield(&txn->state, name);
-
-	if (!s || !s->vm.pid || s->vm.pid == pid || task_alive(txn->sys, s->vm.pid, s->vm.start))
-		return 0;
-	return session_off(txn, name, err);
-}
-
 static void report(const struct hook *h, const struct txn *txn, const struct strv *warnings)
 {
 	for (size_t i = 0; i < warnings->n; i++)
@@ -141,9 +131,8 @@ static int begin(struct hook *h, struct err *err)
 
 	if (read_pid(h, &pid, err) < 0 || cmd_begin(h->app, false, &txn, err) < 0)
 		return -1;
-	rc = clear(&txn, h->name, pid, err);
-	if (rc == 0)
-		rc = session_domain(&txn, h->name, pid, &warnings, err);
+	cmd_end_abandoned(h->app, &txn);
+	rc = session_domain(&txn, h->name, pid, &warnings, err);
 	if (rc == 0)
 		guest = cpulist_format(&state_shield(&txn.state, h->name)->guest);
 	report(h, &txn, &warnings);

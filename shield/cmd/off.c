@@ -87,18 +87,19 @@ int cmd_off(struct app *app, int argc, char **argv)
 	_cleanup_strv_ struct strv names = { 0 };
 	struct txn txn = { .lock = -1 };
 	struct err err = { 0 };
-	int status = 0;
+	int status = 0, ended;
 
 	cmd_parse(app, &argp, argc, argv, 0, &o);
 	if (app->dry_run)
 		return dry_run(app, &o);
 	if (cmd_begin(app, o.force, &txn, &err) < 0)
 		return cmd_fail(&err);
+	ended = cmd_end_abandoned(app, &txn);
 	if (choose(&txn.state, &o, &names, &err) < 0) {
 		txn_end(&txn);
 		return cmd_fail(&err);
 	}
-	if (!names.n)
+	if (!names.n && !ended)
 		cmd_note(app, "no shield is active");
 	for (size_t i = 0; i < names.n; i++) {
 		bool active = state_shield(&txn.state, names.items[i]) != NULL;
@@ -109,7 +110,7 @@ int cmd_off(struct app *app, int argc, char **argv)
 		else if (active)
 			cmd_note(app, "%s has ended; its CPUs are the host's again",
 				 names.items[i]);
-		else
+		else if (!ended)
 			cmd_note(app, "%s is not active", names.items[i]);
 	}
 	if (names.n > 1)
@@ -239,7 +240,7 @@ int cmd_recover(struct app *app, int argc, char **argv)
 	_cleanup_strv_ struct strv dead = { 0 };
 	struct txn txn = { .lock = -1 };
 	struct err err = { 0 };
-	int status = 0, lost;
+	int status = 0, lost, ended;
 
 	cmd_parse(app, &argp, argc, argv, 0, &o);
 	if (app->dry_run)
@@ -248,22 +249,16 @@ int cmd_recover(struct app *app, int argc, char **argv)
 		return cmd_fail(&err);
 	if (cmd_begin(app, false, &txn, &err) < 0)
 		return cmd_fail(&err);
+	ended = cmd_end_abandoned(app, &txn);
+	/* Those that could not be ended. */
 	session_abandoned(&txn, &dead);
-	for (size_t i = 0; i < dead.n; i++) {
-		cmd_about(dead.items[i]);
-		if (session_off(&txn, dead.items[i], &err) < 0)
-			status = cmd_fail(&err);
-		else
-			cmd_note(app, "%s: its VM is gone; ended", dead.items[i]);
-	}
 	lost = orphans(app, &txn, o.discard);
 	if (lost > 0)
 		status = lost;
-	if (dead.n != 1)
-		cmd_about(NULL); /* what follows is of all of them */
-	if (cmd_report(app, &txn) == 0 && !dead.n && lost < 0 && !txn.report.n && !txn.leftover.n)
+	if (cmd_report(app, &txn) == 0 && !ended && !dead.n && lost < 0 && !txn.report.n &&
+	    !txn.leftover.n)
 		cmd_note(app, "nothing to recover");
-	if (txn.leftover.n)
+	if (txn.leftover.n || dead.n)
 		status = ERR_INCOMPLETE;
 	cmd_end(app, &txn, NULL);
 	return cmd_finish(status);

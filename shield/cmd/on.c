@@ -108,6 +108,7 @@ int cmd_on(struct app *app, int argc, char **argv)
 	cmd_about(o.profile);
 	if (find_owner(app, o.owner, &owner, &err) < 0 || cmd_begin(app, o.force, &txn, &err) < 0)
 		return cmd_fail(&err);
+	cmd_end_abandoned(app, &txn);
 	if (session_on(&txn, o.profile, o.partition, owner, &warnings, &name, &err) < 0) {
 		cmd_report(app, &txn);
 		txn_end(&txn);

@@ -192,6 +192,7 @@ static int begin(struct run *run, struct err *err)
 	vm_identity(&run->app->sys, self.pid, &self.start);
 	if (cmd_begin(run->app, run->force, &txn, err) < 0)
 		return -1;
+	cmd_end_abandoned(run->app, &txn);
 	rc = session_on(&txn, run->profile, vm ? "isolated" : "root", self, &warnings, &run->name,
 			err);
 	if (rc == 0) {

@@ -43,6 +43,27 @@ int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err)
 	return 0;
 }
 
+int cmd_end_abandoned(const struct app *app, struct txn *txn)
+{
+	_cleanup_free_ char *subject = xstrdup(cmd_subject());
+	_cleanup_strv_ struct strv dead = { 0 };
+	struct err err = { 0 };
+	int n = 0;
+
+	session_abandoned(txn, &dead);
+	for (size_t i = 0; i < dead.n; i++) {
+		cmd_about(dead.items[i]);
+		if (session_off(txn, dead.items[i], &err) < 0) {
+			cmd_fail(&err);
+			continue;
+		}
+		cmd_note(app, "%s: its VM is gone; ended", dead.items[i]);
+		n++;
+	}
+	cmd_about(subject);
+	return n;
+}
+
 void cmd_end(struct app *app, struct txn *txn, const char *but)
 {
 	_cleanup_strv_ struct strv names = { 0 };

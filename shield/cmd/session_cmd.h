@@ -15,6 +15,11 @@ int cmd_need_root(const struct app *app, struct err *err);
  * a reader of our messages that has gone. */
 int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err);
 
+/* End the shields that nobody else would end any more (session_abandoned()), as
+ * every command that changes something does first; and say so. How many: those
+ * that cannot be ended stay, and that is said, too. */
+int cmd_end_abandoned(const struct app *app, struct txn *txn);
+
 /* txn_end(); then the guards that are gone are started again, but not the one of
  * this shield (or NULL). */
 void cmd_end(struct app *app, struct txn *txn, const char *but);

@@ -43,8 +43,7 @@ int policy_check_isolcpus(const struct host *host, const struct cpuset *guest, s
 	return 0;
 }
 
-static int check_cpus(const struct scene *scene, const struct profile *profile,
-		      const struct cpuset *active, struct err *err)
+static int check_cpus(const struct scene *scene, const struct profile *profile, struct err *err)
 {
 	_cleanup_cpuset_ struct cpuset all = { 0 }, missing = { 0 };
 	_cleanup_free_ char *text = NULL;
@@ -78,13 +77,6 @@ static int check_cpus(const struct scene *scene, const struct profile *profile,
 			       "profile %s: CPU %s is both a guest and an emulator CPU; give it to "
 			       "one of them",
 			       profile->name, text);
-	}
-	if (cpuset_intersects(&all, active)) {
-		text = overlap(&all, active);
-		return err_set(err, ERR_FAILED,
-			       "CPU %s is already shielded; end the other shield first ('shield "
-			       "status' names it)",
-			       text);
 	}
 	return policy_check_isolcpus(&scene->host, &profile->guest, err);
 }
@@ -198,7 +190,7 @@ int policy_intend(const struct scene *scene, const struct profile *profile, cons
 {
 	_cleanup_cpuset_ struct cpuset housekeeping = { 0 };
 
-	if (check_cpus(scene, profile, active, err) < 0)
+	if (check_cpus(scene, profile, err) < 0)
 		return -1;
 	intent->name = profile->name;
 	intent->profile = profile;

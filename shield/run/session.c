@@ -36,6 +36,30 @@ static int check_place(struct sys *sys, const struct host *host, const char *nam
 	return 0;
 }
 
+int session_check_free(const struct state *state, const struct profile *profile, struct err *err)
+{
+	if (state_shield(state, profile->name))
+		return err_set(err, ERR_FAILED,
+			       "the shield %s is active already; 'shield off %s' ends it",
+			       profile->name, profile->name);
+	for (size_t i = 0; i < state->n_shields; i++) {
+		const struct shield *s = &state->shields[i];
+		_cleanup_cpuset_ struct cpuset both = { 0 };
+		_cleanup_free_ char *text = NULL;
+
+		cpuset_copy(&both, &profile->guest);
+		cpuset_or(&both, &profile->emulator);
+		cpuset_and(&both, &s->taken);
+		if (cpuset_empty(&both))
+			continue;
+		text = cpulist_format(&both);
+		return err_set(err, ERR_FAILED,
+			       "CPU %s is the shield %s's already; 'shield off %s' ends it", text,
+			       s->name, s->name);
+	}
+	return 0;
+}
+
 int session_plan(struct sys *sys, const char *root, const char *which, const char *partition,
 		 bool force, const struct state *state, struct plan *plan, struct err *err)
 {
@@ -48,12 +72,11 @@ int session_plan(struct sys *sys, const char *root, const char *which, const cha
 	state_taken(state, &active);
 	if (scene_read(sys, root, &active, &scene, err) < 0 ||
 	    profile_load(sys, &scene.topo, which, &profile, &plan->warnings, err) < 0 ||
+	    session_check_free(state, &profile, err) < 0 ||
 	    policy_intend(&scene, &profile, partition, &active, force, &intent, &plan->warnings,
 			  err) < 0)
 		return -1;
 	managers_find(sys, &scene.tasks, &plan->warnings);
-	if (state_shield(state, profile.name))
-		return err_set(err, ERR_FAILED, "the shield %s is active already", profile.name);
 	wishes_read(sys, state, &others);
 	intent.others = others.items;
 	intent.n_others = others.n;
@@ -140,14 +163,11 @@ int session_begin(struct txn *txn, const struct beginning *b, struct strv *warni
 	int rc;
 
 	state_taken(&txn->state, &active);
-	if (policy_intend(b->scene, b->profile, b->partition, &active, txn->force, &intent,
+	if (session_check_free(&txn->state, b->profile, err) < 0 ||
+	    policy_intend(b->scene, b->profile, b->partition, &active, txn->force, &intent,
 			  warnings, err) < 0)
 		return -1;
 	managers_find(txn->sys, &b->scene->tasks, warnings);
-	if (state_shield(&txn->state, name))
-		return err_set(err, ERR_FAILED,
-			       "the shield %s is active already; 'shield off %s' ends it", name,
-			       name);
 	if (!b->libvirt && check_place(txn->sys, host, name, err) < 0)
 		return -1;
 	wishes_read(txn->sys, &txn->state, &others);

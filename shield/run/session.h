@@ -26,6 +26,10 @@ int session_plan(struct sys *sys, const char *root, const char *which, const cha
 int session_on(struct txn *txn, const char *which, const char *partition, struct process owner,
 	       struct strv *warnings, char **name, struct err *err);
 
+/* Is no shield of that name active, and none that has a CPU which the profile asks
+ * for? ERR_FAILED names the one that is. */
+int session_check_free(const struct state *state, const struct profile *profile, struct err *err);
+
 /* What session_begin() is given; all borrowed. */
 struct beginning {
 	struct scene *scene;

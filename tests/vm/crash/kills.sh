@@ -79,6 +79,35 @@ at_once() {
 check "kill -9: all at once, and recover at once" at_once
 ! [ -e $state ] || clean
 
+# Or nobody says recover: who starts the VM again finds his CPUs free, by on as by run.
+begins_again() { # COMMAND…: it leaves a shield of that name
+	start 4 shield run -p win11 -- $qemu -smp 4 || return 1
+	v=$(vm)
+	kill -9 "$(wrapper)" "$(guard)" "$v"
+	wait_for 10 not_running "$v" || return 1
+	"$@" 2>$T/again && grep -q "win11: its VM is gone; ended" $T/again || {
+		cat $T/again
+		return 1
+	}
+	shield off && back_in_2s
+}
+check "kill -9: all at once, and on again" begins_again shield on win11
+! [ -e $state ] || clean
+check "kill -9: all at once, and run again" begins_again shield run -p win11 -- true
+! [ -e $state ] || clean
+# What is active is named, with the way to end it.
+taken() {
+	profile part '{"version":1,"name":"part","guest":"5-6"}'
+	shield on win11 || return 1
+	status 1 shield on win11 2>$T/twice
+	status 1 shield on part 2>$T/part
+	cat $T/twice $T/part
+	grep -q "the shield win11 is active already; 'shield off win11' ends it" $T/twice &&
+		grep -q "CPU 5 is the shield win11's already; 'shield off win11' ends it" $T/part && shield off && back_in_2s
+}
+check "what is taken is named" taken
+! [ -e $state ] || clean
+
 # on without a VM: the guard is killed; off works.
 guard_of_on() {
 	shield on win11 && g=$(guard) && kill -9 "$g" && wait_for 10 not_running "$g" || return 1
