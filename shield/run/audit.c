@@ -278,7 +278,7 @@ static void audit_vcpus(struct txn *txn, const struct shield *s, struct problems
 			cpuset_add(&want, v->cpu);
 		if (!cpuset_has(&txn->online, v->cpu) ||
 		    !task_alive(txn->sys, v->thread.pid, v->thread.start) ||
-		    txn->sys->ops->getaffinity(txn->sys->ctx, v->thread.pid, &allowed) < 0)
+		    task_affinity(txn->sys, v->thread.pid, &allowed) < 0)
 			continue; /* unplugged */
 		if (cpuset_equal(&allowed, &want))
 			continue;
@@ -320,7 +320,7 @@ static void audit_iothreads(struct txn *txn, const struct shield *s, struct prob
 		_cleanup_free_ char *expected = NULL, *actual = NULL;
 
 		if (iothread_cpus(txn, s, o, &want) < 0 || !object_same(txn, o) ||
-		    txn->sys->ops->getaffinity(txn->sys->ctx, o->task.pid, &allowed) < 0 ||
+		    task_affinity(txn->sys, o->task.pid, &allowed) < 0 ||
 		    cpuset_equal(&allowed, &want))
 			continue;
 		expected = cpulist_format(&want);

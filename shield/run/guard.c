@@ -12,6 +12,7 @@
 #include "shield/run/uevents.h"
 #include "shield/run/vm.h"
 #include "shield/sys/libsystemd.h"
+#include "shield/task/task.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -295,7 +296,7 @@ static bool misplaced(struct guard *g)
 	for (size_t i = 0; i < g->n_newborn; i++) {
 		_cleanup_cpuset_ struct cpuset allowed = { 0 };
 
-		if (g->sys->ops->getaffinity(g->sys->ctx, g->newborn[i], &allowed) == 0 &&
+		if (task_affinity(g->sys, g->newborn[i], &allowed) == 0 &&
 		    cpuset_intersects(&allowed, &g->taken))
 			found = true;
 	}

@@ -8,6 +8,7 @@
 #include "shield/run/audit.h"
 #include "shield/run/hold.h"
 #include "shield/run/wishes.h"
+#include "shield/task/task.h"
 
 #include <string.h>
 
@@ -285,7 +286,7 @@ static int attach_thread(struct txn *txn, const struct host *host, const struct 
 {
 	_cleanup_free_ char *cgroup = NULL, *from = NULL, *to = NULL;
 	_cleanup_cpuset_ struct cpuset allowed = { 0 };
-	int rc = txn->sys->ops->getaffinity(txn->sys->ctx, t->tid, &allowed);
+	int rc = task_affinity(txn->sys, t->tid, &allowed);
 
 	if (rc < 0)
 		return rc;
@@ -360,16 +361,9 @@ static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
 	return 0;
 }
 
-int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_vcpus *vcpus,
-		   struct plan *show, struct err *err)
+int session_check_attach(struct txn *txn, const char *name, pid_t pid, struct err *err)
 {
-	size_t n = vcpus->n;
-	struct shield *shield = state_shield(&txn->state, name);
-	_cleanup_plan_ struct plan plan = { 0 };
-	_cleanup_free_ unsigned *cpus = xcalloc(n, sizeof(*cpus));
-	_cleanup_free_ struct vcpu *placed = xcalloc(n, sizeof(*placed)), *before = NULL;
-	struct process vm;
-	size_t n_before;
+	const struct shield *shield = state_shield(&txn->state, name);
 
 	if (!shield)
 		return err_set(err, ERR_INACTIVE,
@@ -386,6 +380,22 @@ int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm
 	    task_alive(txn->sys, shield->vm.pid, shield->vm.start))
 		return err_set(err, ERR_FAILED, "the shield %s holds process %d already", name,
 			       (int)shield->vm.pid);
+	return 0;
+}
+
+int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_vcpus *vcpus,
+		   struct plan *show, struct err *err)
+{
+	size_t n = vcpus->n;
+	struct shield *shield = state_shield(&txn->state, name);
+	_cleanup_plan_ struct plan plan = { 0 };
+	_cleanup_free_ unsigned *cpus = xcalloc(n, sizeof(*cpus));
+	_cleanup_free_ struct vcpu *placed = xcalloc(n, sizeof(*placed)), *before = NULL;
+	struct process vm;
+	size_t n_before;
+
+	if (session_check_attach(txn, name, pid, err) < 0)
+		return -1;
 	vm = shield->vm;
 	if (assign(shield, vcpus, cpus, err) < 0 ||
 	    attach_plan(txn, shield, pid, vcpus, cpus, placed, &plan, err) < 0) {

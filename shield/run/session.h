@@ -70,6 +70,10 @@ int session_off(struct txn *txn, const char *name, struct err *err);
 int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_vcpus *vcpus,
 		   struct plan *show, struct err *err);
 
+/* May this process be put into that shield? -1: the shield is not active, libvirt's,
+ * or another process's. */
+int session_check_attach(struct txn *txn, const char *name, pid_t pid, struct err *err);
+
 /* The same for a running QEMU: its vCPUs by QMP if it has a socket that is free,
  * else by the names of its threads. */
 int session_attach_running(struct txn *txn, const char *name, pid_t pid, struct plan *show,

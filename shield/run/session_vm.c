@@ -12,8 +12,11 @@ int session_attach_running(struct txn *txn, const char *name, pid_t pid, struct 
 			   struct err *err)
 {
 	_cleanup_vcpus_ struct vm_vcpus vcpus = { 0 };
-	int rc = vm_vcpus_find(txn->sys, pid, QMP_MS, NULL, NULL, &vcpus, err);
+	int rc;
 
+	if (session_check_attach(txn, name, pid, err) < 0)
+		return -1;
+	rc = vm_vcpus_find(txn->sys, pid, QMP_MS, NULL, NULL, &vcpus, err);
 	if (rc < 0)
 		return -1;
 	if (rc == 0)

@@ -115,6 +115,13 @@ int task_allowed(struct sys *sys, pid_t tid, struct cpuset *cpus)
 	return cpulist_parse(line, cpus, NULL) < 0 ? -EBADMSG : 0;
 }
 
+int task_affinity(struct sys *sys, pid_t tid, struct cpuset *cpus)
+{
+	int rc = sys->ops->getaffinity(sys->ctx, tid, cpus);
+
+	return rc == 0 && cpuset_empty(cpus) ? task_allowed(sys, tid, cpus) : rc;
+}
+
 int task_cgroup(struct sys *sys, pid_t tgid, pid_t tid, char **ret)
 {
 	_cleanup_free_ char *path = xasprintf("/proc/%d/task/%d/cgroup", (int)tgid, (int)tid);
@@ -174,7 +181,7 @@ static bool ordinary(const struct scan *scan, pid_t tid, const struct cpuset *al
 static int read_thread(const struct scan *scan, pid_t tgid, pid_t tid, struct cpuset *allowed,
 		       struct task *task)
 {
-	int rc = scan->sys->ops->getaffinity(scan->sys->ctx, tid, allowed);
+	int rc = task_affinity(scan->sys, tid, allowed);
 
 	if (rc < 0)
 		return rc;

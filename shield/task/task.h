@@ -79,6 +79,10 @@ bool task_vfio_handler(const struct task *task);
  * offline. 0 or a negated errno. */
 int task_allowed(struct sys *sys, pid_t tid, struct cpuset *cpus);
 
+/* The CPUs that it may use: those that are online, as sched_getaffinity(2) tells
+ * quickly; or, when none of them is, all of them. Never none. 0 or a negated errno. */
+int task_affinity(struct sys *sys, pid_t tid, struct cpuset *cpus);
+
 /* The path of the thread's cgroup v2, "/" or "/a/b"; the caller frees it. */
 int task_cgroup(struct sys *sys, pid_t tgid, pid_t tid, char **ret);
 

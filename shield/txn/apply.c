@@ -39,7 +39,7 @@ int object_read(struct txn *txn, const struct object *object, char **ret)
 		*ret = xstrdup(rc < 0 ? "absent" : "present");
 		return 0;
 	case STEP_AFFINITY:
-		rc = txn->sys->ops->getaffinity(txn->sys->ctx, object->task.pid, &cpus);
+		rc = task_affinity(txn->sys, object->task.pid, &cpus);
 		if (rc < 0)
 			return rc;
 		*ret = cpulist_format(&cpus);

@@ -96,7 +96,7 @@ char *txn_goal(const struct txn *txn, const struct object *o)
 		if (o->path && irq_path_number(o->path, &irq))
 			irq_near(txn->sys, irq, &cpus);
 	}
-	return cpulist_format(&cpus);
+	return cpuset_empty(&cpus) ? xstrdup(o->original) : cpulist_format(&cpus);
 }
 
 /* Is it certainly not there? */

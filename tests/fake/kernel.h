@@ -68,7 +68,8 @@ void fake_irq_refuse(struct fake *fake, unsigned number, int error);
 /* It is freed while its files are read: ENODEV. */
 void fake_irq_vanish(struct fake *fake, unsigned number);
 
-/* CPU hotplug. */
+/* CPU hotplug. dying: it is offline, and no cpuset has heard of that yet. */
+void fake_cpu_dying(struct fake *fake, unsigned cpu);
 void fake_cpu(struct fake *fake, unsigned cpu, bool online);
 
 /* The process dies: what the kernel does with its descriptors and locks. */

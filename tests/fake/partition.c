@@ -360,6 +360,11 @@ char *cpuset_partition_text(const struct cg *cg)
 	return xasprintf("%s invalid (%s)\n", names[cg->prs], cg->why);
 }
 
+void fake_cpu_dying(struct fake *fake, unsigned cpu)
+{
+	cpuset_remove(&fake->online, cpu);
+}
+
 void fake_cpu(struct fake *fake, unsigned cpu, bool online)
 {
 	if (online)
