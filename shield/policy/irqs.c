@@ -12,13 +12,19 @@ void irq_wish_clear(struct irq_wish *wish)
 	*wish = (struct irq_wish){ 0 };
 }
 
+/* What an interrupt has not, no glob means: "pci:*" is for those of PCI devices. */
+static bool matches(const char *glob, const char *value)
+{
+	return *value && fnmatch(glob, value, 0) == 0;
+}
+
 static bool any_action(const char *actions, const char *glob)
 {
 	_cleanup_free_ char *copy = xstrdup(actions);
 	char *rest = copy, *action;
 
 	while ((action = strsep(&rest, ",")))
-		if (fnmatch(glob, action, 0) == 0)
+		if (matches(glob, action))
 			return true;
 	return false;
 }
@@ -38,11 +44,11 @@ bool irq_matches(const struct irq *irq, const char *match)
 		return any_action(irq->actions, glob);
 	/* As lspci writes it, without the only domain that most machines have. */
 	if (strncmp(match, "pci:", 4) == 0 && strncmp(irq->device, "0000:", 5) == 0 &&
-	    fnmatch(glob, irq->device + 5, 0) == 0)
+	    matches(glob, irq->device + 5))
 		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (strlen(keys[i].key) == n && strncmp(match, keys[i].key, n) == 0)
-			return fnmatch(glob, keys[i].value, 0) == 0;
+			return matches(glob, keys[i].value);
 	return false;
 }
 

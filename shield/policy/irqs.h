@@ -52,7 +52,8 @@ enum irq_place irq_place(const struct irq *irq, const struct irq_wish *wishes, s
 size_t irq_vm(const struct irq *irq, const struct irq_wish *wishes, size_t n);
 
 /* Does "action:…", "chip:…", "driver:…" or "pci:…" mean this interrupt? The
- * rest is a glob; of several actions one is enough. */
+ * rest is a glob; of several actions one is enough. An interrupt without a device,
+ * a driver or an action is meant by no glob for that, "*" included. */
 bool irq_matches(const struct irq *irq, const char *match);
 
 /*

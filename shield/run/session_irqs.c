@@ -104,7 +104,7 @@ static bool due(struct txn *txn, const struct habits *h, const struct step *step
 	/* Set once, for a VM that is no more: as all the others now. */
 	for (size_t i = 0; step->avoid && i < txn->state.n_shields; i++)
 		object_add_claim(o, txn->state.shields[i].name, NULL);
-	goal = step->avoid ? txn_goal(txn, o) : xstrdup(step->to);
+	goal = step->avoid ? txn_goal(txn, o) : txn_goal_set(txn, o, step->to);
 	if (strcmp(step->from, goal) == 0)
 		return false;
 	if (strcmp(step->from, o->ours) == 0)

@@ -65,17 +65,42 @@ static bool is_late(const struct txn *txn, const struct object *o)
 	return o->kind == STEP_AFFINITY || (row && row->late);
 }
 
+/* Of the CPUs that are left to the host those that are closest to the interrupt; if
+ * none is, what it had. */
+static char *host_cpus(const struct txn *txn, const struct object *o)
+{
+	_cleanup_cpuset_ struct cpuset cpus = { 0 }, taken = { 0 };
+	unsigned irq;
+
+	state_taken(&txn->state, &taken);
+	cpuset_copy(&cpus, &txn->online);
+	cpuset_andnot(&cpus, &taken);
+	if (o->path && irq_path_number(o->path, &irq))
+		irq_near(txn->sys, irq, &cpus);
+	return cpuset_empty(&cpus) ? xstrdup(o->original) : cpulist_format(&cpus);
+}
+
+char *txn_goal_set(const struct txn *txn, const struct object *o, const char *set)
+{
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+	unsigned irq;
+
+	if (!o->path || !irq_path_number(o->path, &irq) || cpulist_parse(set, &cpus, NULL) < 0 ||
+	    cpuset_intersects(&cpus, &txn->online))
+		return xstrdup(set);
+	return host_cpus(txn, o);
+}
+
 char *txn_goal(const struct txn *txn, const struct object *o)
 {
 	_cleanup_cpuset_ struct cpuset avoid = { 0 }, cpus = { 0 }, taken = { 0 };
 	bool merge = merged(txn, o);
-	unsigned irq;
 
 	for (size_t i = 0; i < o->n_claims && !o->refused; i++) {
 		if (!counts(txn, &o->claims[i]))
 			continue;
 		if (o->claims[i].set && !merge)
-			return xstrdup(o->claims[i].set);
+			return txn_goal_set(txn, o, o->claims[i].set);
 		if (o->claims[i].set && cpulist_parse(o->claims[i].set, &taken, NULL) == 0)
 			cpuset_or(&cpus, &taken);
 		else
@@ -89,14 +114,9 @@ char *txn_goal(const struct txn *txn, const struct object *o)
 	if (cpuset_empty(&avoid) || cpulist_parse(o->original, &cpus, NULL) < 0)
 		return xstrdup(o->original);
 	cpuset_andnot(&cpus, &avoid);
-	if (!cpuset_intersects(&cpus, &txn->online)) {
-		state_taken(&txn->state, &taken);
-		cpuset_copy(&cpus, &txn->online);
-		cpuset_andnot(&cpus, &taken);
-		if (o->path && irq_path_number(o->path, &irq))
-			irq_near(txn->sys, irq, &cpus);
-	}
-	return cpuset_empty(&cpus) ? xstrdup(o->original) : cpulist_format(&cpus);
+	if (!cpuset_intersects(&cpus, &txn->online))
+		return host_cpus(txn, o);
+	return cpulist_format(&cpus);
 }
 
 /* Is it certainly not there? */

@@ -120,4 +120,8 @@ int txn_save(struct txn *txn, struct err *err);
 /* f(object), allocated. */
 char *txn_goal(const struct txn *txn, const struct object *object);
 
+/* What a claim comes to that sets it to this, allocated. An interrupt whose CPUs
+ * there are all offline is elsewhere until one of them is back. */
+char *txn_goal_set(const struct txn *txn, const struct object *object, const char *set);
+
 #endif

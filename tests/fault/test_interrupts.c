@@ -4,6 +4,7 @@
  * whose CPUs are gone when they come back, the masks of network queues, and two
  * thousand of them.
  */
+#include "shield/run/audit.h"
 #include "tests/fault/world.h"
 
 #include <errno.h>
@@ -256,6 +257,88 @@ static void test_offline(void **state)
 	}
 }
 
+/* What the guard does. */
+static size_t look(struct world *w)
+{
+	struct txn txn = { .lock = -1 };
+	struct err err = { 0 };
+	size_t found;
+
+	assert_int_equal(txn_begin(&txn, &w->sys, false, &err), 0);
+	assert_int_equal(session_irqs(&txn, &found, &err), 0);
+	assert_int_equal(txn.unmoved.n, 0);
+	txn_end(&txn);
+	return found;
+}
+
+/* The CPU of a rule goes: the kernel lets the interrupt use all others, and it
+ * has to keep off the guest until the CPU is back. */
+static void test_rule_offline(void **state)
+{
+	struct said said = { 0 };
+	struct world w;
+
+	(void)state;
+	world_init(&w, FAKE_7);
+	fake_file(w.fake, "/etc/shield/profiles.d/win11.json",
+		  "{\"version\":1,\"name\":\"win11\",\"guest\":\"2-3\",\"irq\":{\"rules\":"
+		  "[{\"match\":\"action:eth0\",\"cpus\":\"1\"}]}}");
+	run(&w, CMD_ON, &said);
+	assert_text(&w, "/proc/irq/24/smp_affinity_list", "1");
+	fake_cpu(w.fake, 1, false);
+	assert_text(&w, "/proc/irq/24/smp_affinity_list", "0,2-7");
+	look(&w);
+	assert_text(&w, "/proc/irq/24/smp_affinity_list", "0,4-7");
+	assert_int_equal(look(&w), 0);
+	fake_cpu(w.fake, 1, true);
+	look(&w);
+	assert_text(&w, "/proc/irq/24/smp_affinity_list", "1");
+	assert_int_equal(look(&w), 0);
+	run(&w, CMD_OFF, &said);
+	assert_text(&w, "/proc/irq/24/smp_affinity_list", "0-7");
+	said_clear(&said);
+	world_clear(&w);
+}
+
+/* How many problems of the shield name this. */
+static size_t audited(struct world *w, const char *object)
+{
+	_cleanup_problems_ struct problems problems = { 0 };
+	struct txn txn = { .lock = -1 };
+	struct err err = { 0 };
+	size_t n = 0;
+
+	assert_int_equal(txn_view(&txn, &w->sys, &err), 0);
+	assert_int_equal(audit_shield(&txn, &txn.state.shields[0], &problems, &err), 0);
+	for (size_t i = 0; i < problems.n; i++)
+		n += problems.items[i].severity == SEVERITY_BROKEN &&
+		     strstr(problems.items[i].object, object);
+	txn_end(&txn);
+	return n;
+}
+
+/* A number that another device has since is another interrupt, for everybody. */
+static void test_number_again(void **state)
+{
+	struct said said = { 0 };
+	struct world w;
+
+	(void)state;
+	world_init(&w, FAKE_7);
+	run(&w, CMD_ON, &said);
+	assert_int_equal(audited(&w, "/proc/irq/28/"), 0);
+	fake_irq_free(w.fake, 28);
+	fake_irq(w.fake, 28, "ahci", "3,6", 0);
+	assert_int_equal(audited(&w, "/proc/irq/28/"), 1);
+	look(&w);
+	assert_int_equal(audited(&w, "/proc/irq/28/"), 0);
+	assert_text(&w, "/proc/irq/28/smp_affinity_list", "6");
+	run(&w, CMD_OFF, &said);
+	assert_text(&w, "/proc/irq/28/smp_affinity_list", "3,6");
+	said_clear(&said);
+	world_clear(&w);
+}
+
 /* Freed between the listing and the look. */
 static void test_vanishing(void **state)
 {
@@ -358,10 +441,11 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_errors),	cmocka_unit_test(test_way_back),
-		cmocka_unit_test(test_full),	cmocka_unit_test(test_nodes),
-		cmocka_unit_test(test_offline), cmocka_unit_test(test_vanishing),
-		cmocka_unit_test(test_network), cmocka_unit_test(test_many),
+		cmocka_unit_test(test_errors),	     cmocka_unit_test(test_way_back),
+		cmocka_unit_test(test_full),	     cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_offline),	     cmocka_unit_test(test_rule_offline),
+		cmocka_unit_test(test_number_again), cmocka_unit_test(test_vanishing),
+		cmocka_unit_test(test_network),	     cmocka_unit_test(test_many),
 	};
 
 	mem_init();

@@ -58,6 +58,12 @@ static void test_matches(void **state)
 		.device = (char *)"0000:00:1f.3",
 		.driver = (char *)"i801_smbus",
 	};
+	const struct irq bare = {
+		.actions = (char *)"",
+		.chip = (char *)"IO-APIC",
+		.device = (char *)"",
+		.driver = (char *)"",
+	};
 
 	(void)state;
 	assert_true(irq_matches(&irq, "action:ehci*"));
@@ -70,6 +76,11 @@ static void test_matches(void **state)
 	assert_false(irq_matches(&irq, "action:ehci"));
 	assert_false(irq_matches(&irq, "ehci"));
 	assert_false(irq_matches(&irq, "actions:*"));
+	/* What it has not, no glob means. */
+	assert_true(irq_matches(&bare, "chip:*"));
+	assert_false(irq_matches(&bare, "pci:*"));
+	assert_false(irq_matches(&bare, "driver:*"));
+	assert_false(irq_matches(&bare, "action:*"));
 }
 
 static enum irq_place place(const char *actions, const struct irq_wish *wishes, struct cpuset *cpus)
