@@ -148,6 +148,21 @@ const char *irq_write_hint(int rc)
 	}
 }
 
+/* Of a line that a guest's device shares with a host's, the host takes care. */
+static bool all_vfio(const char *actions)
+{
+	static const char prefix[] = "vfio-";
+	const char *at = actions;
+
+	while (strncmp(at, prefix, sizeof(prefix) - 1) == 0) {
+		at = strchr(at, ',');
+		if (!at)
+			return true;
+		at++;
+	}
+	return false;
+}
+
 /* A read-only mask is one that the kernel never lets anybody change. Of MSI it
  * can only be a managed one: every MSI chip can move the others. */
 static enum irq_class classify(struct sys *sys, const struct irq *irq)
@@ -157,7 +172,7 @@ static enum irq_class classify(struct sys *sys, const struct irq *irq)
 
 	if (sys->ops->lstat(sys->ctx, path, &st) == 0 && !(st.st_mode & S_IWUSR))
 		return *irq->device && strstr(irq->chip, "MSI") ? IRQ_MANAGED : IRQ_PER_CPU;
-	if (strncmp(irq->actions, "vfio-", 5) == 0)
+	if (all_vfio(irq->actions))
 		return IRQ_VFIO;
 	return *irq->actions ? IRQ_ORDINARY : IRQ_NO_ACTION;
 }

@@ -16,9 +16,9 @@
 
 enum irq_class {
 	IRQ_ORDINARY,
-	IRQ_VFIO,      /* vfio-intx(…), vfio-msi[N](…), vfio-msix[N](…) */
-	IRQ_MANAGED,   /* the kernel places it, one CPU a queue; nobody moves it */
-	IRQ_PER_CPU,   /* bound to its CPU, or its chip cannot move it */
+	IRQ_VFIO,    /* vfio-intx(…), vfio-msi[N](…), vfio-msix[N](…), and no other action */
+	IRQ_MANAGED, /* the kernel places it, one CPU a queue; nobody moves it */
+	IRQ_PER_CPU, /* bound to its CPU, or its chip cannot move it */
 	IRQ_NO_ACTION, /* nobody requested it */
 };
 

@@ -59,18 +59,38 @@ static void without_others(struct cpuset *cpus, const struct irq_wish *wishes, s
 			cpuset_andnot(cpus, wishes[i].guest);
 }
 
-/* Whose VM has the device of this VFIO interrupt: the shield, which of its
- * devices, and which vector of it. */
-static bool vm_of(const struct irq *irq, const struct irq_wish *wishes, size_t n, size_t *wish,
-		  size_t *device, unsigned *vector)
+/* Whose VM has the device of this action: the shield, which of its devices, and
+ * which vector of it. */
+static bool action_vm(const char *action, const struct irq_wish *wishes, size_t n, size_t *wish,
+		      size_t *device, unsigned *vector)
 {
-	_cleanup_free_ char *address = vfio_action_device(irq->actions, vector);
+	_cleanup_free_ char *address = vfio_action_device(action, vector);
 
 	for (*wish = 0; address && *wish < n; ++*wish)
 		for (*device = 0; *device < wishes[*wish].devices.n; ++*device)
 			if (strcmp(wishes[*wish].devices.items[*device], address) == 0)
 				return true;
 	return false;
+}
+
+/* Whose VM has the devices of this VFIO interrupt, all of them where they share a
+ * line; the first is told. */
+static bool vm_of(const struct irq *irq, const struct irq_wish *wishes, size_t n, size_t *wish,
+		  size_t *device, unsigned *vector)
+{
+	_cleanup_free_ char *copy = irq->class == IRQ_VFIO ? xstrdup(irq->actions) : NULL;
+	size_t other, other_device;
+	unsigned other_vector;
+	char *rest = copy;
+
+	if (!copy || !action_vm(strsep(&rest, ","), wishes, n, wish, device, vector))
+		return false;
+	while (rest)
+		if (!action_vm(strsep(&rest, ","), wishes, n, &other, &other_device,
+			       &other_vector) ||
+		    other != *wish)
+			return false;
+	return true;
 }
 
 size_t irq_vm(const struct irq *irq, const struct irq_wish *wishes, size_t n)

@@ -119,6 +119,11 @@ static void test_place(void **state)
 	assert_list(&cpus, "6");
 	place("vfio-msi[0](0000:01:00.1)", wishes, &cpus);
 	assert_list(&cpus, "5");
+	/* A line that two of its devices share, and one shared with another VM's. */
+	place("vfio-intx(0000:01:00.1),vfio-intx(0000:01:00.0)", wishes, &cpus);
+	assert_list(&cpus, "5");
+	assert_int_equal(place("vfio-intx(0000:01:00.0),vfio-intx(0000:02:00.0)", wishes, &cpus),
+			 IRQ_AVOID);
 	/* In the order of the vCPUs where that is known. */
 	place("vfio-msix[1](0000:02:00.0)", wishes, &cpus);
 	assert_list(&cpus, "4");
@@ -254,6 +259,37 @@ static void test_devices(void **state)
 	strv_clear(&devices);
 	vfio_devices(&sys, 4002, &devices);
 	assert_int_equal(devices.n, 0);
+	fake_free(fake);
+}
+
+/* A guest's line is the host's, too, if a device of the host shares it. */
+static void test_classes(void **state)
+{
+	static const struct {
+		const char *actions;
+		enum irq_class class;
+	} lines[] = {
+		{ "", IRQ_NO_ACTION },
+		{ "ahci", IRQ_ORDINARY },
+		{ "vfio-intx(0000:01:00.0)", IRQ_VFIO },
+		{ "vfio-intx(0000:01:00.0),vfio-intx(0000:01:00.1)", IRQ_VFIO },
+		{ "vfio-intx(0000:01:00.0),uhci_hcd:usb1", IRQ_ORDINARY },
+		{ "uhci_hcd:usb1,vfio-intx(0000:01:00.0)", IRQ_ORDINARY },
+	};
+	struct fake *fake = fake_new(FAKE_7, 8);
+	struct irqs irqs = { 0 };
+	struct err err = { 0 };
+	struct sys sys;
+
+	(void)state;
+	fake_sys(fake, &sys);
+	for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
+		fake_irq(fake, i, lines[i].actions, NULL, 0);
+	assert_int_equal(irqs_snapshot(&sys, &irqs, &err), 0);
+	assert_int_equal(irqs.n, ARRAY_SIZE(lines));
+	for (size_t i = 0; i < irqs.n; i++)
+		assert_int_equal(irqs.items[i].class, lines[i].class);
+	irqs_clear(&irqs);
 	fake_free(fake);
 }
 
@@ -411,11 +447,11 @@ static void test_balancer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_actions),	 cmocka_unit_test(test_matches),
-		cmocka_unit_test(test_place),	 cmocka_unit_test(test_many),
-		cmocka_unit_test(test_nvme),	 cmocka_unit_test(test_rules),
-		cmocka_unit_test(test_devices),	 cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_balancer),
+		cmocka_unit_test(test_actions), cmocka_unit_test(test_matches),
+		cmocka_unit_test(test_place),	cmocka_unit_test(test_many),
+		cmocka_unit_test(test_nvme),	cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_classes), cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_paths),	cmocka_unit_test(test_balancer),
 	};
 
 	mem_init();
