@@ -180,17 +180,55 @@ static void print_json(const struct table *t, bool rates)
 		json_pack("{s:i, s:s, s:o}", "version", 1, "watched", watched, "irqs", list));
 }
 
-static void print_row(const struct app *app, const struct row *row, bool rates)
+/* As wide as what stands in them, headings included. */
+struct widths {
+	int mask, effective, owner;
+};
+
+static void widen(int *width, const char *text)
+{
+	int n = (int)strlen(text);
+
+	if (n > *width)
+		*width = n;
+}
+
+static bool shown(const struct row *row, const struct options *o)
+{
+	return o->all || (o->interval != 0 ? row->rate != 0 : row->irq->class != IRQ_NO_ACTION);
+}
+
+static struct widths measure(const struct table *t, const struct options *o)
+{
+	struct widths w = { sizeof("MASK") - 1, sizeof("CPU") - 1, sizeof("SHIELD") - 1 };
+
+	for (size_t i = 0; i < t->irqs.n; i++) {
+		const struct row *row = &t->rows[i];
+		_cleanup_free_ char *mask = cpulist_format(&row->irq->mask);
+		_cleanup_free_ char *effective = cpulist_format(&row->irq->effective);
+
+		if (!shown(row, o))
+			continue;
+		widen(&w.mask, mask);
+		widen(&w.effective, effective);
+		widen(&w.owner, row->owner);
+	}
+	return w;
+}
+
+static void print_row(const struct app *app, const struct row *row, const struct widths *w,
+		      bool rates)
 {
 	const struct irq *irq = row->irq;
 	_cleanup_free_ char *mask = cpulist_format(&irq->mask);
 	_cleanup_free_ char *effective = cpulist_format(&irq->effective);
 	bool colored = app->color && row->stray;
 
-	printf("%s%c %5u  %-12s %-5s %-9s %-10s", colored ? "\033[33m" : "", row->stray ? '*' : ' ',
-	       irq->number, mask, effective, row->class, *row->owner ? row->owner : "-");
+	printf("%s%c %5u  %-*s  %-*s  %-9s  %-*s", colored ? "\033[33m" : "",
+	       row->stray ? '*' : ' ', irq->number, w->mask, mask, w->effective, effective,
+	       row->class, w->owner, *row->owner ? row->owner : "-");
 	if (rates)
-		printf(" %9.1f", row->rate);
+		printf("  %9.1f", row->rate);
 	printf("  %s", *irq->actions ? irq->actions : "-");
 	if (row->original && strcmp(row->original, mask) != 0)
 		printf("  (was %s)", row->original);
@@ -228,14 +266,16 @@ static void print_total(const struct table *t)
 static void print_text(const struct app *app, const struct table *t, const struct options *o)
 {
 	bool rates = o->interval != 0;
+	const struct widths w = measure(t, o);
 	const char *device = NULL;
 
-	printf("%s    IRQ  MASK         CPU   CLASS     SHIELD    %s  ACTIONS%s\n",
-	       app->color ? "\033[1m" : "", rates ? "     PER S" : "", app->color ? "\033[0m" : "");
+	printf("%s    IRQ  %-*s  %-*s  CLASS      %-*s%s  ACTIONS%s\n", app->color ? "\033[1m" : "",
+	       w.mask, "MASK", w.effective, "CPU", w.owner, "SHIELD", rates ? "      PER S" : "",
+	       app->color ? "\033[0m" : "");
 	for (size_t i = 0; i < t->irqs.n; i++) {
 		const struct row *row = &t->rows[i];
 
-		if (!o->all && (rates ? row->rate == 0 : row->irq->class == IRQ_NO_ACTION))
+		if (!shown(row, o))
 			continue;
 		if (!device || strcmp(device, row->irq->device) != 0) {
 			device = row->irq->device;
@@ -245,18 +285,23 @@ static void print_text(const struct app *app, const struct table *t, const struc
 			else
 				printf("no PCI device\n");
 		}
-		print_row(app, row, rates);
+		print_row(app, row, &w, rates);
 	}
 	if (rates)
 		print_total(t);
 	print_legend(t);
 }
 
-static void count(struct app *app, const struct table *t, unsigned long long *counts, bool *cut)
+/* When it began to count, in seconds: the look takes its time, too. */
+static double count(struct app *app, const struct table *t, unsigned long long *counts, bool *cut)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	for (size_t i = 0; i < t->irqs.n; i++)
 		counts[i] = irq_count(&app->sys, t->rows[i].irq->number, &t->possible, &t->watched,
 				      cut);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 /* One interval of --watch: two counts, and the rates between them. */
@@ -268,15 +313,16 @@ static int watch(struct app *app, const struct options *o, struct err *err)
 	_cleanup_free_ char *watched = NULL;
 	struct timespec pause = { (time_t)o->interval, 0 };
 	bool cut = false;
+	double seconds;
 
 	if (read_table(app, &t, err) < 0)
 		return -1;
 	pause.tv_nsec = (long)((o->interval - (double)pause.tv_sec) * 1e9);
 	before = xcalloc(t.irqs.n, sizeof(*before));
 	after = xcalloc(t.irqs.n, sizeof(*after));
-	count(app, &t, before, &cut);
+	seconds = -count(app, &t, before, &cut);
 	nanosleep(&pause, NULL);
-	count(app, &t, after, &cut);
+	seconds += count(app, &t, after, &cut);
 	if (cut)
 		cmd_note(app,
 			 "warning: the kernel does not count all of these CPUs: it gives a page "
@@ -284,7 +330,7 @@ static int watch(struct app *app, const struct options *o, struct err *err)
 	/* A number that went to another device meanwhile counts from 0. */
 	for (size_t i = 0; i < t.irqs.n; i++)
 		t.rows[i].rate =
-			after[i] < before[i] ? 0 : (double)(after[i] - before[i]) / o->interval;
+			after[i] < before[i] ? 0 : (double)(after[i] - before[i]) / seconds;
 	if (app->json) {
 		print_json(&t, true);
 	} else {
