@@ -2,6 +2,7 @@
 
 #include "shield/sys/balancer.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,6 +19,26 @@ void irqbalance_clear(struct irqbalance *b)
 	*b = (struct irqbalance){ 0 };
 }
 
+static bool is_irqbalance(struct sys *sys, const char *pid)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%s/comm", pid), *comm = NULL;
+
+	return sys_read_line(sys, path, &comm) == 0 && strcmp(comm, "irqbalance") == 0;
+}
+
+bool irqbalance_deaf(struct sys *sys)
+{
+	_cleanup_irqbalance_ struct irqbalance b = { 0 };
+	_cleanup_strv_ struct strv pids = { 0 };
+
+	if (irqbalance_find(sys, &b) || sys->ops->list(sys->ctx, "/proc", &pids) < 0)
+		return false;
+	for (size_t i = 0; i < pids.n; i++)
+		if (isdigit((unsigned char)*pids.items[i]) && is_irqbalance(sys, pids.items[i]))
+			return true;
+	return false;
+}
+
 bool irqbalance_find(struct sys *sys, struct irqbalance *b)
 {
 	_cleanup_strv_ struct strv names = { 0 };
@@ -25,15 +46,15 @@ bool irqbalance_find(struct sys *sys, struct irqbalance *b)
 	if (sys->ops->list(sys->ctx, DIRECTORY, &names) < 0)
 		return false;
 	for (size_t i = 0; i < names.n; i++) {
-		_cleanup_free_ char *path = NULL, *comm = NULL;
+		_cleanup_free_ char *pid = NULL;
 		int number, end = 0;
 
 		if (sscanf(names.items[i], "irqbalance%9d.sock%n", &number, &end) != 1 || !end ||
 		    names.items[i][end])
 			continue;
 		/* One that was killed leaves its socket behind. */
-		path = xasprintf("/proc/%d/comm", number);
-		if (sys_read_line(sys, path, &comm) < 0 || strcmp(comm, "irqbalance") != 0)
+		pid = xasprintf("%d", number);
+		if (!is_irqbalance(sys, pid))
 			continue;
 		b->pid = number;
 		b->socket = xasprintf(DIRECTORY "/%s", names.items[i]);

@@ -22,7 +22,9 @@ struct irqbalance {
 
 /* Is there one? Fills pid and socket, without a word to it. */
 bool irqbalance_find(struct sys *sys, struct irqbalance *b);
-/* The same, and ask it. */
+/* Does one run that has none? A look at every process. */
+bool irqbalance_deaf(struct sys *sys);
+/* As irqbalance_find(), and ask it. */
 void irqbalance_snapshot(struct sys *sys, struct irqbalance *b);
 void irqbalance_clear(struct irqbalance *b);
 #define _cleanup_irqbalance_ _cleanup_(irqbalance_clear)

@@ -9,8 +9,9 @@
  *	drivers, the kernel	the mask that the interrupt had before, the
  *				driver's hint, all CPUs, or the default mask: at
  *				ifup, a change of rings, CPU hotplug
- *	irqbalance		anything, while it runs: whoever pins interrupts by
- *				hand has to stop it first, shield or no shield
+ *	irqbalance		anything, while it runs, with a socket or without:
+ *				whoever pins interrupts by hand has to stop it first,
+ *				shield or no shield
  */
 #include "irq/irqbalance.h"
 #include "shield/run/session.h"
@@ -28,6 +29,7 @@ struct habits {
 	char *online;
 	struct cpuset present;
 	struct irqbalance irqbalance;
+	bool looked, deaf; /* for an irqbalance without a socket; there is one */
 };
 
 static void habits_clear(struct habits *h)
@@ -64,8 +66,16 @@ static bool is_hint(struct txn *txn, const char *path, const char *mask)
 	       cpulist_parse(mask, &have, NULL) == 0 && cpuset_equal(&hint, &have);
 }
 
-static bool by_program(struct txn *txn, const struct habits *h, const struct object *o,
-		       const char *mask)
+/* Looked for only when a mask was changed by nobody else, and once. */
+static bool deaf_irqbalance(struct txn *txn, struct habits *h)
+{
+	if (!h->looked)
+		h->deaf = irqbalance_deaf(txn->sys);
+	h->looked = true;
+	return h->deaf;
+}
+
+static bool by_program(struct txn *txn, struct habits *h, const struct object *o, const char *mask)
 {
 	_cleanup_cpuset_ struct cpuset have = { 0 };
 
@@ -76,7 +86,7 @@ static bool by_program(struct txn *txn, const struct habits *h, const struct obj
 	/* "All CPUs" may mean those that can ever be. */
 	if (cpulist_parse(mask, &have, NULL) == 0 && cpuset_within(&h->present, &have))
 		return true;
-	return is_hint(txn, o->path, mask);
+	return is_hint(txn, o->path, mask) || deaf_irqbalance(txn, h);
 }
 
 static void ours(struct object *o, const char *mask)
@@ -87,7 +97,7 @@ static void ours(struct object *o, const char *mask)
 
 /* Is this step to be taken? What is recorded already may be another interrupt
  * now, where it belongs, or have been changed. */
-static bool due(struct txn *txn, const struct habits *h, const struct step *step)
+static bool due(struct txn *txn, struct habits *h, const struct step *step)
 {
 	struct object *o = state_object(&txn->state, step);
 	_cleanup_free_ char *goal = NULL;
@@ -115,7 +125,7 @@ static bool due(struct txn *txn, const struct habits *h, const struct step *step
 	return true;
 }
 
-static void only_due(struct txn *txn, const struct habits *h, struct plan *plan)
+static void only_due(struct txn *txn, struct habits *h, struct plan *plan)
 {
 	_cleanup_plan_ struct plan others = { 0 };
 	size_t n = 0;
@@ -187,7 +197,7 @@ static void plan_bans(struct txn *txn, const struct irqbalance *b, const struct 
 }
 
 /* plans[i] for shield i; they are empty afterwards. */
-static int carry_out(struct txn *txn, const struct habits *habits, struct plan *plans, size_t n,
+static int carry_out(struct txn *txn, struct habits *habits, struct plan *plans, size_t n,
 		     size_t *found, struct err *err)
 {
 	int rc = 0;

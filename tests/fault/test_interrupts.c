@@ -300,6 +300,31 @@ static void test_rule_offline(void **state)
 	world_clear(&w);
 }
 
+/* A mask that a person wrote is left; one that irqbalance may have written, which
+ * has no socket to be told by, is not. */
+static void test_deaf_irqbalance(void **state)
+{
+	static const char mask[] = "/proc/irq/24/smp_affinity_list";
+
+	(void)state;
+	for (int runs = 0; runs < 2; runs++) {
+		struct said said = { 0 };
+		struct world w;
+
+		world_init(&w, FAKE_7);
+		run(&w, CMD_ON, &said);
+		if (runs)
+			fake_process(w.fake, "irqbalance", "system");
+		sys_write(&w.sys, mask, "3");
+		look(&w);
+		assert_text(&w, mask, runs ? "0-1,4-7" : "3");
+		run(&w, CMD_OFF, &said);
+		assert_text(&w, mask, runs ? "0-7" : "3");
+		said_clear(&said);
+		world_clear(&w);
+	}
+}
+
 /* How many problems of the shield name this. */
 static size_t audited(struct world *w, const char *object)
 {
@@ -444,8 +469,9 @@ int main(void)
 		cmocka_unit_test(test_errors),	     cmocka_unit_test(test_way_back),
 		cmocka_unit_test(test_full),	     cmocka_unit_test(test_nodes),
 		cmocka_unit_test(test_offline),	     cmocka_unit_test(test_rule_offline),
-		cmocka_unit_test(test_number_again), cmocka_unit_test(test_vanishing),
-		cmocka_unit_test(test_network),	     cmocka_unit_test(test_many),
+		cmocka_unit_test(test_number_again), cmocka_unit_test(test_deaf_irqbalance),
+		cmocka_unit_test(test_vanishing),    cmocka_unit_test(test_network),
+		cmocka_unit_test(test_many),
 	};
 
 	mem_init();
