@@ -291,7 +291,7 @@ static int do_check(struct app *app, const struct topology *topo, struct strv *w
 		else
 			load(app, topo, all.items[i], &loaded);
 		if (loaded.good && known)
-			policy_unused_rules(&irqs, &loaded.profile, &loaded.warnings);
+			policy_unused_rules(&irqs, &loaded.profile, NULL, 0, &loaded.warnings);
 		json_array_append_new(results, describe(topo, all.items[i], &loaded));
 		if (!loaded.good && !loaded.other)
 			status = ERR_USAGE;

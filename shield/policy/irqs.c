@@ -258,12 +258,21 @@ void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wishes, s
 	}
 }
 
+/* Is it a rule of the last wish that says where this one goes? */
+static bool decides(const struct irq *irq, const struct irq_wish *wishes, size_t n)
+{
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+	size_t wish = n;
+
+	return by_rule(irq, wishes, n, &wish, &cpus) && wish == n - 1;
+}
+
 /* Each rule that decides nothing, and why. */
 static void unused_rule(const struct irqs *irqs, const struct profile *profile, size_t r,
-			struct strv *warnings)
+			const struct irq_wish *wishes, size_t n, struct strv *warnings)
 {
 	const struct profile_rule *rules = profile->rules;
-	size_t matched = 0, movable = 0, shadow = 0;
+	size_t matched = 0, movable = 0, others = 0, shadow = 0;
 
 	for (size_t i = 0; i < irqs->n; i++) {
 		const struct irq *irq = &irqs->items[i];
@@ -277,9 +286,12 @@ static void unused_rule(const struct irqs *irqs, const struct profile *profile, 
 		movable++;
 		while (!irq_matches(irq, rules[first].match))
 			first++;
-		if (first == r)
+		if (first != r)
+			shadow = first;
+		else if (!n || decides(irq, wishes, n))
 			return;
-		shadow = first;
+		else
+			others++;
 	}
 	if (!matched)
 		strv_addf(warnings,
@@ -291,6 +303,11 @@ static void unused_rule(const struct irqs *irqs, const struct profile *profile, 
 			  "profile %s: the rule \"%s\" matches only interrupts that nobody can "
 			  "move; 'shield irq' shows their class",
 			  profile->name, rules[r].match);
+	else if (others)
+		strv_addf(warnings,
+			  "profile %s: the rule \"%s\" decides nothing while other shields are "
+			  "active: they have its CPUs, its interrupts, or a rule for them",
+			  profile->name, rules[r].match);
 	else
 		strv_addf(warnings,
 			  "profile %s: the rule \"%s\" decides nothing: the first match wins, and "
@@ -299,10 +316,10 @@ static void unused_rule(const struct irqs *irqs, const struct profile *profile, 
 }
 
 void policy_unused_rules(const struct irqs *irqs, const struct profile *profile,
-			 struct strv *warnings)
+			 const struct irq_wish *wishes, size_t n, struct strv *warnings)
 {
 	for (size_t r = 0; r < profile->n_rules; r++)
-		unused_rule(irqs, profile, r, warnings);
+		unused_rule(irqs, profile, r, wishes, n, warnings);
 }
 
 static bool stays(const struct irq *irq, const struct cpuset *taken)

@@ -74,9 +74,10 @@ void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wishes, s
 		       const char *mask, struct plan *plan);
 
 /* A warning for each rule that decides nothing: no interrupt of now matches it,
- * none of these can be moved, or rules before it match them all. */
+ * none of these can be moved, rules before it match them all, or other shields
+ * come first. The last wish is the profile's own; none: whoever else is active. */
 void policy_unused_rules(const struct irqs *irqs, const struct profile *profile,
-			 struct strv *warnings);
+			 const struct irq_wish *wishes, size_t n, struct strv *warnings);
 
 /* A warning for each device that has managed interrupts which may fire on taken
  * CPUs. (Linux 6.1 tells them only when it is asked to move them.) */

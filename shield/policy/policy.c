@@ -81,6 +81,7 @@ static void plan_irqs(const struct scene *scene, const struct intent *intent,
 		plan_clear(&plans[i]);
 	if (mask)
 		policy_irqs_alike(&scene->irqs, wishes, n, mask, plan);
+	policy_unused_rules(&scene->irqs, intent->profile, wishes, n, &plan->warnings);
 }
 
 /*
@@ -137,7 +138,6 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 			  &intent->taken, &rest, plan);
 	plan_irqs(scene, intent, &rest, scene->default_irq ? plan->steps[first].to : NULL, plan);
 	net_plan(&scene->net, &intent->taken, &rest, plan);
-	policy_unused_rules(&scene->irqs, intent->profile, &plan->warnings);
 	for (size_t i = 0; i < scene->tasks.n; i++) {
 		const struct task *t = &scene->tasks.items[i];
 		_cleanup_cpuset_ struct cpuset now = { 0 };

@@ -3,7 +3,7 @@
 #include "irq/vfio.h"
 #include "shield/task/task.h"
 
-static void read_wish(struct sys *sys, const struct shield *s, struct irq_wish *w)
+static void read_wish(const struct shield *s, struct irq_wish *w)
 {
 	*w = (struct irq_wish){ .name = s->name,
 				.guest = &s->guest,
@@ -13,18 +13,48 @@ static void read_wish(struct sys *sys, const struct shield *s, struct irq_wish *
 	w->cpus = xcalloc(s->n_vcpus, sizeof(*w->cpus));
 	for (size_t i = 0; i < s->n_vcpus; i++)
 		w->cpus[w->n_cpus++] = s->vcpus[i].cpu;
+}
+
+/* Does the VM of another shield have it open? */
+static bool elsewhere(const struct strv *open, size_t n, size_t own, const char *device)
+{
+	for (size_t i = 0; i < n; i++)
+		if (i != own && strv_contains(&open[i], device))
+			return true;
+	return false;
+}
+
+/* Those of its profile, but for what the profile is wrong about, and those that
+ * its VM has open. */
+static void read_devices(const struct shield *s, const struct strv *open, size_t n, size_t own,
+			 struct strv *devices)
+{
 	for (size_t i = 0; i < s->irq.devices.n; i++)
-		strv_add(&w->devices, s->irq.devices.items[i]);
-	if (s->vm.pid && task_alive(sys, s->vm.pid, s->vm.start))
-		vfio_devices(sys, s->vm.pid, &w->devices);
+		if (!elsewhere(open, n, own, s->irq.devices.items[i]))
+			strv_add(devices, s->irq.devices.items[i]);
+	for (size_t i = 0; i < open[own].n; i++)
+		if (!strv_contains(devices, open[own].items[i]))
+			strv_add(devices, open[own].items[i]);
 }
 
 void wishes_read(struct sys *sys, const struct state *state, struct wishes *wishes)
 {
-	*wishes = (struct wishes){ xcalloc(state->n_shields, sizeof(*wishes->items)),
-				   state->n_shields };
-	for (size_t i = 0; i < wishes->n; i++)
-		read_wish(sys, &state->shields[i], &wishes->items[i]);
+	size_t n = state->n_shields;
+	_cleanup_free_ struct strv *open = xcalloc(n, sizeof(*open));
+
+	*wishes = (struct wishes){ xcalloc(n, sizeof(*wishes->items)), n };
+	for (size_t i = 0; i < n; i++) {
+		const struct process *vm = &state->shields[i].vm;
+
+		if (vm->pid && task_alive(sys, vm->pid, vm->start))
+			vfio_devices(sys, vm->pid, &open[i]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		read_wish(&state->shields[i], &wishes->items[i]);
+		read_devices(&state->shields[i], open, n, i, &wishes->items[i].devices);
+	}
+	for (size_t i = 0; i < n; i++)
+		strv_clear(&open[i]);
 }
 
 void wishes_clear(struct wishes *wishes)

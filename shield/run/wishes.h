@@ -1,6 +1,7 @@
 /*
  * wishes: what the active shields want of interrupts, as the state file says it,
- * with the devices that their VMs have open now (which only root can see).
+ * with the devices that their VMs have open now (which only root can see). What a
+ * VM has open is its own, whatever the profile of another shield says.
  */
 #ifndef SHIELD_RUN_WISHES_H
 #define SHIELD_RUN_WISHES_H

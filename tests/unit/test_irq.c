@@ -3,6 +3,8 @@
 #include "irq/pci.h"
 #include "irq/vfio.h"
 #include "shield/policy/irqs.h"
+#include "shield/run/vm.h"
+#include "shield/run/wishes.h"
 #include "shield/sys/balancer.h"
 #include "shield/sys/kfile.h"
 #include "tests/fake/kernel.h"
@@ -215,7 +217,7 @@ static void test_rules(void **state)
 	struct strv warnings = { 0 };
 
 	(void)state;
-	policy_unused_rules(&irqs, &profile, &warnings);
+	policy_unused_rules(&irqs, &profile, NULL, 0, &warnings);
 	assert_int_equal(warnings.n, 4);
 	assert_non_null(strstr(warnings.items[0], "\"driver:nosuch\" matches no interrupt"));
 	assert_non_null(
@@ -224,6 +226,53 @@ static void test_rules(void **state)
 	assert_non_null(strstr(warnings.items[2], "\"driver:xhci*\" stands before it"));
 	assert_non_null(strstr(warnings.items[3], "\"driver:ahci\" decides nothing"));
 	strv_clear(&warnings);
+}
+
+/* Other shields come first: with their CPUs, and with their rules. */
+static void test_rules_of_others(void **state)
+{
+	struct irq items[] = {
+		{ .actions = (char *)"ahci",
+		  .chip = (char *)"IR-PCI-MSI",
+		  .device = (char *)"",
+		  .driver = (char *)"ahci" },
+		{ .actions = (char *)"eth0",
+		  .chip = (char *)"IR-PCI-MSI",
+		  .device = (char *)"",
+		  .driver = (char *)"e1000e" },
+		{ .actions = (char *)"rtc0",
+		  .chip = (char *)"IO-APIC",
+		  .device = (char *)"",
+		  .driver = (char *)"" },
+	};
+	const struct irqs irqs = { .items = items, .n = 3 };
+	struct profile_rule theirs = { (char *)"driver:ahci", set("0") };
+	struct profile_rule rules[] = { { (char *)"driver:ahci", set("1") },
+					{ (char *)"action:eth0", set("4") },
+					{ (char *)"action:rtc0", set("1,4") } };
+	struct cpuset first = set("4-5"), second = set("6-7");
+	const struct profile profile = { .name = (char *)"p", .rules = rules, .n_rules = 3 };
+	const struct irq_wish wishes[] = {
+		{ .name = "a", .guest = &first, .rules = &theirs, .n_rules = 1 },
+		{ .name = "p", .guest = &second, .rules = rules, .n_rules = 3 },
+	};
+	struct strv warnings = { 0 };
+
+	(void)state;
+	policy_unused_rules(&irqs, &profile, wishes + 1, 1, &warnings);
+	assert_int_equal(warnings.n, 0);
+	policy_unused_rules(&irqs, &profile, wishes, 2, &warnings);
+	assert_int_equal(warnings.n, 2);
+	assert_non_null(
+		strstr(warnings.items[0], "\"driver:ahci\" decides nothing while other shields"));
+	assert_non_null(
+		strstr(warnings.items[1], "\"action:eth0\" decides nothing while other shields"));
+	strv_clear(&warnings);
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+		cpuset_clear(&rules[i].cpus);
+	cpuset_clear(&theirs.cpus);
+	cpuset_clear(&first);
+	cpuset_clear(&second);
 }
 
 /* Two QEMUs: one holds a group, the other devices (iommufd). */
@@ -259,6 +308,40 @@ static void test_devices(void **state)
 	strv_clear(&devices);
 	vfio_devices(&sys, 4002, &devices);
 	assert_int_equal(devices.n, 0);
+	fake_free(fake);
+}
+
+/* What the VM of one shield has open, the profile of another cannot claim. */
+static void test_wishes(void **state)
+{
+	struct fake *fake = fake_new(FAKE_7, 8);
+	struct state shields = { 0 };
+	struct wishes wishes;
+	struct shield *s;
+	struct sys sys;
+	char *path;
+
+	(void)state;
+	fake_sys(fake, &sys);
+	s = state_add_shield(&shields, "a");
+	strv_add(&s->irq.devices, "0000:01:00.0");
+	strv_add(&s->irq.devices, "0000:02:00.0");
+	s = state_add_shield(&shields, "b");
+	s->vm.pid = fake_process(fake, "qemu-system-x86_64", "");
+	assert_int_equal(vm_identity(&sys, s->vm.pid, &s->vm.start), 0);
+	strv_add(&s->irq.devices, "0000:03:00.0");
+	path = xasprintf("/proc/%d/fd/4", (int)s->vm.pid);
+	fake_symlink(fake, path, "/dev/vfio/17");
+	fake_dir(fake, "/sys/kernel/iommu_groups/17/devices/0000:01:00.0");
+	wishes_read(&sys, &shields, &wishes);
+	assert_int_equal(wishes.items[0].devices.n, 1);
+	assert_string_equal(wishes.items[0].devices.items[0], "0000:02:00.0");
+	assert_int_equal(wishes.items[1].devices.n, 2);
+	assert_string_equal(wishes.items[1].devices.items[0], "0000:03:00.0");
+	assert_string_equal(wishes.items[1].devices.items[1], "0000:01:00.0");
+	free(path);
+	wishes_clear(&wishes);
+	state_clear(&shields);
 	fake_free(fake);
 }
 
@@ -447,11 +530,18 @@ static void test_balancer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_actions), cmocka_unit_test(test_matches),
-		cmocka_unit_test(test_place),	cmocka_unit_test(test_many),
-		cmocka_unit_test(test_nvme),	cmocka_unit_test(test_rules),
-		cmocka_unit_test(test_classes), cmocka_unit_test(test_devices),
-		cmocka_unit_test(test_paths),	cmocka_unit_test(test_balancer),
+		cmocka_unit_test(test_actions),
+		cmocka_unit_test(test_matches),
+		cmocka_unit_test(test_place),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_nvme),
+		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_rules_of_others),
+		cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_wishes),
+		cmocka_unit_test(test_devices),
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_balancer),
 	};
 
 	mem_init();
