@@ -56,16 +56,27 @@ static void read_irqs(struct sys *sys, struct pci *pci, size_t device)
 	}
 }
 
-/* By number; of those that share a line the one with a driver first. */
+/* How likely it is that the device has asked for its line: a driver that keeps it
+ * for a guest does so only in the guest's name ("vfio-intx(…)"). */
+static int rank(const struct pci_device *device)
+{
+	if (!*device->driver)
+		return 2;
+	return strcmp(device->driver, "vfio-pci") == 0 || strcmp(device->driver, "pci-stub") == 0;
+}
+
+/* By number; of those that share a line the likeliest first. */
 static int compare(const void *a, const void *b, void *arg)
 {
 	const struct pci_irq *x = a, *y = b;
 	const struct pci *pci = arg;
 
+	int by_rank = rank(&pci->devices[x->device]) - rank(&pci->devices[y->device]);
+
 	if (x->number != y->number)
 		return x->number < y->number ? -1 : 1;
-	if (!*pci->devices[x->device].driver != !*pci->devices[y->device].driver)
-		return *pci->devices[x->device].driver ? -1 : 1;
+	if (by_rank)
+		return by_rank;
 	return x->device < y->device ? -1 : x->device > y->device;
 }
 
@@ -118,9 +129,12 @@ bool pci_has_irq(struct sys *sys, const char *address, unsigned number)
 
 bool pci_address_ok(const char *text)
 {
-	static const char shape[] = "xxxx:xx:xx.x";
-	size_t i = 0;
+	static const char shape[] = "xxxx:xx:xx.x", hex[] = "0123456789abcdefABCDEF";
+	size_t i = 0, domain = strspn(text, hex);
 
+	/* "10000:e1:00.0", behind Intel's VMD */
+	if (domain > 4 && domain <= 8)
+		text += domain - 4;
 	while (shape[i] && text[i] &&
 	       (shape[i] == 'x' ? isxdigit((unsigned char)text[i]) != 0 : shape[i] == text[i]))
 		i++;

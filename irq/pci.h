@@ -3,7 +3,8 @@
  *
  * A device with MSI or MSI-X lists its interrupts in msi_irqs/; its file irq is
  * then the line that it does not use. Several devices may share a line: the
- * first one that has a driver is named.
+ * first one that has a driver is named, and one that is kept for a guest only if
+ * there is no other.
  * (Documentation/ABI/testing/sysfs-bus-pci)
  */
 #ifndef SHIELD_IRQ_PCI_H
@@ -40,7 +41,7 @@ const struct pci_device *pci_of_irq(const struct pci *pci, unsigned number);
 /* Does the interrupt belong to the device now? One or two look-ups. */
 bool pci_has_irq(struct sys *sys, const char *address, unsigned number);
 
-/* "0000:00:14.0"? */
+/* "0000:00:14.0"? A domain may have up to eight digits. */
 bool pci_address_ok(const char *text);
 
 #endif

@@ -92,10 +92,14 @@ static int check_pci(const struct document *doc, const struct place *place, json
 {
 	static const char shape[] = "xxxx:xx:xx.o";
 	const char *string = json_string_value(value);
-	size_t i = 0;
+	size_t i = 0, domain;
 
 	if (!string)
 		return wrong_type(doc, place, value, field, err);
+	/* "10000:e1:00.0", behind Intel's VMD */
+	domain = strspn(string, "0123456789abcdef");
+	if (domain > 4 && domain <= 8)
+		string += domain - 4;
 	for (; shape[i] && string[i]; i++) {
 		const char *set = shape[i] == 'x' ? "0123456789abcdef" : "01234567";
 

@@ -111,11 +111,11 @@ static void audit_objects(struct txn *txn, const struct shield *s, struct proble
 }
 
 /* The same interrupt, that is: its number may be another's now. */
-static bool recorded(const struct txn *txn, const char *path, const char *identity, bool *refused)
+static bool recorded(struct txn *txn, const char *path, bool *refused)
 {
 	const struct step key = { .kind = STEP_WRITE, .path = (char *)path };
 	const struct object *o = state_object(&txn->state, &key);
-	bool same = o && o->identity && strcmp(o->identity, identity) == 0;
+	bool same = o && object_same(txn, o);
 
 	*refused = same && o->refused;
 	return same;
@@ -152,7 +152,7 @@ static int audit_irqs(struct txn *txn, const struct shield *s, struct problems *
 		bool on_guest = cpuset_intersects(&irq->mask, &s->guest), refused;
 		/* What its profile leaves is not recorded either; what belongs to
 		 * other VMs is. */
-		bool known = recorded(txn, path, identity, &refused) ||
+		bool known = recorded(txn, path, &refused) ||
 			     (irq->class == IRQ_VFIO && s->irq.vfio == VFIO_LEAVE);
 		const char *fixed = fixed_reason(irq, refused, &s->guest);
 

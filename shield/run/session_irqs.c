@@ -102,8 +102,10 @@ static bool due(struct txn *txn, struct habits *h, const struct step *step)
 	struct object *o = state_object(&txn->state, step);
 	_cleanup_free_ char *goal = NULL;
 
+	/* (One that shares its line may be called by another device now.) */
 	if (o &&
-	    strcmp(o->identity ? o->identity : "", step->identity ? step->identity : "") != 0) {
+	    strcmp(o->identity ? o->identity : "", step->identity ? step->identity : "") != 0 &&
+	    object_same(txn, o) == 0) {
 		state_forget(&txn->state, o);
 		o = NULL;
 	}

@@ -228,12 +228,14 @@ static int parse_near(struct select *s, const struct word *word, struct selectio
 	size_t n = strspn(s->at, "0123456789abcdefABCDEF:.");
 	_cleanup_free_ char *address = xstrndup(s->at, n);
 	_cleanup_free_ char *path = NULL, *text = NULL;
+	size_t digits = strcspn(address, ":");
 	unsigned domain, bus, device, function;
 	int end = 0;
 
 	(void)word;
-	if (sscanf(address, "%4x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &end) != 4 ||
-	    (size_t)end != n || n != 12)
+	/* A domain has four digits, or more: "10000:e1:00.0", behind Intel's VMD. */
+	if (sscanf(address, "%8x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &end) != 4 ||
+	    (size_t)end != n || digits < 4 || n - digits != strlen(":00:00.0"))
 		return select_error(
 			s, "expected a PCI address like 0000:01:00.0; lspci -D lists them");
 	path = xasprintf("/sys/bus/pci/devices/%04x:%02x:%02x.%x/local_cpulist", domain, bus,

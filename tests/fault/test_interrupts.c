@@ -364,6 +364,48 @@ static void test_number_again(void **state)
 	world_clear(&w);
 }
 
+/* Another device of its line gets a driver that does not ask for it: the interrupt
+ * is called by that, and is the same. */
+static void test_shared_line(void **state)
+{
+	struct said said = { 0 };
+	struct world w;
+
+	(void)state;
+	world_init(&w, FAKE_7);
+	fake_file(w.fake, "/sys/bus/pci/devices/0000:00:1f.4/irq", "25\n");
+	fake_symlink(w.fake, "/sys/bus/pci/devices/0000:00:1f.4/driver", "../drivers/xhci_hcd");
+	run(&w, CMD_ON, &said);
+	fake_file(w.fake, "/sys/bus/pci/devices/0000:00:01.0/irq", "25\n");
+	fake_symlink(w.fake, "/sys/bus/pci/devices/0000:00:01.0/driver", "../drivers/pcieport");
+	look(&w);
+	assert_int_equal(audited(&w, "/proc/irq/25/"), 0);
+	run(&w, CMD_OFF, &said);
+	assert_text(&w, "/proc/irq/25/smp_affinity_list", "2-3");
+	said_clear(&said);
+	world_clear(&w);
+}
+
+/* Behind Intel's VMD addresses have a longer domain. */
+static void test_long_domain(void **state)
+{
+	static const char mask[] = "/proc/irq/30/smp_affinity_list";
+	struct said said = { 0 };
+	struct world w;
+
+	(void)state;
+	world_init(&w, FAKE_7);
+	fake_irq(w.fake, 30, "nvme0q0", "2,6", 0);
+	fake_file(w.fake, "/sys/bus/pci/devices/10000:e1:00.0/msi_irqs/30", "msix\n");
+	run(&w, CMD_ON, &said);
+	assert_text(&w, mask, "6");
+	assert_int_equal(look(&w), 0);
+	run(&w, CMD_OFF, &said);
+	assert_text(&w, mask, "2,6");
+	said_clear(&said);
+	world_clear(&w);
+}
+
 /* Freed between the listing and the look. */
 static void test_vanishing(void **state)
 {
@@ -469,7 +511,8 @@ int main(void)
 		cmocka_unit_test(test_errors),	     cmocka_unit_test(test_way_back),
 		cmocka_unit_test(test_full),	     cmocka_unit_test(test_nodes),
 		cmocka_unit_test(test_offline),	     cmocka_unit_test(test_rule_offline),
-		cmocka_unit_test(test_number_again), cmocka_unit_test(test_deaf_irqbalance),
+		cmocka_unit_test(test_number_again), cmocka_unit_test(test_long_domain),
+		cmocka_unit_test(test_shared_line),  cmocka_unit_test(test_deaf_irqbalance),
 		cmocka_unit_test(test_vanishing),    cmocka_unit_test(test_network),
 		cmocka_unit_test(test_many),
 	};

@@ -170,6 +170,8 @@ static const struct {
 	{ "near:01:00.0",		5,	"PCI address" },
 	{ "near:../../etc/passwd",	5,	"PCI address" },
 	{ "near:0000:01:00.0",		5,	"no PCI device" },
+	{ "near:10000:e1:00.0",		5,	"no PCI device" },
+	{ "near:000:e1:00.0",		5,	"PCI address" },
 	{ "housekeeping",		0,	"cannot be named here" },
 	{ "2 - 2",			0,	"no CPU is left" },
 	{ "2 \xc3\xa9",			2,	"unexpected" },

@@ -311,6 +311,31 @@ static void test_devices(void **state)
 	fake_free(fake);
 }
 
+/* Of the devices on a line the one that is likely to use it. */
+static void test_line(void **state)
+{
+	struct fake *fake = fake_new(FAKE_7, 8);
+	struct pci pci = { 0 };
+	struct sys sys;
+
+	(void)state;
+	fake_sys(fake, &sys);
+	fake_file(fake, "/sys/bus/pci/devices/0000:00:01.0/irq", "16\n");
+	fake_file(fake, "/sys/bus/pci/devices/0000:00:02.0/irq", "16\n");
+	fake_symlink(fake, "/sys/bus/pci/devices/0000:00:02.0/driver", "../drivers/vfio-pci");
+	fake_file(fake, "/sys/bus/pci/devices/0000:00:1f.4/irq", "16\n");
+	fake_symlink(fake, "/sys/bus/pci/devices/0000:00:1f.4/driver", "../drivers/i801_smbus");
+	fake_file(fake, "/sys/bus/pci/devices/0000:00:1f.5/irq", "17\n");
+	fake_file(fake, "/sys/bus/pci/devices/0000:00:1f.6/irq", "17\n");
+	fake_symlink(fake, "/sys/bus/pci/devices/0000:00:1f.6/driver", "../drivers/vfio-pci");
+	pci_snapshot(&sys, &pci);
+	assert_string_equal(pci_of_irq(&pci, 16)->address, "0000:00:1f.4");
+	assert_string_equal(pci_of_irq(&pci, 17)->address, "0000:00:1f.6");
+	assert_null(pci_of_irq(&pci, 18));
+	pci_clear(&pci);
+	fake_free(fake);
+}
+
 /* What the VM of one shield has open, the profile of another cannot claim. */
 static void test_wishes(void **state)
 {
@@ -453,6 +478,9 @@ static void test_paths(void **state)
 	assert_false(irq_path_number("/proc/irq/default_smp_affinity", &number));
 	assert_true(pci_address_ok("0000:00:1f.2"));
 	assert_false(pci_address_ok("0000:00:1f.2x"));
+	assert_true(pci_address_ok("10000:e1:00.0"));
+	assert_false(pci_address_ok("123456789:e1:00.0"));
+	assert_false(pci_address_ok("000:e1:00.0"));
 	assert_string_equal(irq_write_hint(-ENOENT), "");
 	assert_non_null(strstr(irq_write_hint(-ENOSPC), "vector"));
 }
@@ -539,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_rules_of_others),
 		cmocka_unit_test(test_classes),
 		cmocka_unit_test(test_wishes),
+		cmocka_unit_test(test_line),
 		cmocka_unit_test(test_devices),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_balancer),
