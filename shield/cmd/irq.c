@@ -99,7 +99,8 @@ static void describe(const struct table *t, struct row *row)
 						    ? IRQ_MANAGED
 						    : IRQ_PER_CPU);
 	row->fixed |= o->refused;
-	for (size_t i = 0; i < o->n_claims; i++)
+	/* What a rule meant, and could not move, is the host's. */
+	for (size_t i = 0; i < o->n_claims && !o->refused; i++)
 		if (o->claims[i].set)
 			row->owner = o->claims[i].shield;
 }
@@ -195,7 +196,7 @@ static void widen(int *width, const char *text)
 
 static bool shown(const struct row *row, const struct options *o)
 {
-	return o->all || (o->interval != 0 ? row->rate != 0 : row->irq->class != IRQ_NO_ACTION);
+	return o->all || (o->interval != 0 ? row->rate != 0 : *row->irq->actions != '\0');
 }
 
 static struct widths measure(const struct table *t, const struct options *o)

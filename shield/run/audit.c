@@ -148,7 +148,8 @@ static int audit_irqs(struct txn *txn, const struct shield *s, struct problems *
 		_cleanup_free_ char *mask = cpulist_format(&irq->mask);
 		_cleanup_free_ char *effective = cpulist_format(&irq->effective);
 		_cleanup_free_ char *identity = irq_identity(irq);
-		_cleanup_free_ char *object = xasprintf("%s (%s)", path, identity);
+		_cleanup_free_ char *object =
+			*identity ? xasprintf("%s (%s)", path, identity) : xstrdup(path);
 		bool on_guest = cpuset_intersects(&irq->mask, &s->guest), refused;
 		/* What its profile leaves is not recorded either; what belongs to
 		 * other VMs is. */

@@ -56,6 +56,7 @@ check "guest: attach" shield attach vm --pid $vm
 check "guest: all guest CPUs" within_a_second placed 4-7 4-7 4-7 4-7 4-7
 virtio=$(cat /sys/kernel/irq/*/actions | grep -m1 '^virtio.*-input')
 check "rules: a driver's interrupts go to its CPUs" mask_is "$virtio" 0-1
+check "rules: what it cannot move stays the host's" sh -c 'shield irq --json | jq -ce "[.irqs[] | select(.actions | test(\"-req\")) | .owner] | ., (length == 8 and all(. == \"\"))"'
 check "guest: status agrees" shield status
 check "guest: off" shield off vm
 check "guest: masks as before" masks_restored

@@ -172,6 +172,18 @@ while read -r irq mask action; do
 done <$T/irqs.before 2>/dev/null
 check "offline: masks as before" masks_restored
 
+# The CPU of a rule goes: the kernel lets the interrupt use all others, guest CPUs too.
+profile ruled '{"version":1,"name":"ruled","guest":"4-7","irq":{"rules":[{"match":"action:rtc0","cpus":"2"}]}}'
+check "a rule's CPU: on" status 0 shield on ruled
+check "a rule's CPU: there" mask_is rtc0 2
+echo 0 >/sys/devices/system/cpu/cpu2/online
+check "a rule's CPU is offline: off guest CPUs within a second" within_a_second no_strays
+check "a rule's CPU is offline: status agrees" shield status
+echo 1 >/sys/devices/system/cpu/cpu2/online
+check "a rule's CPU is back: and the interrupt, within a second" within_a_second mask_is rtc0 2
+check "a rule's CPU: off" shield off ruled
+check "a rule's CPU: as before" mask_is rtc0 5
+
 # A storm: a device that comes and goes all the time, while shields do.
 storm() {
 	storm_n=0
