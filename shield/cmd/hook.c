@@ -156,8 +156,10 @@ static int end(struct hook *h, struct err *err)
 	if (cmd_begin(h->app, false, &txn, err) < 0)
 		return -1;
 	s = state_shield(&txn.state, h->name);
-	/* `run` may have one of that name. */
-	active = s && libvirt_is_place(s->cgroup, &s->partitions);
+	/* `run` may have one of that name, and so may a domain that runs: "a b" and
+	 * "a_b" are both a_b. */
+	active = s && libvirt_is_place(s->cgroup, &s->partitions) &&
+		 !task_alive(txn.sys, s->vm.pid, s->vm.start);
 	rc = active ? session_off(&txn, h->name, err) : 0;
 	report(h, &txn, &none);
 	for (size_t i = 0; i < txn.leftover.n; i++)
