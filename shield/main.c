@@ -70,6 +70,7 @@ int main(int argc, char **argv)
 
 	child_std_fds();
 	mem_init();
+	cmd_open_journal();
 	at = command_index(argc, argv);
 	for (int i = 1; i < at; i++) {
 		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {

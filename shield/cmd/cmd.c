@@ -37,6 +37,32 @@ static void message(int priority, const char *text, int n)
 			text);
 }
 
+/* A line at a time; where there is no memory for a stream they go to the pipe. */
+static ssize_t to_journal(void *ignored, const char *text, size_t n)
+{
+	(void)ignored;
+	for (size_t at = 0, end; at < n; at = end + 1) {
+		const char *newline = memchr(text + at, '\n', n - at);
+
+		end = newline ? (size_t)(newline - text) : n;
+		if (end > at)
+			journal(LOG_ERR, *about ? about : NULL, "%.*s", (int)(end - at), text + at);
+	}
+	return (ssize_t)n;
+}
+
+void cmd_open_journal(void)
+{
+	FILE *stream = NULL;
+
+	if (journal_behind(STDERR_FILENO))
+		stream = fopencookie(NULL, "w", (cookie_io_functions_t){ .write = to_journal });
+	if (!stream)
+		return;
+	setvbuf(stream, NULL, _IOLBF, 0);
+	stderr = stream;
+}
+
 bool cmd_wants_color(void)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");

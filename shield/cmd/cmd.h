@@ -44,6 +44,9 @@ void cmd_about(const char *name);
 /* That name, or "". */
 const char *cmd_subject(void);
 
+/* The same for what libraries print on stderr: wrong usage, as errors. */
+void cmd_open_journal(void);
+
 /* A terminal, and nobody says NO_COLOR (no-color.org: an empty one says nothing). */
 bool cmd_wants_color(void);
 
