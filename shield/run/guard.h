@@ -25,8 +25,7 @@
  * could not be started (the shield stands without it). */
 int guard_spawn(struct sys *sys, const char *name, struct err *err);
 
-/* The active shields whose guard is gone, for guard_spawn() once the lock is; none
- * where process 1 starts it again. */
+/* The active shields whose guard is gone, for guard_spawn() once the lock is. */
 void guards_missing(const struct txn *txn, struct strv *names);
 
 /* The guard itself: returns when the shield has ended. ready_fd: a byte is

@@ -123,12 +123,22 @@ int guard_spawn(struct sys *sys, const char *name, struct err *err)
 	return spawn_detached(sys, name, err);
 }
 
+/*
+ * Process 1 starts a guard again that ended by itself, but not one that somebody
+ * has stopped. It waits for what it runs when a guard ends (ExecStopPost=, which
+ * has this variable), so that this must not ask for another. And one that has
+ * never been there is about to be.
+ */
 void guards_missing(const struct txn *txn, struct strv *names)
 {
-	for (size_t i = 0; i < txn->state.n_shields && !booted(txn->sys); i++) {
+	bool systemd = booted(txn->sys);
+
+	if (systemd && getenv("SERVICE_RESULT"))
+		return;
+	for (size_t i = 0; i < txn->state.n_shields; i++) {
 		const struct shield *s = &txn->state.shields[i];
 
-		if (s->phase == PHASE_ACTIVE &&
+		if (s->phase == PHASE_ACTIVE && (s->guard.pid || !systemd) &&
 		    !(s->guard.pid && task_alive(txn->sys, s->guard.pid, s->guard.start)))
 			strv_add(names, s->name);
 	}

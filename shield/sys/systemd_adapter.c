@@ -300,10 +300,11 @@ static int service_once(const char *unit, const char *description, char *const a
 	if (rc >= 0)
 		rc = transient_begin(&job, unit, description, &call);
 	if (rc >= 0)
-		rc = sd_bus_message_append(call, "(sv)(sv)(sv)(sv)", "Type", "s", "notify",
-					   "Restart", "s", "on-failure", "RestartUSec", "t",
-					   (uint64_t)500000, "SuccessExitStatus", "(aiai)", 1, fine,
-					   0);
+		rc = sd_bus_message_append(call, "(sv)(sv)(sv)", "Type", "s", "notify", "Restart",
+					   "s", "always", "RestartUSec", "t", (uint64_t)500000);
+	if (rc >= 0)
+		rc = sd_bus_message_append(call, "(sv)(sv)", "SuccessExitStatus", "(aiai)", 1, fine,
+					   0, "RestartPreventExitStatus", "(aiai)", 2, 0, fine, 0);
 	if (rc >= 0)
 		rc = append_command(call, "ExecStart", argv, false);
 	if (rc >= 0)

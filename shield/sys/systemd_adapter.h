@@ -31,7 +31,8 @@ int systemd_adapter_stop(const char *unit);
 
 /*
  * A transient service that says by sd_notify(3) when it is ready. It is started
- * again when it fails, except with status `fine`; after each end `post` is run.
+ * again whatever ends it, except with status 0 or `fine`, or when somebody stops it;
+ * after each end `post` is run.
  * More settings are in drop-ins for its name. One of that name that is still
  * there is restarted as it is.
  */
