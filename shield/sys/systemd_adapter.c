@@ -1,136 +1,15 @@
 #include "shield/sys/systemd_adapter.h"
 
-#include "shield/sys/libsystemd.h"
+#include "shield/sys/systemd_job.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
-
-#define MANAGER \
-	"org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
-#define JOB_SECONDS 30
-/* For a unit of the same name that is just being forgotten. */
-#define EXIST_TRIES 100
-#define EXIST_MS 100
-
-struct job {
-	sd_bus *bus;
-	sd_bus_slot *slot;
-	char *path;
-	int result;
-	bool done;
-};
-
-static int removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-	struct job *job = userdata;
-	const char *path, *unit, *result;
-	uint32_t id;
-
-	(void)error;
-	if (sd_bus_message_read(m, "uoss", &id, &path, &unit, &result) < 0 || !job->path ||
-	    strcmp(path, job->path) != 0)
-		return 0;
-	job->result = strcmp(result, "done") == 0 || strcmp(result, "skipped") == 0 ? 0 : -EIO;
-	job->done = true;
-	return 0;
-}
-
-static void job_close(struct job *job)
-{
-	free(job->path);
-	sd_bus_slot_unref(job->slot);
-	sd_bus_flush_close_unref(job->bus);
-}
-#define _cleanup_job_ _cleanup_(job_close)
-
-/* The signal is asked for before the call, so that it cannot be missed. */
-static int job_open(struct job *job)
-{
-	int rc = sd_bus_open_system(&job->bus);
-
-	if (rc >= 0)
-		rc = sd_bus_match_signal(job->bus, &job->slot, MANAGER, "JobRemoved", removed, job);
-	/* Without a subscriber no signals are sent. */
-	if (rc >= 0)
-		rc = sd_bus_call_method(job->bus, MANAGER, "Subscribe", NULL, NULL, NULL);
-	return rc < 0 ? rc : 0;
-}
-
-static int translate(int rc, const sd_bus_error *error)
-{
-	if (sd_bus_error_has_name(error, "org.freedesktop.systemd1.UnitExists"))
-		return -EEXIST;
-	if (sd_bus_error_has_name(error, "org.freedesktop.systemd1.NoSuchUnit"))
-		return -ENOENT;
-	return rc;
-}
-
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
-static int job_wait(struct job *job)
-{
-	long long deadline = now_ms() + JOB_SECONDS * 1000LL;
-
-	while (!job->done) {
-		int rc = sd_bus_process(job->bus, NULL);
-
-		if (rc < 0)
-			return rc;
-		if (rc > 0)
-			continue;
-		if (now_ms() >= deadline)
-			return -ETIMEDOUT;
-		rc = sd_bus_wait(job->bus, (uint64_t)(deadline - now_ms()) * 1000);
-		if (rc < 0 && rc != -EINTR)
-			return rc;
-	}
-	return job->result;
-}
-
-/* Send a call that answers with a job, and wait for that job. */
-static int job_run(struct job *job, sd_bus_message *call)
-{
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	sd_bus_message *reply = NULL;
-	const char *path;
-	int rc = sd_bus_call(job->bus, call, JOB_SECONDS * 1000000ULL, &error, &reply);
-
-	rc = rc < 0 ? translate(rc, &error) : sd_bus_message_read(reply, "o", &path);
-	if (rc >= 0)
-		job->path = xstrdup(path);
-	sd_bus_message_unref(reply);
-	sd_bus_error_free(&error);
-	return rc < 0 ? rc : job_wait(job);
-}
-
-static int simple(const char *method, const char *unit)
-{
-	_cleanup_job_ struct job job = { 0 };
-	sd_bus_message *call = NULL;
-	int rc = job_open(&job);
-
-	if (rc >= 0)
-		rc = sd_bus_message_new_method_call(job.bus, &call, MANAGER, method);
-	if (rc >= 0)
-		rc = sd_bus_message_append(call, "ss", unit, "replace");
-	if (rc >= 0)
-		rc = job_run(&job, call);
-	sd_bus_message_unref(call);
-	return rc < 0 ? rc : 0;
-}
 
 int systemd_adapter_start(const char *unit)
 {
 	int rc = libsystemd_load();
 
-	return rc < 0 ? rc : simple("StartUnit", unit);
+	return rc < 0 ? rc : job_simple("StartUnit", unit, true);
 }
 
 int systemd_adapter_stop(const char *unit)
@@ -138,7 +17,7 @@ int systemd_adapter_stop(const char *unit)
 	int rc = libsystemd_load();
 
 	if (rc == 0)
-		rc = simple("StopUnit", unit);
+		rc = job_simple("StopUnit", unit, false);
 	return rc == -ENOENT ? 0 : rc;
 }
 
@@ -225,7 +104,7 @@ static int scope_once(const char *unit, const char *slice, pid_t pid, const stru
 {
 	_cleanup_job_ struct job job = { 0 };
 	sd_bus_message *call = NULL;
-	int rc = job_open(&job);
+	int rc = job_open(&job, unit, true);
 
 	if (rc >= 0)
 		rc = transient_begin(&job, unit, "CPUs of a virtual machine", &call);
@@ -244,24 +123,14 @@ static int scope_once(const char *unit, const char *slice, pid_t pid, const stru
 	return rc < 0 ? rc : 0;
 }
 
-/* One more try for a name that is still taken? Waits before all but the first. */
-static bool try_again(int rc, int *tries)
-{
-	if (rc != -EEXIST || *tries == EXIST_TRIES)
-		return false;
-	if ((*tries)++)
-		nanosleep(&(struct timespec){ 0, EXIST_MS * 1000000L }, NULL);
-	return true;
-}
-
 int systemd_adapter_scope(const char *unit, const char *slice, pid_t pid, const struct cpuset *cpus,
 			  const char *partition)
 {
 	int rc = libsystemd_load(), tries = 0;
 
 	if (rc == 0)
-		rc = -EEXIST;
-	while (try_again(rc, &tries))
+		rc = -EAGAIN;
+	while (job_again(rc, &tries))
 		rc = scope_once(unit, slice, pid, cpus, partition);
 	return rc;
 }
@@ -295,7 +164,7 @@ static int service_once(const char *unit, const char *description, char *const a
 {
 	_cleanup_job_ struct job job = { 0 };
 	sd_bus_message *call = NULL;
-	int rc = job_open(&job);
+	int rc = job_open(&job, unit, true);
 
 	if (rc >= 0)
 		rc = transient_begin(&job, unit, description, &call);
@@ -323,11 +192,11 @@ int systemd_adapter_service(const char *unit, const char *description, char *con
 	int rc = libsystemd_load(), tries = 0;
 
 	if (rc == 0)
-		rc = -EEXIST;
-	while (try_again(rc, &tries)) {
+		rc = -EAGAIN;
+	while (job_again(rc, &tries)) {
 		rc = service_once(unit, description, argv, post, fine);
 		if (rc == -EEXIST)
-			rc = simple("RestartUnit", unit);
+			rc = job_simple("RestartUnit", unit, true);
 		if (rc == -ENOENT)
 			rc = -EEXIST;
 	}

@@ -168,6 +168,9 @@ static enum applied failed(const struct txn *txn, const struct object *object, i
 		hint = "; this kernel has no cpuset partitions, which need Linux 6.1 or later";
 	else if (rc == -EROFS)
 		hint = "; it is mounted read-only, as in a container: run shield on the host";
+	else if (object->kind == STEP_DIR && cgroup_is_unit(txn, object))
+		hint = "; it is a unit of systemd, which is asked for it by D-Bus ('systemctl "
+		       "start dbus', if that does not run)";
 	err_set(err, ERR_FAILED, "%s: cannot be set to \"%s\": %s%s", name, object->target,
 		err_errno(rc), hint);
 	/* None of these CPUs is online: then nothing else can be done. */

@@ -99,6 +99,13 @@ static int unit_start(struct txn *txn, const struct object *object, const char *
 					 partition ? partition : "member");
 }
 
+bool cgroup_is_unit(const struct txn *txn, const struct object *object)
+{
+	_cleanup_free_ char *unit = NULL, *slice = NULL;
+
+	return place_is_unit(below_mount(txn, object->path), &unit, &slice);
+}
+
 int cgroup_make(struct txn *txn, const struct object *object)
 {
 	const char *cgroup = below_mount(txn, object->path);

@@ -10,6 +10,9 @@
 
 #include "shield/txn/txn.h"
 
+/* Is it made by process 1? */
+bool cgroup_is_unit(const struct txn *txn, const struct object *object);
+
 /* Both return 0 or a negated errno. */
 int cgroup_make(struct txn *txn, const struct object *object);
 
