@@ -26,6 +26,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #define ANSWER_MS 1000
 #define NEEDED_MS 1500
@@ -61,18 +63,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* All of standard input, even if it is too much, but not longer than there is
- * time: libvirt would take it ill if nobody read it, whatever the operation. */
+/* All of standard input, even if it is too much, but not for ever: libvirt would
+ * take it ill if nobody read it, whatever the operation. */
 static int read_description(struct hook *h, char **ret)
 {
 	struct pollfd p = { .fd = 0, .events = POLLIN };
+	long long deadline = deadline_in(ANSWER_MS);
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0, room = 0;
 	char buffer[16384];
 	ssize_t n;
 
 	for (;;) {
-		if (poll(&p, 1, deadline_left(h->deadline)) <= 0)
+		if (poll(&p, 1, deadline_left(deadline)) <= 0)
 			return -ETIMEDOUT;
 		n = h->app->sys.ops->read(h->app->sys.ctx, 0, buffer, sizeof(buffer));
 		if (n < 0)
@@ -249,6 +252,21 @@ static void ended(struct hook *h)
 		detach(work, h, h->deadline, ignored, sizeof(ignored));
 }
 
+/* Since when libvirt waits: where the host is busy, linking takes its time, too. */
+static int age_ms(struct sys *sys)
+{
+	_cleanup_task_ struct task self = { 0 };
+	struct timespec now;
+	long long age;
+
+	if (task_read(sys, getpid(), getpid(), &self) < 0)
+		return 0;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	age = now.tv_sec * 1000LL + now.tv_nsec / 1000000 -
+	      (long long)(self.start * 1000 / (unsigned long)sysconf(_SC_CLK_TCK));
+	return age < 0 ? 0 : age > ANSWER_MS ? ANSWER_MS : (int)age;
+}
+
 int cmd_hook(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -257,12 +275,14 @@ int cmd_hook(struct app *app, int argc, char **argv)
 		"libvirt DOMAIN OPERATION SUB-OPERATION EXTRA",
 		"Called by libvirt's hook for QEMU, with the domain's XML on standard input. Shields a "
 		"domain from its start to its end: if there is a profile of its name, if its <metadata> "
-		"says so, or if " HOOK_CONF " does.",
+		"says so, or if " HOOK_CONF
+		" does. Answers after a second at the latest; what is not "
+		"done by then goes on by itself, while the domain runs.",
 		NULL,
 		NULL,
 		NULL,
 	};
-	struct hook h = { .app = app, .deadline = deadline_in(ANSWER_MS) };
+	struct hook h = { .app = app, .deadline = deadline_in(ANSWER_MS - age_ms(&app->sys)) };
 	_cleanup_free_ char *xml = NULL;
 	int status = 0, rc;
 
