@@ -3,6 +3,11 @@
 #include "shield/run/audit.h"
 
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define LOOKS_MAX 8
+#define LOOK_MS 300
 
 struct options {
 	const char *name;
@@ -139,40 +144,99 @@ static void print_shield(struct app *app, struct txn *txn, const struct shield *
 	print_problems(app, problems, SEVERITY_IMMOVABLE, "cannot be moved");
 }
 
-static int show(struct app *app, struct txn *txn, const char *name, struct err *err)
+/* What one look has found: problems[i] are those of the shield i. */
+struct view {
+	struct txn txn;
+	struct problems *problems;
+	bool any, broken;
+};
+
+static void view_clear(struct view *v)
+{
+	for (size_t i = 0; v->problems && i < v->txn.state.n_shields; i++)
+		problems_clear(&v->problems[i]);
+	free(v->problems);
+	txn_end(&v->txn);
+	*v = (struct view){ 0 };
+}
+#define _cleanup_view_ _cleanup_(view_clear)
+
+static bool meant(const char *name, const struct shield *s)
+{
+	return !name || strcmp(name, s->name) == 0;
+}
+
+static int look(struct app *app, const char *name, struct view *v, struct err *err)
+{
+	const struct state *state = &v->txn.state;
+
+	if (txn_view(&v->txn, &app->sys, err) < 0)
+		return -1;
+	v->problems = xcalloc(state->n_shields, sizeof(*v->problems));
+	for (size_t i = 0; i < state->n_shields; i++) {
+		struct problems *p = &v->problems[i];
+
+		if (!meant(name, &state->shields[i]))
+			continue;
+		v->any = true;
+		if (audit_shield(&v->txn, &state->shields[i], p, err) < 0)
+			return -1;
+		for (size_t k = 0; k < p->n; k++)
+			v->broken |= p->items[k].severity == SEVERITY_BROKEN;
+	}
+	return 0;
+}
+
+/* Changes with every write of the state file. */
+static ino_t state_version(struct app *app)
+{
+	struct stat st;
+
+	return app->sys.ops->lstat(app->sys.ctx, STATE_FILE, &st) < 0 ? 0 : st.st_ino;
+}
+
+/* What is broken is looked at twice, and then until nobody is at work on it any
+ * more, within reason. */
+static int look_well(struct app *app, const char *name, struct view *v, struct err *err)
+{
+	for (int i = 1;; i++) {
+		ino_t version = state_version(app);
+
+		if (look(app, name, v, err) < 0)
+			return -1;
+		if (!v->broken || *app->sysroot || i == LOOKS_MAX ||
+		    (i > 1 && version == state_version(app) && !state_locked(&app->sys)))
+			return 0;
+		view_clear(v);
+		nanosleep(&(struct timespec){ .tv_nsec = LOOK_MS * 1000000L }, NULL);
+	}
+}
+
+static int show(struct app *app, struct view *v, const char *name)
 {
 	json_t *shields = json_array();
-	bool broken = false, any = false;
 
-	for (size_t i = 0; i < txn->state.n_shields; i++) {
-		const struct shield *s = &txn->state.shields[i];
-		_cleanup_problems_ struct problems problems = { 0 };
+	for (size_t i = 0; i < v->txn.state.n_shields; i++) {
+		const struct shield *s = &v->txn.state.shields[i];
 
-		if (name && strcmp(name, s->name) != 0)
+		if (!meant(name, s))
 			continue;
-		any = true;
-		if (audit_shield(txn, s, &problems, err) < 0) {
-			json_decref(shields);
-			return -1;
-		}
-		for (size_t k = 0; k < problems.n; k++)
-			broken |= problems.items[k].severity == SEVERITY_BROKEN;
 		if (app->json)
-			json_array_append_new(shields, shield_json(txn, s, &problems));
+			json_array_append_new(shields, shield_json(&v->txn, s, &v->problems[i]));
 		else
-			print_shield(app, txn, s, &problems);
+			print_shield(app, &v->txn, s, &v->problems[i]);
 	}
 	if (app->json)
 		cmd_print_json(json_pack("{s:i, s:o}", "version", 1, "shields", shields));
 	else
 		json_decref(shields);
-	if (!any && !app->json) {
+	if (!v->any && !app->json) {
 		if (name)
 			printf("%s is not active\n", name);
 		else
 			printf("no shield is active\n");
 	}
-	return any ? broken : ERR_INACTIVE;
+	return v->any ? v->broken : ERR_INACTIVE;
 }
 
 int cmd_status(struct app *app, int argc, char **argv)
@@ -188,14 +252,11 @@ int cmd_status(struct app *app, int argc, char **argv)
 		NULL,
 	};
 	struct options o = { 0 };
-	struct txn txn = { 0 };
+	_cleanup_view_ struct view view = { 0 };
 	struct err err = { 0 };
-	int status;
 
 	cmd_parse(app, &argp, argc, argv, 0, &o);
-	if (txn_view(&txn, &app->sys, &err) < 0)
+	if (look_well(app, o.name, &view, &err) < 0)
 		return cmd_fail(&err);
-	status = show(app, &txn, o.name, &err);
-	txn_end(&txn);
-	return status < 0 ? cmd_fail(&err) : cmd_finish(status);
+	return cmd_finish(show(app, &view, o.name));
 }

@@ -8,10 +8,6 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-/* A thread may be caught between its birth and its move: look twice. */
-#define SECOND_LOOK_MS 300
 
 const char *severity_name(enum severity severity)
 {
@@ -68,9 +64,13 @@ void audit_partition(struct txn *txn, const struct shield *s, struct problems *p
 		cpuset_and(&cpus, &txn->online);
 		text = cpulist_format(&cpus);
 		expect_file(txn, partition->cgroup, "cpuset.cpus.partition", s->partition,
-			    "the partition is not what it should be", p);
-		expect_file(txn, partition->cgroup, "cpuset.cpus.effective", text,
-			    "someone else has CPUs of the partition", p);
+			    *text ? "the partition is not what it should be"
+				  : "its CPUs are offline: until they are back, what is in it runs "
+				    "with the host",
+			    p);
+		if (*text)
+			expect_file(txn, partition->cgroup, "cpuset.cpus.effective", text,
+				    "someone else has CPUs of the partition", p);
 	}
 	path = xasprintf("%s/cpuset.cpus.effective", txn->mount);
 	if (sys_read_line(txn->sys, path, &effective) == 0 &&
@@ -241,28 +241,12 @@ static int audit_threads(struct txn *txn, const struct shield *s, struct problem
 			 struct err *err)
 {
 	const struct task_filter guests = { .touching = &s->guest };
-	size_t before = p->n;
+	_cleanup_tasks_ struct tasks tasks = { 0 };
 
-	for (int look = 0; look < 2; look++) {
-		_cleanup_tasks_ struct tasks tasks = { 0 };
-		bool broken = false;
-
-		if (tasks_snapshot(txn->sys, &guests, &tasks, err) < 0)
-			return -1;
-		for (size_t i = 0; i < tasks.n; i++)
-			audit_thread(txn, s, &tasks.items[i], p);
-		for (size_t i = before; i < p->n; i++)
-			broken |= p->items[i].severity == SEVERITY_BROKEN;
-		if (look || !broken)
-			break;
-		while (p->n > before) {
-			p->n--;
-			free(p->items[p->n].object);
-			free(p->items[p->n].expected);
-			free(p->items[p->n].actual);
-		}
-		nanosleep(&(struct timespec){ .tv_nsec = SECOND_LOOK_MS * 1000000L }, NULL);
-	}
+	if (tasks_snapshot(txn->sys, &guests, &tasks, err) < 0)
+		return -1;
+	for (size_t i = 0; i < tasks.n; i++)
+		audit_thread(txn, s, &tasks.items[i], p);
 	return 0;
 }
 

@@ -104,6 +104,8 @@ void state_clear(struct state *state);
 /* Make the directory if need be, check it, and wait for the lock. A file
  * descriptor that holds it until closed (sys->ops->close), or -1. */
 int state_lock(struct sys *sys, struct err *err);
+/* Does anybody hold it at this moment? */
+bool state_locked(struct sys *sys);
 /* Put a file that cannot be trusted out of the way, as state.json.damaged. */
 int state_set_aside(struct sys *sys, struct err *err);
 

@@ -98,6 +98,17 @@ int state_lock(struct sys *sys, struct err *err)
 	return fd;
 }
 
+bool state_locked(struct sys *sys)
+{
+	int fd = sys->ops->open(sys->ctx, STATE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), rc;
+
+	if (fd < 0)
+		return false;
+	rc = sys->ops->flock(sys->ctx, fd, LOCK_SH | LOCK_NB);
+	sys->ops->close(sys->ctx, fd);
+	return rc == -EWOULDBLOCK;
+}
+
 /* Check the directory and open the file: a descriptor, -ENOENT, or -1 with err
  * set (kind). */
 static int open_trusted(struct sys *sys, struct err *err)
