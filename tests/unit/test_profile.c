@@ -255,7 +255,7 @@ static void test_names(void **state)
 	expect("-x", "starts with");
 	expect("a b", "has a \" \"");
 	expect("a\nb", "\\x0a");
-	expect("../x", "no such file");
+	expect("../no-shield-profile", "no such file");
 	expect("no-such-profile", "there is no profile \"no-such-profile\"");
 }
 
