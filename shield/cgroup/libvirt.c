@@ -234,7 +234,9 @@ int libvirt_partitions(const struct libvirt_vm *vm, struct partitions *partition
 		if (cpuset_count(&v->cpus) > 1)
 			strv_addf(warnings,
 				  "vCPU %u is pinned to CPUs %s, of which it can use only one "
-				  "at a time: the others stay idle",
+				  "at a time: the others stay idle. Pin it to one before the "
+				  "domain starts: Linux 7.3 keeps CPUs that a pin loses later from "
+				  "the host until a reboot",
 				  v->index, text);
 		partitions_add(partitions, v->cgroup, &v->cpus);
 	}

@@ -90,9 +90,9 @@ static int real_mkdir(void *ctx, const char *path)
 {
 	_cleanup_free_ char *buffer = NULL;
 	const char *p = full(ctx, path, &buffer);
-	int rc = result(mkdir(p, 0755));
+	int rc = result(mkdir(p, 0711));
 
-	if (rc == 0 && chmod(p, 0755) < 0) /* whatever the umask is */
+	if (rc == 0 && chmod(p, 0711) < 0) /* whatever the umask is */
 		rc = -errno;
 	return rc;
 }

@@ -28,7 +28,7 @@ struct sys_ops {
 	ssize_t (*write)(void *ctx, int fd, const void *buf, size_t size);
 	int (*close)(void *ctx, int fd);
 	int (*fstat)(void *ctx, int fd, struct stat *st);
-	/* lstat(2), mkdir(2) with mode 0755, rmdir(2), unlink(2), rename(2) */
+	/* lstat(2), mkdir(2) with mode 0711, rmdir(2), unlink(2), rename(2) */
 	int (*lstat)(void *ctx, const char *path, struct stat *st);
 	int (*mkdir)(void *ctx, const char *path);
 	int (*rmdir)(void *ctx, const char *path);

@@ -3,7 +3,8 @@
  *
  *	/run/shield/state.json	root, 0644, replaced atomically (a temporary
  *				file in the same directory, then rename)
- *	/run/shield		root, 0755; flock(2) on it is the one lock
+ *	/run/shield		root, 0711; flock(2) on it is the one lock, and
+ *				nobody else can open it for that
  *
  * The file holds no secret: `status` reads it without root and without the
  * lock. It is untrusted until checked: owner, mode, type and links of the file

@@ -55,7 +55,7 @@ static int check_directory(struct sys *sys, int fd, struct err *err)
 	return err_set(err, ERR_FAILED,
 		       STATE_DIR
 		       " cannot be trusted: %s; make it root's: chown root:root " STATE_DIR
-		       " && chmod 0755 " STATE_DIR,
+		       " && chmod 0711 " STATE_DIR,
 		       why);
 }
 
@@ -115,7 +115,8 @@ static int open_trusted(struct sys *sys, struct err *err)
 {
 	const char *why = NULL;
 	struct stat st;
-	int fd = sys->ops->open(sys->ctx, STATE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), rc;
+	/* Others than root may look at it, but not open it. */
+	int fd = sys->ops->open(sys->ctx, STATE_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW), rc;
 
 	if (fd == -ENOENT)
 		return -ENOENT;

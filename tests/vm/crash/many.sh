@@ -76,3 +76,9 @@ blocked() {
 	[ $((end - start)) -le 2 ]
 }
 check "status does not wait for the lock" blocked
+# Whoever could lock the directory could keep everybody from ending a shield.
+theirs() {
+	shield on win11 && as_nobody shield status && ! as_nobody "flock -n /run/shield true" && shield off && restored
+}
+check "no other user can take the lock" theirs
+! [ -e $state ] || clean
