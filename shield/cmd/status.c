@@ -195,8 +195,8 @@ static ino_t state_version(struct app *app)
 	return app->sys.ops->lstat(app->sys.ctx, STATE_FILE, &st) < 0 ? 0 : st.st_ino;
 }
 
-/* What is broken is looked at twice, and then until nobody is at work on it any
- * more, within reason. */
+/* What is broken while somebody is at work on it is looked at again, within
+ * reason. */
 static int look_well(struct app *app, const char *name, struct view *v, struct err *err)
 {
 	for (int i = 1;; i++) {
@@ -205,7 +205,7 @@ static int look_well(struct app *app, const char *name, struct view *v, struct e
 		if (look(app, name, v, err) < 0)
 			return -1;
 		if (!v->broken || *app->sysroot || i == LOOKS_MAX ||
-		    (i > 1 && version == state_version(app) && !state_locked(&app->sys)))
+		    (version == state_version(app) && !state_locked(&app->sys)))
 			return 0;
 		view_clear(v);
 		nanosleep(&(struct timespec){ .tv_nsec = LOOK_MS * 1000000L }, NULL);

@@ -8,6 +8,10 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+/* A thread may be caught between its birth and its move: look twice. */
+#define SECOND_LOOK_MS 300
 
 const char *severity_name(enum severity severity)
 {
@@ -241,12 +245,28 @@ static int audit_threads(struct txn *txn, const struct shield *s, struct problem
 			 struct err *err)
 {
 	const struct task_filter guests = { .touching = &s->guest };
-	_cleanup_tasks_ struct tasks tasks = { 0 };
+	size_t before = p->n;
 
-	if (tasks_snapshot(txn->sys, &guests, &tasks, err) < 0)
-		return -1;
-	for (size_t i = 0; i < tasks.n; i++)
-		audit_thread(txn, s, &tasks.items[i], p);
+	for (int look = 0; look < 2; look++) {
+		_cleanup_tasks_ struct tasks tasks = { 0 };
+		bool broken = false;
+
+		if (tasks_snapshot(txn->sys, &guests, &tasks, err) < 0)
+			return -1;
+		for (size_t i = 0; i < tasks.n; i++)
+			audit_thread(txn, s, &tasks.items[i], p);
+		for (size_t i = before; i < p->n; i++)
+			broken |= p->items[i].severity == SEVERITY_BROKEN;
+		if (look || !broken)
+			break;
+		while (p->n > before) {
+			p->n--;
+			free(p->items[p->n].object);
+			free(p->items[p->n].expected);
+			free(p->items[p->n].actual);
+		}
+		nanosleep(&(struct timespec){ .tv_nsec = SECOND_LOOK_MS * 1000000L }, NULL);
+	}
 	return 0;
 }
 

@@ -34,8 +34,8 @@ const char *severity_name(enum severity severity);
 
 /*
  * Look at everything that a shield promises. txn: zeroed but for sys, mount,
- * state and online (txn_view()). Without the lock a change that is under way, or a
- * thread between its birth and its move, looks like something broken: look again.
+ * state and online (txn_view()). Without the lock a change that is under way looks
+ * like something broken: look again.
  */
 int audit_shield(struct txn *txn, const struct shield *shield, struct problems *problems,
 		 struct err *err);
