@@ -88,13 +88,12 @@ static void watch_partitions(struct guard *g, const struct txn *txn)
 
 	for (size_t i = 0; s && i < s->partitions.n; i++)
 		watch_file(g, txn->mount, s->partitions.items[i].cgroup, "cpuset.cpus.partition");
-	/* vCPUs of libvirt that are plugged in, or pinned anew. */
+	/* vCPUs of libvirt that are plugged in. (Not their cpuset.cpus: whoever acts amid libvirt's
+	 * own steps loses CPUs on Linux 7.3.) */
 	if (s && libvirt_is_place(s->cgroup, &s->partitions)) {
 		_cleanup_free_ char *dir = xasprintf("%s%s/..", txn->mount, s->cgroup);
 
 		inotify_add_watch(g->inotify_fd, dir, IN_CREATE | IN_DELETE);
-		for (size_t i = 0; i < s->partitions.n; i++)
-			watch_file(g, txn->mount, s->partitions.items[i].cgroup, "cpuset.cpus");
 	}
 }
 
