@@ -93,7 +93,7 @@ look_seconds=20
 stands_still() {
 	local ran=$still_ran
 	still_ran=$(cat "/proc/$qemu/task"/*/schedstat 2>/dev/null | awk '{ ns += $1 } END { printf "%d", ns / 1e6 }')
-	if [ $((still_ran - ran)) -lt 50 ]; then still=$((still + 1)); else still=0; fi
+	if [ $((still_ran - ran)) -lt 200 ]; then still=$((still + 1)); else still=0; fi
 	[ $still -ge 3 ]
 }
 
