@@ -39,17 +39,22 @@ static int check_place(struct sys *sys, const struct host *host, const char *nam
 
 int session_check_free(const struct state *state, const struct profile *profile, struct err *err)
 {
+	_cleanup_cpuset_ struct cpuset all = { 0 };
+
 	if (state_shield(state, profile->name))
 		return err_set(err, ERR_FAILED,
 			       "the shield %s is active already; 'shield off %s' ends it",
 			       profile->name, profile->name);
+	cpuset_copy(&all, &profile->guest);
+	cpuset_or(&all, &profile->emulator);
+	for (size_t i = 0; i < profile->n_iothreads; i++)
+		cpuset_or(&all, &profile->iothreads[i]);
 	for (size_t i = 0; i < state->n_shields; i++) {
 		const struct shield *s = &state->shields[i];
 		_cleanup_cpuset_ struct cpuset both = { 0 };
 		_cleanup_free_ char *text = NULL;
 
-		cpuset_copy(&both, &profile->guest);
-		cpuset_or(&both, &profile->emulator);
+		cpuset_copy(&both, &all);
 		cpuset_and(&both, &s->taken);
 		if (cpuset_empty(&both))
 			continue;
