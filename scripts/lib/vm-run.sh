@@ -79,7 +79,7 @@ qemu_start() {
 		options+=(-chardev "file,id=s$n,append=on,path=/dev/fd/$((n + 4))"
 			-device "isa-serial,index=$n,chardev=s$n,iobase=$iobase,irq=$irq")
 	done
-	TMPDIR=$work setpriv --pdeathsig KILL "$qemu_program" -name shield-vm -machine "$machine" -accel tcg,thread=multi -cpu "$cpu" \
+	TMPDIR=$work setpriv --pdeathsig KILL "$qemu_program" -name shield-vm -machine "$machine" -accel tcg,thread=$threads -cpu "$cpu" \
 		-smp "$smp" -m "$memory" -nodefaults -no-reboot -display none -no-user-config "${options[@]}" \
 		-kernel "$cache/kernels/$kernel/vmlinuz" -initrd "$work/initrd" \
 		-append "console=ttyS0,115200 loglevel=7 panic=-1 nokaslr mitigations=off rcupdate.rcu_cpu_stall_timeout=200 watchdog_thresh=60 random.trust_cpu=on ${root_image:+systemd.show_status=0 }$append" \
@@ -87,19 +87,9 @@ qemu_start() {
 	qemu=$!
 }
 
-# Have its CPUs done next to nothing for three looks? Emulated machines lose an interrupt now and then, and their clock with it. (One
-# that merely idles runs for some 350 ms in these 20 s.)
-look_seconds=20
-stands_still() {
-	local ran=$still_ran
-	still_ran=$(cat "/proc/$qemu/task"/*/schedstat 2>/dev/null | awk '{ ns += $1 } END { printf "%d", ns / 1e6 }')
-	if [ $((still_ran - ran)) -lt 200 ]; then still=$((still + 1)); else still=0; fi
-	[ $still -ge 3 ]
-}
-
 # boot: one boot, up to QEMU's end.
 boot() {
-	local state=booting deadline now word size still=0 still_ran=0
+	local state=booting deadline now word size
 	rm -f "$work"/{started,exit,done,fail,trouble,log,out,err,ctl,events,file.*}
 	mkfifo "$work"/{log,out,err,ctl,events}
 	exec 9<>"$work/events"
@@ -125,14 +115,7 @@ boot() {
 			break
 		fi
 		word=
-		size=
-		read -r -t $((deadline - now < look_seconds ? deadline - now : look_seconds)) -u 9 word size || {
-			! stands_still || {
-				expired=still
-				break
-			}
-			continue
-		}
+		read -r -t $((deadline - now)) -u 9 word size || continue
 		case $state:$word in
 		*:end) break ;;
 		# The rest of the report is on its way.
@@ -180,10 +163,6 @@ run() {
 	local attempt index pair
 	for attempt in 1 2 3; do
 		boot
-		if [ "$expired" = still ] && [ $attempt -lt 3 ]; then
-			say "the emulated machine stands still: once more from the start (try $attempt of 3)"
-			continue
-		fi
 		if [ -e "$work/started" ] || [ -e "$work/fail" ]; then
 			break
 		fi
@@ -216,10 +195,6 @@ run() {
 	elif [ ! -e "$work/started" ]; then
 		log_tail
 		status=$exit_no_boot
-	elif [ "$expired" = still ]; then
-		say "the emulated machine stands still, three times"
-		log_tail
-		status=$exit_died
 	elif [ "$expired" = running ]; then
 		say "the command took longer than $timeout s"
 		log_tail
