@@ -63,7 +63,7 @@ void net_snapshot(struct sys *sys, struct net_masks *masks)
 {
 	_cleanup_strv_ struct strv names = { 0 };
 
-	add(sys, "/proc/sys/net/core/rps_default_mask", NULL, masks);
+	add(sys, NET_DEFAULT, NULL, masks);
 	add(sys, "/proc/sys/net/core/flow_limit_cpu_bitmap", NULL, masks);
 	if (sys->ops->list(sys->ctx, "/sys/class/net", &names) < 0)
 		return;
@@ -72,8 +72,34 @@ void net_snapshot(struct sys *sys, struct net_masks *masks)
 		add_queues(sys, names.items[i], masks);
 }
 
+static bool was_born(const struct net_mask *m, const char *mask)
+{
+	_cleanup_free_ char *now = cpulist_format(&m->mask);
+
+	return m->index && strcmp(strrchr(m->path, '/'), "/rps_cpus") == 0 &&
+	       strcmp(now, mask) == 0;
+}
+
+static struct step *plan_queue(const struct net_mask *m, const char *from, const char *to,
+			       struct plan *plan)
+{
+	struct step *step = plan_write(plan, m->path, from, to);
+
+	step->identity = m->index ? xstrdup(m->index) : NULL;
+	step->avoid = true;
+	return step;
+}
+
+void net_plan_born(const struct net_masks *masks, const char *born, const char *to,
+		   struct plan *plan)
+{
+	for (size_t i = 0; i < masks->n; i++)
+		if (was_born(&masks->items[i], born))
+			plan_queue(&masks->items[i], born, to, plan);
+}
+
 void net_plan(const struct net_masks *masks, const struct cpuset *taken, const struct cpuset *rest,
-	      struct plan *plan)
+	      const char *born, const char *original, struct plan *plan)
 {
 	for (size_t i = 0; i < masks->n; i++) {
 		const struct net_mask *m = &masks->items[i];
@@ -86,9 +112,9 @@ void net_plan(const struct net_masks *masks, const struct cpuset *taken, const s
 		cpuset_copy(&left, &m->mask);
 		cpuset_andnot(&left, taken);
 		to = cpulist_format(cpuset_intersects(&left, rest) ? &left : rest);
-		step = plan_write(plan, m->path, from, to);
-		step->identity = m->index ? xstrdup(m->index) : NULL;
-		step->avoid = true;
+		step = plan_queue(m, from, to, plan);
+		if (born && was_born(m, born))
+			step->original = xstrdup(original);
 	}
 }
 
@@ -104,4 +130,20 @@ bool net_is(struct sys *sys, const char *path, const char *index)
 	_cleanup_free_ char *now = index_of(sys, interface);
 
 	return now && strcmp(now, index) == 0;
+}
+
+char *net_renamed(struct sys *sys, const char *path, const char *index)
+{
+	const char *queue = strchr(path + sizeof(CLASS) - 1, '/');
+	_cleanup_strv_ struct strv names = { 0 };
+
+	if (net_is(sys, path, index) || sys->ops->list(sys->ctx, "/sys/class/net", &names) < 0)
+		return NULL;
+	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *now = index_of(sys, names.items[i]);
+
+		if (now && strcmp(now, index) == 0)
+			return xasprintf(CLASS "%s%s", names.items[i], queue);
+	}
+	return NULL;
 }

@@ -6,8 +6,9 @@
  *	net/core/rps_default_mask, flow_limit_cpu_bitmap
  *
  * An empty mask means that the feature is off; only masks that name guest CPUs
- * are of interest. A queue is known by the index of its interface: names are
- * given again. (Documentation/networking/scaling.rst)
+ * are of interest. A queue is known by the index of its interface: interfaces are
+ * renamed, and names given again. A receive queue is born with rps_default_mask.
+ * (Documentation/networking/scaling.rst)
  */
 #ifndef SHIELD_IRQ_NET_H
 #define SHIELD_IRQ_NET_H
@@ -30,13 +31,24 @@ void net_snapshot(struct sys *sys, struct net_masks *masks);
 void net_clear(struct net_masks *masks);
 #define _cleanup_net_ _cleanup_(net_clear)
 
-/* The steps that take guest CPUs out of them. rest: the host's CPUs. */
+/* The steps that take guest CPUs out of them. rest: the host's CPUs. A queue that
+ * was born with the default mask `born` would have had `original` without shields;
+ * NULL: nothing was born. */
 void net_plan(const struct net_masks *masks, const struct cpuset *taken, const struct cpuset *rest,
-	      struct plan *plan);
+	      const char *born, const char *original, struct plan *plan);
+/* Steps for the queues that look as if born with this default mask: to another
+ * one, or (the same) so that they are recorded as they are. */
+void net_plan_born(const struct net_masks *masks, const char *born, const char *to,
+		   struct plan *plan);
+
+#define NET_DEFAULT "/proc/sys/net/core/rps_default_mask"
 
 /* Is this the path of a queue's mask; and is the interface still the one of
  * this index? */
 bool net_path(const char *path);
 bool net_is(struct sys *sys, const char *path, const char *index);
+/* Where this queue is if the interface of that index was renamed, allocated; NULL
+ * if it was not, or is gone. */
+char *net_renamed(struct sys *sys, const char *path, const char *index);
 
 #endif

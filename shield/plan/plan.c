@@ -48,15 +48,31 @@ struct step *plan_task(struct plan *plan, enum step_kind kind, pid_t pid, unsign
 	return step;
 }
 
+static void step_clear(struct step *step)
+{
+	free(step->path);
+	free(step->identity);
+	free(step->from);
+	free(step->to);
+	free(step->original);
+}
+
+void plan_keep(struct plan *plan, bool (*keep)(const struct step *step, void *arg), void *arg)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->n; i++)
+		if (keep(&plan->steps[i], arg))
+			plan->steps[n++] = plan->steps[i];
+		else
+			step_clear(&plan->steps[i]);
+	plan->n = n;
+}
+
 void plan_clear(struct plan *plan)
 {
-	for (size_t i = 0; i < plan->n; i++) {
-		free(plan->steps[i].path);
-		free(plan->steps[i].identity);
-		free(plan->steps[i].from);
-		free(plan->steps[i].to);
-		free(plan->steps[i].original);
-	}
+	for (size_t i = 0; i < plan->n; i++)
+		step_clear(&plan->steps[i]);
 	free(plan->steps);
 	strv_clear(&plan->warnings);
 	*plan = (struct plan){ 0 };

@@ -56,6 +56,8 @@ struct step *plan_write(struct plan *plan, const char *path, const char *from, c
 struct step *plan_dir(struct plan *plan, const char *path);
 struct step *plan_task(struct plan *plan, enum step_kind kind, pid_t pid, unsigned long long start,
 		       const char *comm, const char *from, const char *to);
+/* Drop the steps that keep() does not want. */
+void plan_keep(struct plan *plan, bool (*keep)(const struct step *step, void *arg), void *arg);
 void plan_clear(struct plan *plan);
 #define _cleanup_plan_ _cleanup_(plan_clear)
 

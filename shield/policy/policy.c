@@ -84,6 +84,23 @@ static void plan_irqs(const struct scene *scene, const struct intent *intent,
 	policy_unused_rules(&scene->irqs, intent->profile, wishes, n, &plan->warnings);
 }
 
+/* Masks of network queues. Those that are what the new default mask will be had it
+ * before: what has it later was born under the shield. */
+static void plan_queues(const struct scene *scene, const struct intent *intent,
+			const struct cpuset *rest, struct plan *plan)
+{
+	size_t first = plan->n;
+
+	net_plan(&scene->net, &intent->taken, rest, NULL, NULL, plan);
+	for (size_t i = first; i < plan->n; i++)
+		if (strcmp(plan->steps[i].path, NET_DEFAULT) == 0) {
+			_cleanup_free_ char *mask = xstrdup(plan->steps[i].to);
+
+			net_plan_born(&scene->net, mask, mask, plan);
+			break;
+		}
+}
+
 /*
  * Which threads are recorded. Kernel threads: cpuset changes rewrite those that
  * are not bound, up to 6.19. User threads: only where the kernel loses their
@@ -137,7 +154,7 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 		plan_mask("/sys/devices/virtual/workqueue/cpumask", scene->workqueues,
 			  &intent->taken, &rest, plan);
 	plan_irqs(scene, intent, &rest, scene->default_irq ? plan->steps[first].to : NULL, plan);
-	net_plan(&scene->net, &intent->taken, &rest, plan);
+	plan_queues(scene, intent, &rest, plan);
 	for (size_t i = 0; i < scene->tasks.n; i++) {
 		const struct task *t = &scene->tasks.items[i];
 		_cleanup_cpuset_ struct cpuset now = { 0 };

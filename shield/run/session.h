@@ -99,11 +99,14 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err);
  * restore, and what its VM had keeps off the guest CPUs of the others. */
 void session_irqs_reclaim(struct txn *txn, const char *name);
 
-/* Interrupts that were born under a shield, and that nobody has seen yet when it
- * ends: _begin before its end, _end after it (session_irqs.c). */
+/* Interrupts and receive queues that were born under a shield, and that nobody has
+ * seen yet when it ends: _begin before its end, _end after it (session_irqs.c). */
 struct births {
-	char *mask, *original; /* default_smp_affinity under it, and before; or NULL */
-	struct strv older;     /* recorded: "PATH ORIGINAL IDENTITY" */
+	/* The default mask under it, and before: of interrupts, of queues; or NULL. */
+	struct born {
+		char *mask, *original;
+	} irq, net;
+	struct strv older; /* recorded: "PATH ORIGINAL IDENTITY" */
 };
 void session_births_begin(struct txn *txn, struct births *births);
 int session_births_end(struct txn *txn, const struct births *births, struct err *err);

@@ -25,6 +25,7 @@
 
 /* What makes a mask look written by a program. */
 struct habits {
+	struct txn *txn;
 	const char *default_irq, *default_original; /* borrowed, or NULL */
 	char *online;
 	struct cpuset present;
@@ -39,12 +40,19 @@ static void habits_clear(struct habits *h)
 	irqbalance_clear(&h->irqbalance);
 }
 
+static const struct object *object_of(const struct txn *txn, const char *path)
+{
+	const struct step key = { .kind = STEP_WRITE, .path = (char *)path };
+
+	return state_object(&txn->state, &key);
+}
+
 static void habits_read(struct txn *txn, struct habits *h)
 {
-	const struct step key = { .kind = STEP_WRITE, .path = (char *)DEFAULT_MASK };
-	const struct object *o = state_object(&txn->state, &key);
+	const struct object *o = object_of(txn, DEFAULT_MASK);
 	_cleanup_free_ char *present = NULL;
 
+	h->txn = txn;
 	h->default_irq = o ? o->ours : NULL;
 	h->default_original = o ? o->original : NULL;
 	h->online = cpulist_format(&txn->online);
@@ -67,15 +75,15 @@ static bool is_hint(struct txn *txn, const char *path, const char *mask)
 }
 
 /* Looked for only when a mask was changed by nobody else, and once. */
-static bool deaf_irqbalance(struct txn *txn, struct habits *h)
+static bool deaf_irqbalance(struct habits *h)
 {
 	if (!h->looked)
-		h->deaf = irqbalance_deaf(txn->sys);
+		h->deaf = irqbalance_deaf(h->txn->sys);
 	h->looked = true;
 	return h->deaf;
 }
 
-static bool by_program(struct txn *txn, struct habits *h, const struct object *o, const char *mask)
+static bool by_program(struct habits *h, const struct object *o, const char *mask)
 {
 	_cleanup_cpuset_ struct cpuset have = { 0 };
 
@@ -86,7 +94,7 @@ static bool by_program(struct txn *txn, struct habits *h, const struct object *o
 	/* "All CPUs" may mean those that can ever be. */
 	if (cpulist_parse(mask, &have, NULL) == 0 && cpuset_within(&h->present, &have))
 		return true;
-	return is_hint(txn, o->path, mask) || deaf_irqbalance(txn, h);
+	return is_hint(h->txn, o->path, mask) || deaf_irqbalance(h);
 }
 
 static void ours(struct object *o, const char *mask)
@@ -97,8 +105,10 @@ static void ours(struct object *o, const char *mask)
 
 /* Is this step to be taken? What is recorded already may be another interrupt
  * now, where it belongs, or have been changed. */
-static bool due(struct txn *txn, struct habits *h, const struct step *step)
+static bool due(const struct step *step, void *arg)
 {
+	struct habits *h = arg;
+	struct txn *txn = h->txn;
 	struct object *o = state_object(&txn->state, step);
 	_cleanup_free_ char *goal = NULL;
 
@@ -121,34 +131,16 @@ static bool due(struct txn *txn, struct habits *h, const struct step *step)
 		return false;
 	if (strcmp(step->from, o->ours) == 0)
 		return true;
-	if (!by_program(txn, h, o, step->from))
+	if (!by_program(h, o, step->from))
 		return false;
 	ours(o, step->from);
 	return true;
 }
 
-static void only_due(struct txn *txn, struct habits *h, struct plan *plan)
-{
-	_cleanup_plan_ struct plan others = { 0 };
-	size_t n = 0;
-
-	for (size_t i = 0; i < plan->n; i++) {
-		if (due(txn, h, &plan->steps[i])) {
-			plan->steps[n++] = plan->steps[i];
-		} else {
-			GROW(others.steps, others.n, others.cap);
-			others.steps[others.n++] = plan->steps[i];
-		}
-	}
-	plan->n = n;
-}
-
 /* One that was started since: the ban of its predecessor died with it. */
-static bool unknown_irqbalance(const struct txn *txn, const struct habits *h)
+static bool unknown_irqbalance(const struct habits *h)
 {
-	const struct step key = { .kind = STEP_WRITE, .path = h->irqbalance.socket };
-
-	return h->irqbalance.pid && !state_object(&txn->state, &key);
+	return h->irqbalance.pid && !object_of(h->txn, h->irqbalance.socket);
 }
 
 static const char *claimed_by(const struct object *o, const char *shield)
@@ -166,8 +158,7 @@ static void plan_bans(struct txn *txn, const struct irqbalance *b, const struct 
 		      const struct irq_wish *wishes, size_t n, struct plan *plans)
 {
 	_cleanup_free_ char *path = irqbalance_bans(b);
-	const struct step key = { .kind = STEP_WRITE, .path = path };
-	const struct object *o = state_object(&txn->state, &key);
+	const struct object *o = object_of(txn, path);
 	_cleanup_free_ char *former = o ? xstrdup(o->original) : NULL;
 	_cleanup_free_ struct cpuset *own = xcalloc(n, sizeof(*own));
 	size_t wish;
@@ -205,7 +196,7 @@ static int carry_out(struct txn *txn, struct habits *habits, struct plan *plans,
 	int rc = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		only_due(txn, habits, &plans[i]);
+		plan_keep(&plans[i], due, habits);
 		*found += plans[i].n;
 	}
 	for (size_t i = 0; i < n && rc == 0; i++)
@@ -225,6 +216,7 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 	_cleanup_irqs_ struct irqs irqs = { 0 };
 	_cleanup_net_ struct net_masks net = { 0 };
 	_cleanup_wishes_ struct wishes wishes = { 0 };
+	const struct object *queues = object_of(txn, NET_DEFAULT);
 	struct plan *plans;
 	int rc = 0;
 
@@ -242,8 +234,9 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 	policy_irqs(&irqs, wishes.items, n, 0, &taken, &rest, habits.default_irq,
 		    habits.default_original, plans);
 	net_snapshot(txn->sys, &net);
-	net_plan(&net, &taken, &rest, &plans[0]);
-	if (unknown_irqbalance(txn, &habits)) {
+	net_plan(&net, &taken, &rest, queues ? queues->ours : NULL,
+		 queues ? queues->original : NULL, &plans[0]);
+	if (unknown_irqbalance(&habits)) {
 		irqbalance_clear(&habits.irqbalance);
 		irqbalance_snapshot(txn->sys, &habits.irqbalance);
 		irqbalance_plan(&habits.irqbalance, &taken, &rest, &plans[0]);
@@ -258,11 +251,14 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 	return rc;
 }
 
-static const struct object *default_object(const struct txn *txn)
+static void born_read(const struct txn *txn, const char *path, struct born *born)
 {
-	const struct step key = { .kind = STEP_WRITE, .path = (char *)DEFAULT_MASK };
+	const struct object *o = object_of(txn, path);
 
-	return state_object(&txn->state, &key);
+	if (!o || strcmp(o->ours, o->original) == 0)
+		return;
+	born->mask = xstrdup(o->ours);
+	born->original = xstrdup(o->original);
 }
 
 /*
@@ -274,48 +270,67 @@ static const struct object *default_object(const struct txn *txn)
  */
 void session_births_begin(struct txn *txn, struct births *b)
 {
-	const struct object *o = default_object(txn);
-
-	if (!o || txn->state.n_shields > 1 || strcmp(o->ours, o->original) == 0)
+	if (txn->state.n_shields > 1)
 		return;
-	b->mask = xstrdup(o->ours);
-	b->original = xstrdup(o->original);
+	born_read(txn, DEFAULT_MASK, &b->irq);
+	born_read(txn, NET_DEFAULT, &b->net);
 	for (size_t i = 0; i < txn->state.n_objects; i++)
 		if (txn->state.objects[i]->identity && txn->state.objects[i]->path)
 			strv_addf(&b->older, "%s %s %s", txn->state.objects[i]->path,
 				  txn->state.objects[i]->original, txn->state.objects[i]->identity);
 }
 
-int session_births_end(struct txn *txn, const struct births *b, struct err *err)
+static int born_irqs(struct txn *txn, const struct born *b, struct plan *plan, struct err *err)
 {
 	_cleanup_irqs_ struct irqs irqs = { 0 };
-	_cleanup_plan_ struct plan plan = { 0 };
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
 
-	if (!b->mask)
-		return 0;
 	/* Such a mask is the default one, or the part of it in its NUMA node. */
 	if (cpulist_parse(b->mask, &cpus, err) < 0 || irqs_within(txn->sys, &cpus, &irqs, err) < 0)
 		return -1;
 	for (size_t i = 0; i < irqs.n; i++) {
 		_cleanup_free_ char *path = irq_path(irqs.items[i].number);
-		_cleanup_free_ char *identity = irq_identity(&irqs.items[i]);
 		_cleanup_free_ char *mask = cpulist_format(&irqs.items[i].mask);
-		_cleanup_free_ char *key = xasprintf("%s %s %s", path, mask, identity);
 		_cleanup_free_ char *born = irq_born(&irqs, &irqs.items[i], b->mask);
 		_cleanup_free_ char *original = irq_born(&irqs, &irqs.items[i], b->original);
 
-		if (irq_movable(&irqs.items[i]) && strcmp(mask, born) == 0 &&
-		    !strv_contains(&b->older, key))
-			plan_write(&plan, path, mask, original)->identity = take_ptr(identity);
+		if (irq_movable(&irqs.items[i]) && strcmp(mask, born) == 0)
+			plan_write(plan, path, mask, original)->identity =
+				irq_identity(&irqs.items[i]);
 	}
+	return 0;
+}
+
+/* arg: what is recorded, "PATH ORIGINAL IDENTITY". */
+static bool is_newborn(const struct step *step, void *arg)
+{
+	_cleanup_free_ char *key = xasprintf("%s %s %s", step->path, step->from, step->identity);
+
+	return !strv_contains(arg, key);
+}
+
+int session_births_end(struct txn *txn, const struct births *b, struct err *err)
+{
+	_cleanup_plan_ struct plan plan = { 0 };
+
+	if (b->irq.mask && born_irqs(txn, &b->irq, &plan, err) < 0)
+		return -1;
+	if (b->net.mask) {
+		_cleanup_net_ struct net_masks net = { 0 };
+
+		net_snapshot(txn->sys, &net);
+		net_plan_born(&net, b->net.mask, b->net.original, &plan);
+	}
+	plan_keep(&plan, is_newborn, (void *)&b->older);
 	return plan.n ? txn_give_back(txn, &plan, err) : 0;
 }
 
 void session_births_clear(struct births *b)
 {
-	free(b->mask);
-	free(b->original);
+	free(b->irq.mask);
+	free(b->irq.original);
+	free(b->net.mask);
+	free(b->net.original);
 	strv_clear(&b->older);
 }
 
@@ -347,7 +362,7 @@ void session_irqs_reclaim(struct txn *txn, const char *name)
 			continue;
 		hand_over(txn, name, o);
 		if (object_read(txn, o, &mask) == 0 && strcmp(mask, o->ours) != 0 &&
-		    by_program(txn, &habits, o, mask))
+		    by_program(&habits, o, mask))
 			ours(o, mask);
 	}
 }

@@ -141,6 +141,24 @@ struct object *state_add_object(struct state *state, const struct step *step)
 	return o;
 }
 
+void state_move(struct state *state, struct object *const *objects, char *const *paths, size_t n)
+{
+	struct object *const *gone;
+
+	/* Two may have changed places. */
+	for (size_t i = 0; i < n; i++)
+		tdelete(objects[i], &state->index, compare);
+	for (size_t i = 0; i < n; i++) {
+		free(objects[i]->path);
+		objects[i]->path = paths[i];
+		gone = tfind(objects[i], &state->index, compare);
+		if (gone)
+			state_forget(state, *gone);
+		if (!tsearch(objects[i], &state->index, compare))
+			mem_exhausted();
+	}
+}
+
 void state_forget(struct state *state, struct object *object)
 {
 	size_t i = 0;

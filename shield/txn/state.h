@@ -119,6 +119,9 @@ void state_remove_shield(struct state *state, const char *name);
 struct object *state_object(const struct state *state, const struct step *step);
 /* The object of the step, new ones with the step's `from` as original. */
 struct object *state_add_object(struct state *state, const struct step *step);
+/* n objects have other paths now, which are taken over. An object that had one of
+ * these is forgotten: it is no more. */
+void state_move(struct state *state, struct object *const *objects, char *const *paths, size_t n);
 /* Forget one object, whose number has gone to another one. */
 void state_forget(struct state *state, struct object *object);
 /* Forget the objects that keep() does not want. */

@@ -4,6 +4,7 @@
  * whose CPUs are gone when they come back, the masks of network queues, and two
  * thousand of them.
  */
+#include "irq/net.h"
 #include "shield/run/audit.h"
 #include "tests/fault/world.h"
 
@@ -423,41 +424,88 @@ static void test_vanishing(void **state)
 	world_clear(&w);
 }
 
-#define NET "/sys/class/net/eth0"
+#define NET "/sys/class/net/"
+#define RENAMED 1 /* another interface has the name now */
+#define MOVED 2	  /* and this one has another name */
+
+/* The same queue, when its interface is called lan0. */
+static char *moved(const char *path)
+{
+	const char *queue = strstr(path, "/queues/");
+
+	return queue ? xasprintf(NET "lan0%s", queue) : xstrdup(path);
+}
 
 static void test_network(void **state)
 {
 	static const struct {
 		const char *path, *text, *under;
 	} masks[] = {
-		{ NET "/queues/rx-0/rps_cpus", "ff", "f3" },
-		{ NET "/queues/rx-1/rps_cpus", "00", "00" }, /* off stays off */
-		{ NET "/queues/tx-0/xps_cpus", "0c", "f3" },
-		{ NET "/queues/tx-1/xps_cpus", "03", "03" },
+		{ NET "eth0/queues/rx-0/rps_cpus", "ff", "f3" },
+		{ NET "eth0/queues/rx-1/rps_cpus", "00", "00" }, /* off stays off */
+		{ NET "eth0/queues/rx-2/rps_cpus", "03", "03" }, /* not born so */
+		{ NET "eth0/queues/tx-0/xps_cpus", "0c", "f3" },
+		{ NET "eth0/queues/tx-1/xps_cpus", "03", "03" },
 		{ "/proc/sys/net/core/flow_limit_cpu_bitmap", "84", "80" },
 		{ "/proc/sys/net/core/rps_default_mask", "0f", "03" },
 	};
 
 	(void)state;
-	for (int renamed = 0; renamed < 2; renamed++) {
+	for (int what = 0; what <= MOVED; what++) {
 		struct said said = { 0 };
 		struct world w;
 
 		world_init(&w, FAKE_7);
-		fake_file(w.fake, NET "/ifindex", "2\n");
+		fake_file(w.fake, NET "eth0/ifindex", "2\n");
 		for (size_t i = 0; i < ARRAY_SIZE(masks); i++)
 			fake_file(w.fake, masks[i].path, masks[i].text);
 		run(&w, CMD_ON, &said);
 		for (size_t i = 0; i < ARRAY_SIZE(masks); i++)
 			assert_mask(&w, masks[i].path, masks[i].under);
-		/* Another interface has the name now: its masks are its own. */
-		if (renamed)
-			fake_file(w.fake, NET "/ifindex", "3\n");
+		if (what)
+			fake_file(w.fake, NET "eth0/ifindex", "3\n");
+		if (what == MOVED)
+			fake_file(w.fake, NET "lan0/ifindex", "2\n");
+		for (size_t i = 0; what == MOVED && i < ARRAY_SIZE(masks); i++) {
+			_cleanup_free_ char *path = moved(masks[i].path);
+
+			fake_file(w.fake, path, masks[i].under);
+		}
 		run(&w, CMD_OFF, &said);
-		for (size_t i = 0; i < ARRAY_SIZE(masks); i++)
-			assert_mask(&w, masks[i].path,
-				    renamed && strstr(masks[i].path, NET) ? masks[i].under
-									  : masks[i].text);
+		for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
+			_cleanup_free_ char *path =
+				what == MOVED ? moved(masks[i].path) : xstrdup(masks[i].path);
+			bool other = what == RENAMED && strstr(masks[i].path, NET);
+			/* What another one has, looks as if born under the shield. */
+			bool born = other && strstr(masks[i].path, "rx-2");
+
+			assert_mask(&w, path, born ? "0f" : other ? masks[i].under : masks[i].text);
+		}
+		said_clear(&said);
+		world_clear(&w);
+	}
+}
+
+/* A queue that is born under a shield has its default mask; it gets what it would
+ * have had, whether the guard has seen it or not. */
+static void test_network_births(void **state)
+{
+	(void)state;
+	for (int seen = 0; seen < 2; seen++) {
+		struct said said = { 0 };
+		struct world w;
+
+		world_init(&w, FAKE_7);
+		fake_file(w.fake, NET_DEFAULT, "0f");
+		run(&w, CMD_ON, &said);
+		fake_file(w.fake, NET "tap0/ifindex", "9\n");
+		fake_file(w.fake, NET "tap0/queues/rx-0/rps_cpus", "03");
+		fake_file(w.fake, NET "tap0/queues/rx-1/rps_cpus", "02");
+		if (seen)
+			look(&w);
+		run(&w, CMD_OFF, &said);
+		assert_mask(&w, NET "tap0/queues/rx-0/rps_cpus", "0f");
+		assert_mask(&w, NET "tap0/queues/rx-1/rps_cpus", "02");
 		said_clear(&said);
 		world_clear(&w);
 	}
@@ -508,13 +556,13 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_errors),	     cmocka_unit_test(test_way_back),
-		cmocka_unit_test(test_full),	     cmocka_unit_test(test_nodes),
-		cmocka_unit_test(test_offline),	     cmocka_unit_test(test_rule_offline),
-		cmocka_unit_test(test_number_again), cmocka_unit_test(test_long_domain),
-		cmocka_unit_test(test_shared_line),  cmocka_unit_test(test_deaf_irqbalance),
-		cmocka_unit_test(test_vanishing),    cmocka_unit_test(test_network),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_errors),	       cmocka_unit_test(test_way_back),
+		cmocka_unit_test(test_full),	       cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_offline),	       cmocka_unit_test(test_rule_offline),
+		cmocka_unit_test(test_number_again),   cmocka_unit_test(test_long_domain),
+		cmocka_unit_test(test_shared_line),    cmocka_unit_test(test_deaf_irqbalance),
+		cmocka_unit_test(test_vanishing),      cmocka_unit_test(test_network),
+		cmocka_unit_test(test_network_births), cmocka_unit_test(test_many),
 	};
 
 	mem_init();

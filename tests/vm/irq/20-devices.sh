@@ -116,7 +116,20 @@ check "busy: and the host was" busy
 echo ff >$trace/tracing_cpumask
 
 check "devices: status agrees" shield status
+# Interfaces that are renamed under a shield, or born.
+ip link set tap0 name lan0
+queues tap1 4 >$T/born &
+born=$!
+wait_for 5 grep -q ready $T/born
 check "devices: off" shield off vm
+ip link set lan0 name tap0
+as_if_born_without() { # its receive queues have the default mask, which 6.1 has not
+	grep . /sys/class/net/tap1/queues/rx-0/rps_cpus $sysctl/rps_default_mask
+	[ $kernel = 6.1 ] || [ "$(cat /sys/class/net/tap1/queues/rx-0/rps_cpus)" = 11 ]
+}
+check "devices: queues that were born under it are as if born without" as_if_born_without
+kill $born
+wait $born
 check "devices: masks as before" masks_restored
 vm_end
 from_vfio $card
