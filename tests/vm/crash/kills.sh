@@ -98,12 +98,17 @@ check "kill -9: all at once, and run again" begins_again shield run -p win11 -- 
 # What is active is named, with the way to end it.
 taken() {
 	profile part '{"version":1,"name":"part","guest":"5-6"}'
+	profile io '{"version":1,"name":"io","guest":"6-7","iothreads":["5"]}'
 	shield on win11 || return 1
 	status 1 shield on win11 2>$T/twice
 	status 1 shield on part 2>$T/part
-	cat $T/twice $T/part
-	grep -q "the shield win11 is active already; 'shield off win11' ends it" $T/twice &&
-		grep -q "CPU 5 is the shield win11's already; 'shield off win11' ends it" $T/part && shield off && back_in_2s
+	status 1 shield on io 2>$T/io
+	cat $T/twice $T/part $T/io
+	grep -q "the shield win11 is active already; 'shield off win11' ends it" $T/twice || return
+	for other in part io; do
+		grep -q "CPU 5 is the shield win11's already; 'shield off win11' ends it" $T/$other || return
+	done
+	shield off && back_in_2s
 }
 check "what is taken is named" taken
 ! [ -e $state ] || clean
