@@ -190,6 +190,7 @@ void fake_free(struct fake *fake)
 	cpuset_clear(&fake->possible);
 	cpuset_clear(&fake->online);
 	cpuset_clear(&fake->taken);
+	cpuset_clear(&fake->leaked);
 	cpuset_clear(&fake->isolated);
 	cpuset_clear(&fake->wq_isolated);
 	cpuset_clear(&fake->default_irq);

@@ -233,7 +233,8 @@ void cpuset_update(struct fake *fake)
 	for (struct cg *c = cg_next(fake->root); c; c = cg_next(c))
 		if (has_cpuset(c))
 			update_exclusive(fake, c);
-	cpuset_clear(&fake->taken);
+	cpuset_copy(&fake->taken, &fake->leaked);
+	cpuset_copy(&isolated, &fake->leaked);
 	for (struct cg *c = cg_next(fake->root); c; c = cg_next(c)) {
 		if (c->valid && (c->remote || c->parent == fake->root))
 			cpuset_or(&fake->taken, &c->xcpus);
@@ -277,9 +278,19 @@ static bool conflicts(const struct fake *fake, const struct cg *cg, const struct
 	       (!cpuset_empty(&s->cpus) && cpuset_within(&s->cpus, &cg->excl));
 }
 
+/* Linux 7.3 forgets whose the CPUs are that a remote partition loses with its
+ * cpuset.cpus. */
+static void leak(struct fake *fake, const struct cg *cg, struct cpuset *had)
+{
+	if (fake->flavour != FAKE_7 || !cg->valid || !cg->remote)
+		return;
+	cpuset_andnot(had, &cg->xcpus);
+	cpuset_or(&fake->leaked, had);
+}
+
 int cpuset_write_cpus(struct fake *fake, struct cg *cg, const char *text)
 {
-	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+	_cleanup_cpuset_ struct cpuset cpus = { 0 }, had = { 0 };
 	bool conflict = false;
 	int rc = fake_parse(fake, text, false, &cpus);
 
@@ -295,8 +306,11 @@ int cpuset_write_cpus(struct fake *fake, struct cg *cg, const char *text)
 	for (struct cg *s = cg->parent->children; s && conflict; s = s->next)
 		if (s->valid && cpuset_intersects(wanted(cg), &s->xcpus))
 			dissolve(fake, s, s->prs, NULL);
+	if (cg->valid)
+		cpuset_copy(&had, &cg->xcpus);
 	if (cg->prs && !conflict)
 		settle(fake, cg);
+	leak(fake, cg, &had);
 	cpuset_update(fake);
 	return 0;
 }
