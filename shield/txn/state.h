@@ -92,9 +92,10 @@ struct state {
 };
 
 /*
- * Read and check the state file. No file, or one of another boot, is an empty
- * state. -1 with a message that says how to go on when it cannot be trusted.
- * mount: where cgroup v2 is, or NULL. Release with state_clear().
+ * Read and check the state file; queues of interfaces that were renamed since
+ * have their new paths. No file, or one of another boot, is an empty state. -1
+ * with a message that says how to go on when it cannot be trusted. mount: where
+ * cgroup v2 is, or NULL. Release with state_clear().
  */
 int state_load(struct sys *sys, const char *mount, struct state *state, struct err *err);
 /* Replace the file, or remove it when nothing is in the state. */

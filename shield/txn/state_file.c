@@ -1,4 +1,5 @@
 /* The state file: found, trusted, locked, replaced. */
+#include "irq/net.h"
 #include "shield/txn/state_json.h"
 
 #include <errno.h>
@@ -159,6 +160,25 @@ static void decrefp(json_t **json)
 	json_decref(*json);
 }
 
+/* Where the queues of interfaces are that were renamed. */
+static void follow_renames(struct sys *sys, struct state *state)
+{
+	_cleanup_free_ struct object **moved = xcalloc(state->n_objects, sizeof(*moved));
+	_cleanup_free_ char **paths = xcalloc(state->n_objects, sizeof(*paths));
+	size_t n = 0;
+
+	for (size_t i = 0; i < state->n_objects; i++) {
+		struct object *o = state->objects[i];
+
+		if (!o->identity || !o->path || !net_path(o->path))
+			continue;
+		paths[n] = net_renamed(sys, o->path, o->identity);
+		if (paths[n])
+			moved[n++] = o;
+	}
+	state_move(state, moved, paths, n);
+}
+
 int state_load(struct sys *sys, const char *mount, struct state *state, struct err *err)
 {
 	_cleanup_(decrefp)
@@ -191,6 +211,7 @@ int state_load(struct sys *sys, const char *mount, struct state *state, struct e
 		return 0; /* of another boot: everything is undone already */
 	if (state_from_json(document, mount, &read, &why) < 0)
 		return untrusted(err, STATE_FILE, why.text);
+	follow_renames(sys, &read);
 	*state = read;
 	read = (struct state){ 0 };
 	return 0;

@@ -1,4 +1,3 @@
-#include "irq/net.h"
 #include "shield/task/task.h"
 #include "shield/txn/apply.h"
 #include "shield/txn/settle.h"
@@ -135,40 +134,13 @@ static int open_txn(struct txn *txn, struct sys *sys, struct err *err)
 	return 0;
 }
 
-/* Where the queues of interfaces are that were renamed. */
-static void follow_renames(struct txn *txn)
-{
-	size_t all = txn->state.n_objects, n = 0;
-	_cleanup_free_ struct object **moved = xcalloc(all, sizeof(*moved));
-	_cleanup_free_ char **paths = xcalloc(all, sizeof(*paths));
-
-	for (size_t i = 0; i < all; i++) {
-		struct object *o = txn->state.objects[i];
-
-		if (!o->identity || !o->path || !net_path(o->path))
-			continue;
-		paths[n] = net_renamed(txn->sys, o->path, o->identity);
-		if (paths[n])
-			moved[n++] = o;
-	}
-	state_move(&txn->state, moved, paths, n);
-}
-
-static int load(struct txn *txn, struct err *err)
-{
-	if (state_load(txn->sys, txn->mount, &txn->state, err) < 0)
-		return -1;
-	follow_renames(txn);
-	return 0;
-}
-
 int txn_begin(struct txn *txn, struct sys *sys, bool force, struct err *err)
 {
 	if (open_txn(txn, sys, err) == 0) {
 		txn->force = force;
 		txn->lock = state_lock(sys, err);
 		/* What could not be restored must not keep the rest from ending. */
-		if (txn->lock >= 0 && load(txn, err) == 0 &&
+		if (txn->lock >= 0 && state_load(sys, txn->mount, &txn->state, err) == 0 &&
 		    (recover(txn, err) == 0 || txn->leftover.n))
 			return 0;
 	}
@@ -178,7 +150,7 @@ int txn_begin(struct txn *txn, struct sys *sys, bool force, struct err *err)
 
 int txn_view(struct txn *txn, struct sys *sys, struct err *err)
 {
-	if (open_txn(txn, sys, err) == 0 && load(txn, err) == 0)
+	if (open_txn(txn, sys, err) == 0 && state_load(sys, txn->mount, &txn->state, err) == 0)
 		return 0;
 	txn_end(txn);
 	return -1;
