@@ -302,6 +302,13 @@ static bool partition_again(struct txn *txn, const struct object *object)
 			   strcmp(object->target, "member") == 0 ? "isolated" : "member") == 0;
 }
 
+/* It went away. A missing file of a cgroup that should be there is an error. */
+static bool went(const struct object *object, int rc)
+{
+	return gone(rc) && !(object->scoped && strcmp(object->ours, object->original) == 0 &&
+			     strcmp(object->target, object->original) != 0);
+}
+
 enum applied object_apply(struct txn *txn, const struct object *object, bool compare,
 			  const char *home, struct err *err)
 {
@@ -326,10 +333,7 @@ enum applied object_apply(struct txn *txn, const struct object *object, bool com
 		return failed(txn, object, same, err);
 	if (delayed)
 		return apply_delayed(txn, object, err);
-	/* A missing file of a cgroup that should be there is an error, not an
-	 * object that went away. */
-	if (gone(rc) && !(object->scoped && strcmp(object->ours, object->original) == 0 &&
-			  strcmp(object->target, object->original) != 0))
+	if (went(object, rc))
 		return APPLIED_GONE;
 	if (!current)
 		return failed(txn, object, rc, err);
@@ -344,6 +348,9 @@ enum applied object_apply(struct txn *txn, const struct object *object, bool com
 	if (rc == -EINVAL && write_near(txn, object) == 0)
 		return APPLIED;
 	if (rc < 0 && object_same(txn, object) == 0)
+		return APPLIED_GONE;
+	/* systemd removes a scope the moment that it is empty: ENODEV. */
+	if (row && went(object, rc) && !sys_exists(txn->sys, object->path))
 		return APPLIED_GONE;
 	if (rc < 0)
 		return write_failed(txn, object, rc, err);

@@ -325,11 +325,53 @@ static void random_walks(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/* The cgroup of the partition goes before the write that ends it. */
+static void remove_scope(void *ctx, size_t number, const struct fault_event *event)
+{
+	static const char file[] = "/vcpus/cpuset.cpus.partition";
+	const size_t n = strlen(event->object), m = sizeof(file) - 1;
+	struct world *w = ctx;
+	char path[sizeof(event->object)];
+
+	(void)number;
+	if (event->op != OP_WRITE || n < m || strcmp(event->object + n - m, file) != 0)
+		return;
+	snprintf(path, sizeof(path), "%.*s/vcpus", (int)(n - m), event->object);
+	w->sys.ops->rmdir(w->sys.ctx, path);
+}
+
+/* systemd removes a scope as soon as nothing is in it: while it is ended, too. */
+static void removed_meanwhile(void **state)
+{
+	(void)state;
+	for (enum flavour flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
+		struct faulty f = { .mode = FAULT_NONE, .before = remove_scope };
+		_cleanup_free_ char *before = NULL, *after = NULL;
+		struct outcome outcome;
+		struct world w;
+		struct sys sys;
+
+		world_init(&w, flavour);
+		before = fake_snapshot(w.fake);
+		world_run(&w, &w.sys, CMD_ON, "win11", &outcome);
+		assert_int_equal(outcome.rc, 0);
+		f.ctx = &w;
+		faulty_sys(&f, &w.sys, &sys);
+		world_run(&w, &sys, CMD_OFF, "win11", &outcome);
+		assert_int_equal(outcome.rc, 0);
+		faulty_clear(&f);
+		after = fake_snapshot(w.fake);
+		assert_string_equal(before, after);
+		world_clear(&w);
+	}
+}
+
 /* With the name of a test only that one. */
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_inside),
+		cmocka_unit_test(removed_meanwhile),
 		cmocka_unit_test(random_walks),
 		cmocka_unit_test(crashes),
 	};

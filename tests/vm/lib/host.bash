@@ -2,6 +2,9 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 lib=$root/tests/vm/lib
+# What the kernel complains of when a change of a partition is killed: it got no worker (shield/txn/apply.c). For --ignore-kernel.
+# shellcheck disable=SC2034  # for who sources this
+killed_inside=' (housekeeping_update|remote_partition_(en|dis)able)\+'
 work=$(mktemp -d "${TMPDIR:-/tmp}/shield-vm-tests.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
