@@ -98,7 +98,7 @@ check "kill -9: all at once, and run again" begins_again shield run -p win11 -- 
 # What is active is named, with the way to end it.
 taken() {
 	profile part '{"version":1,"name":"part","guest":"5-6"}'
-	profile io '{"version":1,"name":"io","guest":"6-7","iothreads":["5"]}'
+	profile io '{"version":1,"name":"io","guest":"6","iothreads":["5"]}'
 	shield on win11 || return 1
 	status 1 shield on win11 2>$T/twice
 	status 1 shield on part 2>$T/part
