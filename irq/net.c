@@ -132,18 +132,38 @@ bool net_is(struct sys *sys, const char *path, const char *index)
 	return now && strcmp(now, index) == 0;
 }
 
-char *net_renamed(struct sys *sys, const char *path, const char *index)
+static void read_names(struct sys *sys, struct net_names *known)
 {
-	const char *queue = strchr(path + sizeof(CLASS) - 1, '/');
-	_cleanup_strv_ struct strv names = { 0 };
+	known->read = true;
+	if (sys->ops->list(sys->ctx, "/sys/class/net", &known->names) < 0)
+		return;
+	for (size_t i = 0; i < known->names.n; i++) {
+		char *index = index_of(sys, known->names.items[i]);
 
-	if (net_is(sys, path, index) || sys->ops->list(sys->ctx, "/sys/class/net", &names) < 0)
-		return NULL;
-	for (size_t i = 0; i < names.n; i++) {
-		_cleanup_free_ char *now = index_of(sys, names.items[i]);
+		strv_take(&known->indexes, index ? index : xstrdup(""));
+	}
+}
 
-		if (now && strcmp(now, index) == 0)
-			return xasprintf(CLASS "%s%s", names.items[i], queue);
+char *net_renamed(struct sys *sys, struct net_names *known, const char *path, const char *index)
+{
+	const char *name = path + sizeof(CLASS) - 1, *queue = strchr(name, '/');
+
+	if (!known->read)
+		read_names(sys, known);
+	for (size_t i = 0; i < known->indexes.n; i++) {
+		_cleanup_free_ char *now = NULL;
+
+		if (strcmp(known->indexes.items[i], index) != 0)
+			continue;
+		now = xasprintf(CLASS "%s%s", known->names.items[i], queue);
+		return strcmp(now, path) == 0 ? NULL : take_ptr(now);
 	}
 	return NULL;
+}
+
+void net_names_clear(struct net_names *known)
+{
+	strv_clear(&known->names);
+	strv_clear(&known->indexes);
+	known->read = false;
 }

@@ -47,8 +47,16 @@ void net_plan_born(const struct net_masks *masks, const char *born, const char *
  * this index? */
 bool net_path(const char *path);
 bool net_is(struct sys *sys, const char *path, const char *index);
+/* The interfaces, read when they are asked for first. */
+struct net_names {
+	struct strv names, indexes;
+	bool read;
+};
+void net_names_clear(struct net_names *known);
+#define _cleanup_net_names_ _cleanup_(net_names_clear)
+
 /* Where this queue is if the interface of that index was renamed, allocated; NULL
  * if it was not, or is gone. */
-char *net_renamed(struct sys *sys, const char *path, const char *index);
+char *net_renamed(struct sys *sys, struct net_names *known, const char *path, const char *index);
 
 #endif

@@ -165,6 +165,7 @@ static void follow_renames(struct sys *sys, struct state *state)
 {
 	_cleanup_free_ struct object **moved = xcalloc(state->n_objects, sizeof(*moved));
 	_cleanup_free_ char **paths = xcalloc(state->n_objects, sizeof(*paths));
+	_cleanup_net_names_ struct net_names known = { 0 };
 	size_t n = 0;
 
 	for (size_t i = 0; i < state->n_objects; i++) {
@@ -172,7 +173,7 @@ static void follow_renames(struct sys *sys, struct state *state)
 
 		if (!o->identity || !o->path || !net_path(o->path))
 			continue;
-		paths[n] = net_renamed(sys, o->path, o->identity);
+		paths[n] = net_renamed(sys, &known, o->path, o->identity);
 		if (paths[n])
 			moved[n++] = o;
 	}
