@@ -81,8 +81,7 @@ static void table_clear(struct table *t)
 static void describe(const struct table *t, struct row *row)
 {
 	_cleanup_free_ char *path = irq_path(row->irq->number);
-	const struct step key = { .kind = STEP_WRITE, .path = path };
-	const struct object *o = state_object(&t->txn.state, &key);
+	const struct object *o = state_file_object(&t->txn.state, path);
 	size_t vm = irq_vm(row->irq, t->wishes.items, t->wishes.n);
 
 	row->class = irq_class_name(row->irq->class);

@@ -94,7 +94,7 @@ static void plan_queues(const struct scene *scene, const struct intent *intent,
 	net_plan(&scene->net, &intent->taken, rest, NULL, NULL, plan);
 	for (size_t i = first; i < plan->n; i++)
 		if (strcmp(plan->steps[i].path, NET_DEFAULT) == 0) {
-			_cleanup_free_ char *mask = xstrdup(plan->steps[i].to);
+			const char *mask = plan->steps[i].to;
 
 			net_plan_born(&scene->net, mask, mask, plan);
 			break;

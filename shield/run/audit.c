@@ -117,8 +117,7 @@ static void audit_objects(struct txn *txn, const struct shield *s, struct proble
 /* The same interrupt, that is: its number may be another's now. */
 static bool recorded(struct txn *txn, const char *path, bool *refused)
 {
-	const struct step key = { .kind = STEP_WRITE, .path = (char *)path };
-	const struct object *o = state_object(&txn->state, &key);
+	const struct object *o = state_file_object(&txn->state, path);
 	bool same = o && object_same(txn, o);
 
 	*refused = same && o->refused;

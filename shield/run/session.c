@@ -146,9 +146,7 @@ static int verify(struct txn *txn, const char *name, struct err *err)
  * moved interrupts. */
 static int settle_irqbalance(struct txn *txn, struct scene *scene, struct err *err)
 {
-	const struct step key = { .kind = STEP_WRITE, .path = scene->irqbalance.socket };
-
-	if (!scene->irqbalance.pid || state_object(&txn->state, &key) ||
+	if (!scene->irqbalance.pid || state_file_object(&txn->state, scene->irqbalance.socket) ||
 	    !irqbalance_settle(txn->sys, &scene->irqbalance))
 		return 0;
 	irqs_clear(&scene->irqs);

@@ -40,16 +40,9 @@ static void habits_clear(struct habits *h)
 	irqbalance_clear(&h->irqbalance);
 }
 
-static const struct object *object_of(const struct txn *txn, const char *path)
-{
-	const struct step key = { .kind = STEP_WRITE, .path = (char *)path };
-
-	return state_object(&txn->state, &key);
-}
-
 static void habits_read(struct txn *txn, struct habits *h)
 {
-	const struct object *o = object_of(txn, DEFAULT_MASK);
+	const struct object *o = state_file_object(&txn->state, DEFAULT_MASK);
 	_cleanup_free_ char *present = NULL;
 
 	h->txn = txn;
@@ -140,7 +133,7 @@ static bool due(const struct step *step, void *arg)
 /* One that was started since: the ban of its predecessor died with it. */
 static bool unknown_irqbalance(const struct habits *h)
 {
-	return h->irqbalance.pid && !object_of(h->txn, h->irqbalance.socket);
+	return h->irqbalance.pid && !state_file_object(&h->txn->state, h->irqbalance.socket);
 }
 
 static const char *claimed_by(const struct object *o, const char *shield)
@@ -158,7 +151,7 @@ static void plan_bans(struct txn *txn, const struct irqbalance *b, const struct 
 		      const struct irq_wish *wishes, size_t n, struct plan *plans)
 {
 	_cleanup_free_ char *path = irqbalance_bans(b);
-	const struct object *o = object_of(txn, path);
+	const struct object *o = state_file_object(&txn->state, path);
 	_cleanup_free_ char *former = o ? xstrdup(o->original) : NULL;
 	_cleanup_free_ struct cpuset *own = xcalloc(n, sizeof(*own));
 	size_t wish;
@@ -216,7 +209,7 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 	_cleanup_irqs_ struct irqs irqs = { 0 };
 	_cleanup_net_ struct net_masks net = { 0 };
 	_cleanup_wishes_ struct wishes wishes = { 0 };
-	const struct object *queues = object_of(txn, NET_DEFAULT);
+	const struct object *queues = state_file_object(&txn->state, NET_DEFAULT);
 	struct plan *plans;
 	int rc = 0;
 
@@ -253,7 +246,7 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 
 static void born_read(const struct txn *txn, const char *path, struct born *born)
 {
-	const struct object *o = object_of(txn, path);
+	const struct object *o = state_file_object(&txn->state, path);
 
 	if (!o || strcmp(o->ours, o->original) == 0)
 		return;
@@ -274,6 +267,8 @@ void session_births_begin(struct txn *txn, struct births *b)
 		return;
 	born_read(txn, DEFAULT_MASK, &b->irq);
 	born_read(txn, NET_DEFAULT, &b->net);
+	if (!b->irq.mask && !b->net.mask)
+		return;
 	for (size_t i = 0; i < txn->state.n_objects; i++)
 		if (txn->state.objects[i]->identity && txn->state.objects[i]->path)
 			strv_addf(&b->older, "%s %s %s", txn->state.objects[i]->path,

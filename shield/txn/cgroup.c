@@ -75,8 +75,7 @@ static const struct shield *owner(const struct txn *txn, const char *cgroup)
 static const char *target(const struct txn *txn, const char *dir, const char *file)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s", dir, file);
-	const struct step key = { .kind = STEP_WRITE, .path = path };
-	const struct object *o = state_object(&txn->state, &key);
+	const struct object *o = state_file_object(&txn->state, path);
 
 	return o ? o->target : NULL;
 }

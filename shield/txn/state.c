@@ -118,6 +118,13 @@ struct object *state_object(const struct state *state, const struct step *step)
 	return found ? *found : NULL;
 }
 
+struct object *state_file_object(const struct state *state, const char *path)
+{
+	const struct step key = { .kind = STEP_WRITE, .path = (char *)path };
+
+	return state_object(state, &key);
+}
+
 struct object *state_add_object(struct state *state, const struct step *step)
 {
 	struct object *o = state_object(state, step);

@@ -118,6 +118,8 @@ void state_remove_shield(struct state *state, const char *name);
 
 /* The object that a step is about, or NULL. */
 struct object *state_object(const struct state *state, const struct step *step);
+/* That of the kernel file of this path, or NULL. */
+struct object *state_file_object(const struct state *state, const char *path);
 /* The object of the step, new ones with the step's `from` as original. */
 struct object *state_add_object(struct state *state, const struct step *step);
 /* n objects have other paths now, which are taken over. An object that had one of
