@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define CPUS "/sys/devices/system/cpu/"
+
 static const char emulator_name[] = "/emulator", iothread_name[] = "iothread";
 
 void libvirt_clear(struct libvirt_vm *vm)
@@ -19,6 +21,9 @@ void libvirt_clear(struct libvirt_vm *vm)
 	free(vm->vcpus);
 	free(vm->above);
 	free(vm->cgroup);
+	free(vm->cpus);
+	free(vm->was);
+	cpuset_clear(&vm->possible);
 	cpuset_clear(&vm->emulator);
 	cpuset_clear(&vm->others);
 	*vm = (struct libvirt_vm){ 0 };
@@ -54,6 +59,13 @@ bool libvirt_is_place(const char *cgroup, const struct partitions *partitions)
 			return false;
 	}
 	return parent && partitions->n;
+}
+
+bool libvirt_is_parent(const char *parent, const char *cgroup, const struct partitions *partitions)
+{
+	_cleanup_free_ char *its = parent_of(cgroup);
+
+	return its && strcmp(parent, its) == 0 && libvirt_is_place(cgroup, partitions);
 }
 
 static int read_cpus(struct sys *sys, const char *dir, struct cpuset *cpus)
@@ -147,6 +159,24 @@ static int read_above(struct sys *sys, const char *mount, const char *parent, st
 	return 0;
 }
 
+static int read_inner(struct sys *sys, const char *dir, struct libvirt_vm *vm, struct err *err)
+{
+	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus", dir), *text = NULL;
+	int rc = sys_read_line(sys, path, &vm->cpus);
+
+	if (rc < 0)
+		return unreadable(dir, rc, err);
+	vm->was = xstrdup(vm->cpus);
+	if (sys_read_line(sys, CPUS "housekeeping", &text) < 0)
+		return 0;
+	free(text);
+	text = NULL;
+	if (sys_read_line(sys, CPUS "possible", &text) < 0 ||
+	    cpulist_parse(text, &vm->possible, NULL) < 0)
+		return err_set(err, ERR_UNSUPPORTED, CPUS "possible cannot be read");
+	return 0;
+}
+
 static int by_index(const void *a, const void *b)
 {
 	const struct libvirt_vcpu *x = a, *y = b;
@@ -173,6 +203,8 @@ int libvirt_find(struct sys *sys, const char *mount, const char *cgroup, struct 
 			cgroup);
 	vm->cgroup = xstrdup(cgroup);
 	rc = read_above(sys, mount, parent, vm, err);
+	if (rc == 0)
+		rc = read_inner(sys, dir, vm, err);
 	for (size_t i = 0; i < names.n && rc == 0; i++)
 		rc = vcpu_index(names.items[i]) >= 0
 			     ? read_vcpu(sys, mount, parent, names.items[i], vm, err)
@@ -234,9 +266,7 @@ int libvirt_partitions(const struct libvirt_vm *vm, struct partitions *partition
 		if (cpuset_count(&v->cpus) > 1)
 			strv_addf(warnings,
 				  "vCPU %u is pinned to CPUs %s, of which it can use only one "
-				  "at a time: the others stay idle. Pin it to one before the "
-				  "domain starts: Linux 7.3 keeps CPUs that a pin loses later from "
-				  "the host until a reboot",
+				  "at a time: the others stay idle. Pin it to one",
 				  v->index, text);
 		partitions_add(partitions, v->cgroup, &v->cpus);
 	}
@@ -253,6 +283,36 @@ static const struct libvirt_vcpu *vcpu_of(const struct libvirt_vm *vm, const cha
 		if (strcmp(vm->vcpus[i].cgroup, cgroup) == 0)
 			return &vm->vcpus[i];
 	return NULL;
+}
+
+char *libvirt_cpus_path(const char *mount, const struct libvirt_vm *vm)
+{
+	return xasprintf("%s%s/cpuset.cpus", mount, vm->above[vm->n_above - 1].cgroup);
+}
+
+void libvirt_plan_cpus(const char *mount, const struct libvirt_vm *vm,
+		       const struct partitions *partitions, struct plan *plan)
+{
+	_cleanup_free_ char *path = libvirt_cpus_path(mount, vm), *to = NULL;
+	_cleanup_cpuset_ struct cpuset cpus = { 0 }, several = { 0 };
+
+	if (cpuset_empty(&vm->possible))
+		return;
+	for (size_t i = 0; i < vm->n_vcpus; i++) {
+		const struct libvirt_vcpu *v = &vm->vcpus[i];
+
+		if (cpuset_count(&v->cpus) > 1 &&
+		    (partitions ? partitions_find(partitions, v->cgroup) != NULL
+				: strcmp(v->partition, "isolated") == 0))
+			cpuset_or(&several, &v->cpus);
+	}
+	if (cpulist_parse(vm->was, &cpus, NULL) < 0 || cpuset_empty(&cpus))
+		cpuset_copy(&cpus, &vm->possible);
+	cpuset_andnot(&cpus, &several);
+	to = cpuset_empty(&several) || cpuset_empty(&cpus) ? xstrdup(vm->was)
+							   : cpulist_format(&cpus);
+	if (strcmp(to, vm->cpus) != 0)
+		plan_write(plan, path, vm->cpus, to);
 }
 
 void libvirt_plan(const char *mount, const struct libvirt_vm *vm,
@@ -274,4 +334,7 @@ void libvirt_plan(const char *mount, const struct libvirt_vm *vm,
 
 		plan_write(plan, path, v ? v->partition : "member", "isolated");
 	}
+	/* Last, so that it goes first: without these CPUs above it, a vCPU that is
+	 * no partition would run anywhere. */
+	libvirt_plan_cpus(mount, vm, partitions, plan);
 }

@@ -13,6 +13,16 @@
  * libvirt's: `virsh vcpupin` succeeds, the kernel gives the former CPU back to
  * the host and calls the partition invalid, and the guard makes one of the new
  * CPU (session_follow). Measured on 6.12 and 7.3.
+ *
+ * A pin to several CPUs can also shrink. Then Linux 7.3 gives what it loses back
+ * to the root, looks for cgroups whose CPUs are more now, comes so to vcpuN
+ * itself while its cpuset.cpus is still the former one, takes the CPUs once more,
+ * and forgets them: nobody has them until a reboot (update_cpumask(),
+ * remote_cpus_update()). It does not come by where the cgroup above may not have
+ * these CPUs: its cpuset.cpus is therefore all CPUs but those of such pins.
+ * 6.12 does not forget them; nor could cpuset.cpus be made empty again while the
+ * domain runs (ENOSPC), so there it is left alone. Which of them it is, is seen by
+ * /sys/devices/system/cpu/housekeeping (from 7.0).
  */
 #ifndef SHIELD_CGROUP_LIBVIRT_H
 #define SHIELD_CGROUP_LIBVIRT_H
@@ -37,6 +47,10 @@ struct libvirt_vm {
 	size_t n_vcpus, cap_vcpus;
 	struct libvirt_above *above; /* outer to inner */
 	size_t n_above, cap_above;
+	/* cpuset.cpus of the innermost of them now; and before it had a shield,
+	 * which is for the caller to replace if it has one already */
+	char *cpus, *was;
+	struct cpuset possible; /* CPUs of the host; empty: no need to write that */
 	struct cpuset emulator; /* its pin; empty: none */
 	struct cpuset others;	/* what the pins of everything but vCPUs name */
 };
@@ -61,7 +75,16 @@ void libvirt_plan(const char *mount, const struct libvirt_vm *vm,
 		  const struct partitions *partitions, const struct cpuset *guest,
 		  struct plan *plan);
 
+/* The file with the cpuset.cpus above vcpuN, which the caller frees; and the
+ * step, if one is needed, that keeps it off pins of several CPUs: those of the
+ * vCPUs that are to be partitions, or with NULL of those that are. */
+char *libvirt_cpus_path(const char *mount, const struct libvirt_vm *vm);
+void libvirt_plan_cpus(const char *mount, const struct libvirt_vm *vm,
+		       const struct partitions *partitions, struct plan *plan);
+
 /* Is it the place of a shield of such a domain, not of one of our own? */
 bool libvirt_is_place(const char *cgroup, const struct partitions *partitions);
+/* And is it the cgroup in which that and the partitions are? */
+bool libvirt_is_parent(const char *parent, const char *cgroup, const struct partitions *partitions);
 
 #endif

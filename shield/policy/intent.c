@@ -59,7 +59,7 @@ static int check_cpus(const struct scene *scene, const struct profile *profile, 
 
 		text = cpulist_format(&missing);
 		return err_set(err, ERR_USAGE,
-			       "profile %s: CPU %s does not exist; this machine has %s",
+			       "shield %s: CPU %s does not exist; this machine has %s",
 			       profile->name, text, have);
 	}
 	cpuset_copy(&missing, &all);
@@ -67,14 +67,14 @@ static int check_cpus(const struct scene *scene, const struct profile *profile, 
 	if (!cpuset_empty(&missing)) {
 		text = cpulist_format(&missing);
 		return err_set(err, ERR_USAGE,
-			       "profile %s: CPU %s is offline; bring it online with: echo 1 > "
+			       "shield %s: CPU %s is offline; bring it online with: echo 1 > "
 			       "/sys/devices/system/cpu/cpu%d/online",
 			       profile->name, text, cpuset_next(&missing, -1));
 	}
 	if (cpuset_intersects(&profile->guest, &profile->emulator)) {
 		text = overlap(&profile->guest, &profile->emulator);
 		return err_set(err, ERR_USAGE,
-			       "profile %s: CPU %s is both a guest and an emulator CPU; give it to "
+			       "shield %s: CPU %s is both a guest and an emulator CPU; give it to "
 			       "one of them",
 			       profile->name, text);
 	}

@@ -72,6 +72,23 @@ static int find(struct txn *txn, pid_t pid, struct libvirt_vm *vm, struct err *e
 	return libvirt_find(txn->sys, txn->mount, cgroup, vm, err);
 }
 
+/* The same for one that has its shield. */
+static int find_again(struct txn *txn, pid_t pid, struct libvirt_vm *vm, struct err *err)
+{
+	_cleanup_free_ char *path = NULL;
+	const struct object *o;
+
+	if (find(txn, pid, vm, err) < 0)
+		return -1;
+	path = libvirt_cpus_path(txn->mount, vm);
+	o = state_file_object(&txn->state, path);
+	if (o) {
+		free(vm->was);
+		vm->was = xstrdup(o->original);
+	}
+	return 0;
+}
+
 int session_domain(struct txn *txn, const char *name, pid_t pid, struct strv *warnings,
 		   struct err *err)
 {
@@ -151,36 +168,74 @@ static void exchange(struct shield *s, struct partitions *partitions, struct cpu
 	cpuset_copy(&s->taken, &s->guest);
 }
 
+/* What its pins ask for now, and the plan that leads there. */
+static int plan_follow(struct txn *txn, const struct shield *s, const struct libvirt_vm *vm,
+		       struct partitions *partitions, struct cpuset *guest, struct plan *plan,
+		       struct err *err)
+{
+	_cleanup_strv_ struct strv ignored = { 0 };
+
+	if (libvirt_partitions(vm, partitions, &ignored, err) < 0)
+		return -1;
+	for (size_t i = 0; i < partitions->n; i++)
+		cpuset_or(guest, &partitions->items[i].cpus);
+	if (same(partitions, &s->partitions)) {
+		libvirt_plan_cpus(txn->mount, vm, partitions, plan);
+		return 0;
+	}
+	if (check_free(txn, s, guest, err) < 0)
+		return -1;
+	for (size_t i = 0; i < s->partitions.n; i++) {
+		_cleanup_free_ char *path = xasprintf("%s%s/cpuset.cpus.partition", txn->mount,
+						      s->partitions.items[i].cgroup);
+
+		if (!partitions_find(partitions, s->partitions.items[i].cgroup))
+			plan_write(plan, path, "isolated", "member");
+	}
+	libvirt_plan(txn->mount, vm, partitions, guest, plan);
+	return 0;
+}
+
+/* Linux 6.12 does not give a partition that stands more CPUs when the cgroups
+ * above are given them, and warns when it ends (remote_partition_disable()). */
+static void dissolve_growing(struct txn *txn, const struct shield *s,
+			     const struct partitions *partitions)
+{
+	for (size_t i = 0; i < partitions->n; i++) {
+		const struct partition *p = &partitions->items[i];
+		const struct partition *had = partitions_find(&s->partitions, p->cgroup);
+
+		if (had && !cpuset_within(&p->cpus, &had->cpus))
+			txn_dissolve(txn, p->cgroup);
+	}
+}
+
 int session_follow(struct txn *txn, const char *name, struct err *err)
 {
 	struct shield *s = state_shield(&txn->state, name);
 	_cleanup_partitions_ struct partitions partitions = { 0 };
 	_cleanup_libvirt_ struct libvirt_vm vm = { 0 };
-	_cleanup_strv_ struct strv ignored = { 0 };
 	_cleanup_cpuset_ struct cpuset guest = { 0 };
-	_cleanup_plan_ struct plan plan = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 }, back = { 0 };
+	struct err unsaid = { 0 };
 	int rc;
 
 	if (!s || s->phase != PHASE_ACTIVE || !libvirt_is_place(s->cgroup, &s->partitions) ||
 	    !task_alive(txn->sys, s->vm.pid, s->vm.start))
 		return 0;
-	if (find(txn, s->vm.pid, &vm, err) < 0 ||
-	    libvirt_partitions(&vm, &partitions, &ignored, err) < 0)
+	if (find_again(txn, s->vm.pid, &vm, err) < 0)
 		return -1;
-	if (same(&partitions, &s->partitions))
-		return 0;
-	for (size_t i = 0; i < partitions.n; i++)
-		cpuset_or(&guest, &partitions.items[i].cpus);
-	if (check_free(txn, s, &guest, err) < 0)
+	/* If they cannot be followed: a vCPU that has left its CPUs must be able to
+	 * come back to them (`virsh vcpupin`) although it has no partition there. */
+	libvirt_plan_cpus(txn->mount, &vm, NULL, &back);
+	if (plan_follow(txn, s, &vm, &partitions, &guest, &plan, err) < 0) {
+		if (back.n)
+			txn_extend(txn, name, &back, &unsaid);
 		return -1;
-	libvirt_plan(txn->mount, &vm, &partitions, &guest, &plan);
-	for (size_t i = 0; i < s->partitions.n; i++) {
-		_cleanup_free_ char *path = xasprintf("%s%s/cpuset.cpus.partition", txn->mount,
-						      s->partitions.items[i].cgroup);
-
-		if (!partitions_find(&partitions, s->partitions.items[i].cgroup))
-			plan_write(&plan, path, "isolated", "member");
 	}
+	if (!plan.n)
+		return 0;
+	dissolve_growing(txn, s, &partitions);
 	exchange(s, &partitions, &guest);
 	/* The kernel calls the partition of a vCPU that was pinned anew invalid:
 	 * that is nobody's wish. */
@@ -189,13 +244,10 @@ int session_follow(struct txn *txn, const char *name, struct err *err)
 	txn->reassert = false;
 	s = state_shield(&txn->state, name);
 	if (rc < 0) {
-		const struct plan nothing = { 0 };
-		struct err unsaid = { 0 };
-
 		/* What stays off its CPUs goes back to where it was, too. A vCPU
 		 * is elsewhere, so it is broken all the same. */
 		exchange(s, &partitions, &guest);
-		txn_extend(txn, name, &nothing, &unsaid);
+		txn_extend(txn, name, &back, &unsaid);
 		err->kind = ERR_INCOMPLETE;
 		return -1;
 	}

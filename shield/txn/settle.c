@@ -227,7 +227,7 @@ void settle_announce(struct txn *txn)
 		struct object *o = txn->state.objects[i];
 
 		/* The kernel may rewrite any of these on the way. */
-		if (is_late(txn, o) || strcmp(o->target, o->ours) != 0)
+		if (is_late(txn, o) || o->uncertain || strcmp(o->target, o->ours) != 0)
 			replace(&o->next, xstrdup(o->target));
 	}
 	note_hotplug(txn);
@@ -408,6 +408,20 @@ static int apply_pulses(struct txn *txn, bool forward, struct err *err)
 	return 0;
 }
 
+/* Partitions that are put up again are down while all else changes. That they go
+ * down is not asked: what they are in the end is. */
+static void take_down(struct txn *txn)
+{
+	for (size_t i = txn->state.n_objects; i-- > 0;) {
+		const struct object *o = txn->state.objects[i];
+		const struct kfile *row =
+			o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+
+		if (o->uncertain && row && row->type == KFILE_PARTITION)
+			kfile_write(txn->sys, row, o->path, "member");
+	}
+}
+
 /* CPUs that go offline first; else outer to inner forward, inner to outer backward; what the
  * kernel rewrites last both ways. */
 int settle_apply(struct txn *txn, bool forward, struct err *err)
@@ -416,6 +430,8 @@ int settle_apply(struct txn *txn, bool forward, struct err *err)
 
 	if (txn->hotplug && apply_pulses(txn, forward, err) < 0)
 		return -1;
+	if (forward)
+		take_down(txn);
 	for (size_t i = 0; i < n; i++) {
 		struct object *o = txn->state.objects[forward ? i : n - 1 - i];
 

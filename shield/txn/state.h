@@ -76,9 +76,11 @@ struct object {
 	/* Not in the file: what the transaction wants now; someone else set it. */
 	char *target;
 	bool drifted;
-	bool uncertain; /* could neither be set nor read: it may hold anything */
-	bool scoped;	/* dies with a cgroup of ours */
-	bool refused;	/* the kernel takes no change; kept for the report only */
+	/* It may hold anything: it could neither be set nor read; or it is a
+	 * partition that is taken down, and put up again. */
+	bool uncertain;
+	bool scoped;  /* dies with a cgroup of ours */
+	bool refused; /* the kernel takes no change; kept for the report only */
 	struct claim *claims;
 	size_t n_claims;
 };

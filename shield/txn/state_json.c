@@ -239,7 +239,7 @@ static bool is_cgroup_of(const struct shield *s, const char *dir)
 
 /* Is this directory below the mount one that Shield makes (no file), or has this
  * file of it to do with one of the shields? Of the cgroups above it is only what
- * hands CPUs down. */
+ * hands CPUs down; of libvirt's above the partitions also their CPUs. */
 static bool in_own_cgroup(const struct state *state, const char *mount, const char *dir,
 			  const char *file)
 {
@@ -257,7 +257,9 @@ static bool in_own_cgroup(const struct state *state, const char *mount, const ch
 		if (is_cgroup_of(&state->shields[i], dir))
 			return true;
 		if (strncmp(cgroup, dir, length) == 0 && cgroup[length] == '/')
-			return !file || strcmp(file, "cpuset.cpus.exclusive") == 0;
+			return !file || strcmp(file, "cpuset.cpus.exclusive") == 0 ||
+			       (strcmp(file, "cpuset.cpus") == 0 &&
+				libvirt_is_parent(dir, cgroup, &state->shields[i].partitions));
 	}
 	return false;
 }

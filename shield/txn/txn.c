@@ -323,34 +323,35 @@ int txn_off(struct txn *txn, const char *name, const struct plan *keep, struct e
 	return settle_back(txn, err);
 }
 
-/* Take a partition that the kernel declared invalid, or whose CPUs leaked, down;
- * settle puts it up again. Up to 6.6 nothing else makes it valid. */
-static int dissolve(struct txn *txn, const char *name)
+void txn_dissolve(struct txn *txn, const char *cgroup)
 {
-	for (size_t i = txn->state.n_objects; i-- > 0;) {
+	_cleanup_free_ char *path = xasprintf("%s%s/cpuset.cpus.partition", txn->mount, cgroup);
+	struct object *o = state_file_object(&txn->state, path);
+
+	if (o)
+		o->uncertain = true;
+}
+
+/* All partitions of the shield: the kernel declared one invalid, or its CPUs
+ * leaked. Up to 6.6 nothing else makes it valid. */
+static void dissolve(struct txn *txn, const char *name)
+{
+	for (size_t i = 0; i < txn->state.n_objects; i++) {
 		struct object *o = txn->state.objects[i];
 		const struct kfile *row =
 			o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
-		int rc;
 
-		if (!row || row->type != KFILE_PARTITION || !object_claim(o, name))
-			continue;
-		rc = kfile_write(txn->sys, row, o->path, "member");
-		if (rc < 0)
-			return rc;
-		free(o->ours);
-		o->ours = xstrdup("member");
+		if (row && row->type == KFILE_PARTITION && object_claim(o, name))
+			o->uncertain = true;
 	}
-	return 0;
 }
 
 int txn_repair(struct txn *txn, const char *name, bool partition, struct err *err)
 {
-	int rc = partition ? dissolve(txn, name) : 0;
+	int rc;
 
-	if (rc < 0)
-		return err_set(err, ERR_FAILED, "the partition of %s cannot be dissolved: %s", name,
-			       err_errno(rc));
+	if (partition)
+		dissolve(txn, name);
 	txn->reassert = true;
 	settle_aim(txn);
 	settle_announce(txn);

@@ -98,6 +98,10 @@ int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struc
  * must survive (no claim is made on them); or NULL. -1 with ERR_INCOMPLETE. */
 int txn_off(struct txn *txn, const char *name, const struct plan *keep, struct err *err);
 
+/* The next txn_extend() takes the partition down that this cgroup is before it
+ * changes anything, and puts it up again. */
+void txn_dissolve(struct txn *txn, const char *cgroup);
+
 /*
  * Make an active shield true again after the kernel broke it: CPU hotplug
  * rewrites affinities (6.1: of pinned threads too) and masks of interrupts; and,

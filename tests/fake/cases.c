@@ -64,6 +64,9 @@ const struct matrix_case matrix_cases[] = {
 { KLATER, "two remote ones",	UNDER("A") "A:ctl=+cpuset mk:A/B mk:A/C A:excl=2-5 A/B:excl=2-3 A/C:excl=4-5 A/B:part=isolated A/C:part=isolated .:eff?0-1,6-7 .:iso?2-5 A/B:part=member .:eff?0-3,6-7 .:iso?4-5" },
 { K612,   "remote, ancestor loses",UNDER("A") "A:ctl=+cpuset mk:A/B A:excl=2-3 A/B:excl=2-3 A/B:part=isolated A:excl=2 A/B:part?member" },
 { K7,     "remote, ancestor loses",UNDER("A") "A:ctl=+cpuset mk:A/B A:excl=2-3 A/B:excl=2-3 A/B:part=isolated A:excl=2 A/B:part?isolated A/B:eff?2 .:eff?0-1,3-7" },
+{ KLATER, "remote, shrinks below a cgroup without its CPUs", UNDER("A") "A:ctl=+cpuset mk:A/B A:excl=2-3 A:cpus=0-1,4-7 A/B:cpus=2-3 A/B:part=isolated A/B:part?isolated A/B:eff?2-3 A/B:cpus=2 A/B:part?isolated A/B:eff?2 .:eff?0-1,3-7 .:iso?2 A:eff?0-1,4-7 A/B:cpus=4 A/B:part?isolated:invalid A/B:eff?4 A/B:cpus=2-3 A/B:eff?0-1,4-7 .:eff?0-7" },
+{ K612,   "remote, ancestor gains",UNDER("A") "A:ctl=+cpuset mk:A/B A:excl=2 A/B:cpus=2-3 A/B:part=isolated A/B:eff?2 A:excl=2-3 A/B:part?isolated A/B:eff?2 A/B:part=member A/B:part=isolated A/B:eff?2-3" },
+{ K7,     "remote, ancestor gains",UNDER("A") "A:ctl=+cpuset mk:A/B A:excl=2 A/B:cpus=2-3 A/B:part=isolated A/B:eff?2 A:excl=2-3 A/B:part?isolated A/B:eff?2-3 .:eff?0-1,4-7" },
 { KLATER, "local by exclusive",	UNDER("A") "A:excl=2-3 A:part=isolated A:part?isolated A:eff?2-3 A:xcpus?2-3 .:eff?0-1,4-7" },
 
 /* siblings that overlap */

@@ -76,6 +76,18 @@ static bool has_remote(const struct cg *cg)
 	return false;
 }
 
+/* What Linux 7 leaves to cg of what it wants. */
+static void strip_siblings(const struct cg *cg, struct cpuset *cpus)
+{
+	for (const struct cg *s = cg->parent->children; s; s = s->next) {
+		if (s == cg)
+			continue;
+		cpuset_andnot(cpus, &s->excl);
+		if (s->valid)
+			cpuset_andnot(cpus, &s->xcpus);
+	}
+}
+
 /* Could cg be a partition now? NULL and its CPUs, or the reason. */
 static const char *examine(const struct fake *fake, const struct cg *cg, struct cpuset *cpus)
 {
@@ -86,17 +98,11 @@ static const char *examine(const struct fake *fake, const struct cg *cg, struct 
 			       ? "cpuset.cpus is empty"
 			       : "cpuset.cpus and cpuset.cpus.exclusive are empty";
 	cpuset_copy(cpus, wanted(cg));
-	for (const struct cg *s = cg->parent->children; s; s = s->next) {
-		if (s == cg)
-			continue;
-		if (fake->flavour == FAKE_7) {
-			cpuset_andnot(cpus, &s->excl);
-			if (s->valid)
-				cpuset_andnot(cpus, &s->xcpus);
-		} else if (cpuset_intersects(cpus, wanted(s))) {
+	if (fake->flavour == FAKE_7)
+		strip_siblings(cg, cpus);
+	for (const struct cg *s = cg->parent->children; s && fake->flavour != FAKE_7; s = s->next)
+		if (s != cg && cpuset_intersects(cpus, wanted(s)))
 			return not_exclusive;
-		}
-	}
 	if (fake->flavour == FAKE_6_1 && !local_parent(cg))
 		return cg->parent->prs ? bad_parent : not_partition;
 	cpuset_and(cpus, granted(fake, cg));
@@ -166,7 +172,7 @@ static void dissolve(struct fake *fake, struct cg *cg, enum prs prs, const char 
 }
 
 /* cpuset.cpus.exclusive.effective of everything that is no valid partition;
- * partitions keep what they got unless an ancestor lost it. */
+ * partitions keep what they got unless an ancestor lost it, or gained more. */
 static void update_exclusive(struct fake *fake, struct cg *cg)
 {
 	if (!cg->valid) {
@@ -180,6 +186,9 @@ static void update_exclusive(struct fake *fake, struct cg *cg)
 		cg->valid = cg->remote = false;
 		cg->prs = PRS_MEMBER;
 		cpuset_copy(&cg->xcpus, &cg->excl);
+	} else if (fake->flavour == FAKE_7 && cg->remote) {
+		cpuset_copy(&cg->xcpus, wanted(cg));
+		strip_siblings(cg, &cg->xcpus);
 	}
 	cpuset_and(&cg->xcpus, granted(fake, cg));
 	if (cg->valid && cpuset_empty(&cg->xcpus)) {
@@ -279,12 +288,15 @@ static bool conflicts(const struct fake *fake, const struct cg *cg, const struct
 }
 
 /* Linux 7.3 forgets whose the CPUs are that a remote partition loses with its
- * cpuset.cpus. */
+ * cpuset.cpus, unless a cgroup above it may not have them (cgroup/libvirt.h). */
 static void leak(struct fake *fake, const struct cg *cg, struct cpuset *had)
 {
 	if (fake->flavour != FAKE_7 || !cg->valid || !cg->remote)
 		return;
 	cpuset_andnot(had, &cg->xcpus);
+	for (const struct cg *above = cg->parent; above != fake->root; above = above->parent)
+		if (!cpuset_empty(&above->cpus) && !cpuset_intersects(&above->cpus, had))
+			return;
 	cpuset_or(&fake->leaked, had);
 }
 
@@ -308,7 +320,8 @@ int cpuset_write_cpus(struct fake *fake, struct cg *cg, const char *text)
 			dissolve(fake, s, s->prs, NULL);
 	if (cg->valid)
 		cpuset_copy(&had, &cg->xcpus);
-	if (cg->prs && !conflict)
+	/* A remote one that is invalid stays so until it is written again. */
+	if (cg->prs && !conflict && (cg->valid || local_parent(cg)))
 		settle(fake, cg);
 	leak(fake, cg, &had);
 	cpuset_update(fake);

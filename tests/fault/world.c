@@ -105,7 +105,7 @@ static void start_domain(struct world *w)
 		_cleanup_free_ char *cpus = xasprintf(SCOPE "/vcpu%u/cpuset.cpus", i);
 		_cleanup_free_ char *threads = xasprintf(SCOPE "/vcpu%u/cgroup.threads", i);
 		_cleanup_free_ char *comm = xasprintf("CPU %u/KVM", i);
-		_cleanup_free_ char *cpu = xasprintf("%u", 4 + i);
+		const char *cpu = i ? "5,7" : "4";
 		pid_t thread = fake_thread(w->fake, w->domain, comm);
 		_cleanup_free_ char *id = xasprintf("%d", (int)thread);
 
@@ -120,10 +120,24 @@ static void repin_domain(struct world *w)
 {
 	_cleanup_free_ char *text = NULL;
 
+	put(w, SCOPE "/vcpu1/cpuset.cpus", "3,7");
 	put(w, SCOPE "/vcpu0/cpuset.cpus", "6");
 	if (sys_read_line(&w->sys, "/sys/fs/cgroup/" SCOPE "/vcpu0/cgroup.threads", &text) < 0)
 		abort();
 	pin(w, (pid_t)atoi(text), "6");
+}
+
+/* The kernel has what the pins say. */
+static int follow_domain(struct world *w, struct txn *txn, const char *name, struct err *err)
+{
+	static const char file[] = "/sys/fs/cgroup/" SCOPE "/vcpu1/cpuset.cpus.effective";
+	_cleanup_free_ char *text = NULL;
+
+	if (session_follow(txn, name, err) < 0)
+		return -1;
+	if (sys_read_line(&w->sys, file, &text) < 0 || strcmp(text, "3,7") != 0)
+		return err_set(err, ERR_FAILED, "%s: is %s", file, text ? text : "gone");
+	return 0;
 }
 
 static int end_orphans(struct txn *txn, struct err *err)
@@ -163,7 +177,7 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 	case CMD_DOMAIN:
 		return session_domain(txn, name, w->domain, &warnings, err);
 	case CMD_FOLLOW:
-		return session_follow(txn, name, err);
+		return follow_domain(w, txn, name, err);
 	case CMD_START:
 		start_domain(w);
 		return 0;

@@ -8,7 +8,7 @@
  * two vCPU threads and an I/O thread. Profiles win11 (CPUs 2-3, emulator 6, with
  * flush, host settings, a vCPU map, and CPU 1 for the I/O thread) and lin (4-5,
  * 7).
- * After CMD_START also a domain vm of libvirt, with CPUs 4 and 5.
+ * After CMD_START also a domain vm of libvirt: vCPU 0 on CPU 4, vCPU 1 on 5 and 7.
  */
 #ifndef TESTS_FAULT_WORLD_H
 #define TESTS_FAULT_WORLD_H
@@ -25,7 +25,8 @@ enum command {
 	CMD_ORPHANS, /* recover --discard, where there is no file (any more) */
 	CMD_DOMAIN,  /* libvirt's hook, for its domain */
 	CMD_FOLLOW,
-	/* what libvirt itself does: start a domain, pin its vCPU 0 to CPU 6 */
+	/* what libvirt itself does: start a domain, pin its vCPU 0 to CPU 6,
+	 * and 1 to CPUs 3 and 7 */
 	CMD_START,
 	CMD_REPIN,
 };
