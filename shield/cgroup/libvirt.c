@@ -167,14 +167,16 @@ static int read_inner(struct sys *sys, const char *dir, struct libvirt_vm *vm, s
 	if (rc < 0)
 		return unreadable(dir, rc, err);
 	vm->was = xstrdup(vm->cpus);
-	if (sys_read_line(sys, CPUS "housekeeping", &text) < 0)
+	rc = sys_read_line(sys, CPUS "housekeeping", &text);
+	if (rc == -ENOENT)
 		return 0;
 	free(text);
 	text = NULL;
-	if (sys_read_line(sys, CPUS "possible", &text) < 0 ||
-	    cpulist_parse(text, &vm->possible, NULL) < 0)
-		return err_set(err, ERR_UNSUPPORTED, CPUS "possible cannot be read");
-	return 0;
+	if (rc == 0)
+		rc = sys_read_line(sys, CPUS "possible", &text);
+	if (rc == 0)
+		rc = cpulist_parse(text, &vm->possible, NULL);
+	return rc < 0 ? unreadable(CPUS, rc, err) : 0;
 }
 
 static int by_index(const void *a, const void *b)

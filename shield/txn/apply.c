@@ -21,6 +21,11 @@ int object_same(struct txn *txn, const struct object *object)
 	return irq_is(txn->sys, irq, object->identity);
 }
 
+const struct kfile *object_row(const struct txn *txn, const struct object *object)
+{
+	return object->kind == STEP_WRITE ? kfile_find(object->path, txn->mount) : NULL;
+}
+
 int object_read(struct txn *txn, const struct object *object, char **ret)
 {
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
@@ -156,8 +161,7 @@ static enum applied failed(const struct txn *txn, const struct object *object, i
 {
 	_cleanup_free_ char *name =
 		step_object(object->kind, object->path, object->task.pid, object->identity);
-	const struct kfile *row =
-		object->kind == STEP_WRITE ? kfile_find(object->path, txn->mount) : NULL;
+	const struct kfile *row = object_row(txn, object);
 	const char *hint = "";
 	unsigned irq;
 	bool is_irq = row && irq_path_number(object->path, &irq);
@@ -186,8 +190,7 @@ static enum applied failed(const struct txn *txn, const struct object *object, i
 static enum applied write_failed(const struct txn *txn, const struct object *object, int rc,
 				 struct err *err)
 {
-	const struct kfile *row =
-		object->kind == STEP_WRITE ? kfile_find(object->path, txn->mount) : NULL;
+	const struct kfile *row = object_row(txn, object);
 
 	if (row && kfile_refused(row, rc))
 		return APPLIED_REFUSED;
@@ -211,7 +214,7 @@ static enum applied verify(struct txn *txn, const struct object *object, struct 
 		return APPLIED_GONE;
 	if (rc < 0)
 		return failed(txn, object, rc, err);
-	row = object->kind == STEP_WRITE ? kfile_find(object->path, txn->mount) : NULL;
+	row = object_row(txn, object);
 	if ((object->kind == STEP_AFFINITY || (row && row->soft)) &&
 	    cpulist_parse(current, &have, NULL) == 0 &&
 	    cpulist_parse(object->target, &want, NULL) == 0 && !cpuset_empty(&have) &&
@@ -313,8 +316,7 @@ enum applied object_apply(struct txn *txn, const struct object *object, bool com
 			  const char *home, struct err *err)
 {
 	_cleanup_free_ char *current = NULL;
-	const struct kfile *row =
-		object->kind == STEP_WRITE ? kfile_find(object->path, txn->mount) : NULL;
+	const struct kfile *row = object_row(txn, object);
 	bool delayed = row && row->delayed;
 	int rc = delayed ? 0 : object_read(txn, object, &current), same;
 

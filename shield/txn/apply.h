@@ -16,6 +16,9 @@ enum applied {
 	APPLIED_FAILED,	 /* err says why */
 };
 
+/* What is known of its file (kfile.h); NULL if it is none. */
+const struct kfile *object_row(const struct txn *txn, const struct object *object);
+
 /* The canonical value that the kernel holds now. 0, or a negated errno:
  * -ENOENT and -ESRCH when the object is gone. The caller frees it. */
 int object_read(struct txn *txn, const struct object *object, char **ret);

@@ -45,14 +45,14 @@ static bool claimed(const struct txn *txn, const struct object *o)
 /* Does it hold what all shields want, and what was there before, too? */
 static bool merged(const struct txn *txn, const struct object *o)
 {
-	const struct kfile *row = o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+	const struct kfile *row = object_row(txn, o);
 
 	return row && row->merged;
 }
 
 static bool is_pulse(const struct txn *txn, const struct object *o)
 {
-	const struct kfile *row = o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+	const struct kfile *row = object_row(txn, o);
 
 	return row && row->pulse;
 }
@@ -60,7 +60,7 @@ static bool is_pulse(const struct txn *txn, const struct object *o)
 /* Does the kernel rewrite it while others are written? */
 static bool is_late(const struct txn *txn, const struct object *o)
 {
-	const struct kfile *row = o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+	const struct kfile *row = object_row(txn, o);
 
 	return o->kind == STEP_AFFINITY || (row && row->late);
 }
@@ -172,8 +172,7 @@ static bool rewritten(struct txn *txn)
 		return false;
 	for (size_t i = 0; i < txn->state.n_objects; i++) {
 		const struct object *o = txn->state.objects[i];
-		const struct kfile *row =
-			o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+		const struct kfile *row = object_row(txn, o);
 		_cleanup_free_ char *current = NULL;
 		int rc;
 
@@ -227,8 +226,12 @@ void settle_announce(struct txn *txn)
 		struct object *o = txn->state.objects[i];
 
 		/* The kernel may rewrite any of these on the way. */
-		if (is_late(txn, o) || o->uncertain || strcmp(o->target, o->ours) != 0)
-			replace(&o->next, xstrdup(o->target));
+		if (!is_late(txn, o) && !o->uncertain && strcmp(o->target, o->ours) == 0)
+			continue;
+		/* What was being written before that, and may have been. */
+		if (o->next && strcmp(o->next, o->target) != 0 && strcmp(o->next, o->ours) != 0)
+			o->uncertain = true;
+		replace(&o->next, xstrdup(o->target));
 	}
 	note_hotplug(txn);
 }
@@ -241,7 +244,7 @@ static bool dies(const struct txn *txn, const struct object *o)
 
 	if (!o->scoped || claimed(txn, o))
 		return false;
-	row = o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+	row = object_row(txn, o);
 	return !row || row->type != KFILE_PARTITION;
 }
 
@@ -282,7 +285,7 @@ static bool holds_ours(const struct txn *txn, const struct object *dir)
 
 static bool is_control(const struct txn *txn, const struct object *o)
 {
-	const struct kfile *row = o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+	const struct kfile *row = object_row(txn, o);
 
 	return row && row->type == KFILE_CONTROL;
 }
@@ -408,18 +411,22 @@ static int apply_pulses(struct txn *txn, bool forward, struct err *err)
 	return 0;
 }
 
-/* Partitions that are put up again are down while all else changes. That they go
- * down is not asked: what they are in the end is. */
-static void take_down(struct txn *txn)
+/* Partitions that are put up again are down while all else changes. */
+static int take_down(struct txn *txn, struct err *err)
 {
 	for (size_t i = txn->state.n_objects; i-- > 0;) {
 		const struct object *o = txn->state.objects[i];
-		const struct kfile *row =
-			o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+		const struct kfile *row = object_row(txn, o);
+		int rc;
 
-		if (o->uncertain && row && row->type == KFILE_PARTITION)
-			kfile_write(txn->sys, row, o->path, "member");
+		if (!o->uncertain || !row || row->type != KFILE_PARTITION)
+			continue;
+		rc = kfile_write(txn->sys, row, o->path, "member");
+		if (rc < 0 && rc != -ENOENT && rc != -ENODEV)
+			return err_set(err, ERR_FAILED, "%s: cannot be dissolved: %s", o->path,
+				       err_errno(rc));
 	}
+	return 0;
 }
 
 /* CPUs that go offline first; else outer to inner forward, inner to outer backward; what the
@@ -430,8 +437,8 @@ int settle_apply(struct txn *txn, bool forward, struct err *err)
 
 	if (txn->hotplug && apply_pulses(txn, forward, err) < 0)
 		return -1;
-	if (forward)
-		take_down(txn);
+	if (forward && take_down(txn, err) < 0)
+		return -1;
 	for (size_t i = 0; i < n; i++) {
 		struct object *o = txn->state.objects[forward ? i : n - 1 - i];
 

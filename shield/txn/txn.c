@@ -174,7 +174,7 @@ void txn_end(struct txn *txn)
 static void claim_disputed(struct txn *txn, const struct object *o, const char *name,
 			   const char *set)
 {
-	const struct kfile *row = o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+	const struct kfile *row = object_row(txn, o);
 
 	for (size_t i = 0; row && row->setting && i < o->n_claims; i++)
 		if (strcmp(o->claims[i].shield, name) != 0 && o->claims[i].set &&
@@ -338,8 +338,7 @@ static void dissolve(struct txn *txn, const char *name)
 {
 	for (size_t i = 0; i < txn->state.n_objects; i++) {
 		struct object *o = txn->state.objects[i];
-		const struct kfile *row =
-			o->kind == STEP_WRITE ? kfile_find(o->path, txn->mount) : NULL;
+		const struct kfile *row = object_row(txn, o);
 
 		if (row && row->type == KFILE_PARTITION && object_claim(o, name))
 			o->uncertain = true;

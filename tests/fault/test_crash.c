@@ -35,6 +35,7 @@ static const struct {
 	{ "off with a VM", 2, { CMD_ON, CMD_ATTACH, CMD_OFF }, { "win11", "win11", "win11" } },
 	{ "second on", 1, { CMD_ON, CMD_ON }, { "win11", "lin" } },
 	{ "first off", 2, { CMD_ON, CMD_ON, CMD_OFF }, { "win11", "lin", "win11" } },
+	{ "repair", 1, { CMD_ON, CMD_REPAIR }, { "win11", "win11" } },
 	{ "domain", 1, { CMD_START, CMD_DOMAIN }, { "vm", "vm" } },
 	{ "domain off", 2, { CMD_START, CMD_DOMAIN, CMD_OFF }, { "vm", "vm", "vm" } },
 	{ "domain follows",

@@ -119,6 +119,10 @@ static const struct scene_case scenes[] = {
 	  "win11" },
 	{ "second on", { { CMD_ON, "win11", 0 } }, CMD_ON, "lin" },
 	{ "recover", { { CMD_ON, "win11", 18 } }, CMD_RECOVER, "win11" },
+	{ "domain follows",
+	  { { CMD_START, "vm", 0 }, { CMD_DOMAIN, "vm", 0 }, { CMD_REPIN, "vm", 0 } },
+	  CMD_FOLLOW,
+	  "vm" },
 };
 
 /* NULL, or what is wrong after the death of a command. */

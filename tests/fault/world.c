@@ -178,6 +178,8 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 		return session_domain(txn, name, w->domain, &warnings, err);
 	case CMD_FOLLOW:
 		return follow_domain(w, txn, name, err);
+	case CMD_REPAIR:
+		return txn_repair(txn, name, true, err);
 	case CMD_START:
 		start_domain(w);
 		return 0;

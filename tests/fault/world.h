@@ -25,6 +25,7 @@ enum command {
 	CMD_ORPHANS, /* recover --discard, where there is no file (any more) */
 	CMD_DOMAIN,  /* libvirt's hook, for its domain */
 	CMD_FOLLOW,
+	CMD_REPAIR, /* of a partition that needs none, which is down meanwhile */
 	/* what libvirt itself does: start a domain, pin its vCPU 0 to CPU 6,
 	 * and 1 to CPUs 3 and 7 */
 	CMD_START,
