@@ -43,6 +43,28 @@ static void scene_prepare(struct world *w, enum flavour flavour, const struct sc
 	}
 }
 
+/* libvirt's cgroups can be partitions from 6.7 on. */
+static bool scene_possible(enum flavour flavour, const struct scene_case *s)
+{
+	return flavour != FAKE_6_1 || s->before[0].command != CMD_START;
+}
+
+/* The kernel without Shield: what others did stays. */
+static char *scene_original(enum flavour flavour, const struct scene_case *s)
+{
+	struct outcome outcome;
+	struct world w;
+	char *text;
+
+	world_init(&w, flavour);
+	for (unsigned i = 0; i < ARRAY_SIZE(s->before); i++)
+		if (s->before[i].command >= CMD_START)
+			world_run(&w, &w.sys, s->before[i].command, NULL, &outcome);
+	text = fake_snapshot_kernel(w.fake);
+	world_clear(&w);
+	return text;
+}
+
 /* Every operation (or allocation), or ($SHIELD_FAULT_SAMPLE, "K/N") those whose
  * number is K modulo N: with sanitizers all of them take half an hour. */
 static size_t scene_sample, scene_sample_of = 1;

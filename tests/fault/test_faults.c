@@ -42,13 +42,7 @@ static void refer(struct reference *r, enum flavour flavour, const struct scene_
 	struct world w;
 	struct sys sys;
 
-	world_init(&w, flavour);
-	/* What others did stays. */
-	for (unsigned i = 0; i < ARRAY_SIZE(s->before); i++)
-		if (s->before[i].command >= CMD_START)
-			world_run(&w, &w.sys, s->before[i].command, NULL, &outcome);
-	r->original = fake_snapshot_kernel(w.fake);
-	world_clear(&w);
+	r->original = scene_original(flavour, s);
 	scene_prepare(&w, flavour, s);
 	r->before = fake_snapshot_kernel(w.fake);
 	faulty_sys(&f, &w.sys, &sys);
@@ -160,8 +154,7 @@ static void scene(const struct scene_case *s)
 	for (enum flavour flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
 		struct reference r;
 
-		/* libvirt's cgroups can be partitions from 6.7 on. */
-		if (flavour == FAKE_6_1 && s->before[0].command == CMD_START)
+		if (!scene_possible(flavour, s))
 			continue;
 		refer(&r, flavour, s);
 		for (size_t at = 1; at <= r.count; at++) {

@@ -163,9 +163,9 @@ static void scene(void **state)
 		size_t n, ignored;
 		struct world w;
 
-		world_init(&w, flavour);
-		original = fake_snapshot_kernel(w.fake);
-		world_clear(&w);
+		if (!scene_possible(flavour, s))
+			continue;
+		original = scene_original(flavour, s);
 		scene_prepare(&w, flavour, s);
 		before = fake_snapshot_kernel(w.fake);
 		starve(&w, s->command, s->shield, 0, &n);
