@@ -1,8 +1,6 @@
 /* Aim, announce, apply, conclude: how the kernel is brought to f. */
 #include "shield/txn/settle.h"
 
-#include "irq/irq.h"
-
 #include "shield/txn/apply.h"
 #include "shield/txn/cgroup.h"
 
@@ -26,28 +24,13 @@ static void replace(char **slot, char *value)
 	*slot = value;
 }
 
-static bool counts(const struct txn *txn, const struct claim *claim)
-{
-	const struct shield *shield = state_shield(&txn->state, claim->shield);
-
-	return shield && shield->phase != PHASE_RELEASING;
-}
-
 /* Is the object of interest to any shield that stays? */
 static bool claimed(const struct txn *txn, const struct object *o)
 {
 	for (size_t i = 0; i < o->n_claims; i++)
-		if (counts(txn, &o->claims[i]))
+		if (claim_counts(txn, &o->claims[i]))
 			return true;
 	return false;
-}
-
-/* Does it hold what all shields want, and what was there before, too? */
-static bool merged(const struct txn *txn, const struct object *o)
-{
-	const struct kfile *row = object_row(txn, o);
-
-	return row && row->merged;
 }
 
 static bool is_pulse(const struct txn *txn, const struct object *o)
@@ -63,60 +46,6 @@ static bool is_late(const struct txn *txn, const struct object *o)
 	const struct kfile *row = object_row(txn, o);
 
 	return o->kind == STEP_AFFINITY || (row && row->late);
-}
-
-/* Of the CPUs that are left to the host those that are closest to the interrupt; if
- * none is, what it had. */
-static char *host_cpus(const struct txn *txn, const struct object *o)
-{
-	_cleanup_cpuset_ struct cpuset cpus = { 0 }, taken = { 0 };
-	unsigned irq;
-
-	state_taken(&txn->state, &taken);
-	cpuset_copy(&cpus, &txn->online);
-	cpuset_andnot(&cpus, &taken);
-	if (o->path && irq_path_number(o->path, &irq))
-		irq_near(txn->sys, irq, &cpus);
-	return cpuset_empty(&cpus) ? xstrdup(o->original) : cpulist_format(&cpus);
-}
-
-char *txn_goal_set(const struct txn *txn, const struct object *o, const char *set)
-{
-	_cleanup_cpuset_ struct cpuset cpus = { 0 };
-	unsigned irq;
-
-	if (!o->path || !irq_path_number(o->path, &irq) || cpulist_parse(set, &cpus, NULL) < 0 ||
-	    cpuset_intersects(&cpus, &txn->online))
-		return xstrdup(set);
-	return host_cpus(txn, o);
-}
-
-char *txn_goal(const struct txn *txn, const struct object *o)
-{
-	_cleanup_cpuset_ struct cpuset avoid = { 0 }, cpus = { 0 }, taken = { 0 };
-	bool merge = merged(txn, o);
-
-	for (size_t i = 0; i < o->n_claims && !o->refused; i++) {
-		if (!counts(txn, &o->claims[i]))
-			continue;
-		if (o->claims[i].set && !merge)
-			return txn_goal_set(txn, o, o->claims[i].set);
-		if (o->claims[i].set && cpulist_parse(o->claims[i].set, &taken, NULL) == 0)
-			cpuset_or(&cpus, &taken);
-		else
-			cpuset_or(&avoid, &state_shield(&txn->state, o->claims[i].shield)->taken);
-	}
-	if (!cpuset_empty(&cpus)) {
-		if (cpulist_parse(o->original, &avoid, NULL) == 0)
-			cpuset_or(&cpus, &avoid);
-		return cpulist_format(&cpus);
-	}
-	if (cpuset_empty(&avoid) || cpulist_parse(o->original, &cpus, NULL) < 0)
-		return xstrdup(o->original);
-	cpuset_andnot(&cpus, &avoid);
-	if (!cpuset_intersects(&cpus, &txn->online))
-		return host_cpus(txn, o);
-	return cpulist_format(&cpus);
 }
 
 /* Is it certainly not there? */
@@ -474,7 +403,7 @@ void settle_conclude(struct txn *txn)
 		if (clean && !o->uncertain)
 			replace(&o->next, NULL);
 		for (size_t c = 0; clean && c < o->n_claims;) {
-			if (counts(txn, &o->claims[c]))
+			if (claim_counts(txn, &o->claims[c]))
 				c++;
 			else
 				object_drop_claim(o, o->claims[c].shield);

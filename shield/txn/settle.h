@@ -1,12 +1,15 @@
 /*
  * settle: the four parts of every transaction (txn.h), in their order.
  *
- * For txn.c alone.
+ * For txn.c alone, as goal.c is but for what txn.h has of it.
  */
 #ifndef SHIELD_TXN_SETTLE_H
 #define SHIELD_TXN_SETTLE_H
 
 #include "shield/txn/txn.h"
+
+/* Is it the claim of a shield that stays? */
+bool claim_counts(const struct txn *txn, const struct claim *claim);
 
 /* Give every object its target, f(object). Where the kernel holds an affinity
  * that someone else set, that is the target, and reported. */
