@@ -156,6 +156,9 @@ static void repair(struct guard *g, struct txn *txn)
 						    : "");
 		return;
 	}
+	/* It has ended meanwhile, and its cgroups go: no fault. */
+	if (g->vm.pid && !task_alive(txn->sys, g->vm.pid, g->vm.start))
+		return;
 	if (!g->failed)
 		journal(LOG_ERR, g->name, "shield %s: is broken: %s", g->name, err.text);
 	g->failed = true;
