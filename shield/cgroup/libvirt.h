@@ -47,8 +47,8 @@ struct libvirt_vm {
 	size_t n_vcpus, cap_vcpus;
 	struct libvirt_above *above; /* outer to inner */
 	size_t n_above, cap_above;
-	/* cpuset.cpus of the innermost of them now; and before it had a shield,
-	 * which is for the caller to replace if it has one already */
+	/* cpuset.cpus of the innermost of them now, and before it had a shield: if
+	 * it has one, for the caller to replace by what that set and what it was */
 	char *cpus, *was;
 	struct cpuset possible; /* CPUs of the host; empty: no need to write that */
 	struct cpuset emulator; /* its pin; empty: none */

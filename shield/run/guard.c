@@ -118,6 +118,13 @@ static bool follow(struct guard *g, const struct shield *s)
 	return true;
 }
 
+/* Its cgroups go with it: no fault, and nothing is to be put up again there (txn's
+ * reclaim() says what would become of that). */
+static bool ended_vm(const struct guard *g)
+{
+	return g->vm.pid && !task_alive(g->sys, g->vm.pid, g->vm.start);
+}
+
 /*
  * The kernel broke it: the partition became invalid or leaks, a vCPU or an I/O
  * thread lost its CPUs, or CPUs came and went (hotplug), which rewrites masks of
@@ -133,7 +140,8 @@ static void repair(struct guard *g, struct txn *txn)
 	long long soon;
 	bool invalid;
 
-	if (!s || s->phase != PHASE_ACTIVE || !cpuset_intersects(&s->guest, &txn->online))
+	if (!s || s->phase != PHASE_ACTIVE || !cpuset_intersects(&s->guest, &txn->online) ||
+	    ended_vm(g))
 		return;
 	audit_partition(txn, s, &partition);
 	audit_vm(txn, s, &threads);
@@ -156,8 +164,7 @@ static void repair(struct guard *g, struct txn *txn)
 						    : "");
 		return;
 	}
-	/* It has ended meanwhile, and its cgroups go: no fault. */
-	if (g->vm.pid && !task_alive(txn->sys, g->vm.pid, g->vm.start))
+	if (ended_vm(g)) /* meanwhile */
 		return;
 	if (!g->failed)
 		journal(LOG_ERR, g->name, "shield %s: is broken: %s", g->name, err.text);

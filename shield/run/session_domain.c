@@ -73,18 +73,23 @@ static int find(struct txn *txn, pid_t pid, struct libvirt_vm *vm, struct err *e
 }
 
 /* The same for one that has its shield. */
-static int find_again(struct txn *txn, pid_t pid, struct libvirt_vm *vm, struct err *err)
+static int find_again(struct txn *txn, const struct shield *s, struct libvirt_vm *vm,
+		      struct err *err)
 {
 	_cleanup_free_ char *path = NULL;
+	const struct claim *claim;
 	const struct object *o;
 
-	if (find(txn, pid, vm, err) < 0)
+	if (find(txn, s->vm.pid, vm, err) < 0)
 		return -1;
 	path = libvirt_cpus_path(txn->mount, vm);
 	o = state_file_object(&txn->state, path);
-	if (o) {
+	claim = o ? object_claim(o, s->name) : NULL;
+	if (claim && claim->set) {
 		free(vm->was);
+		free(vm->cpus);
 		vm->was = xstrdup(o->original);
+		vm->cpus = xstrdup(claim->set);
 	}
 	return 0;
 }
@@ -223,7 +228,7 @@ int session_follow(struct txn *txn, const char *name, struct err *err)
 	if (!s || s->phase != PHASE_ACTIVE || !libvirt_is_place(s->cgroup, &s->partitions) ||
 	    !task_alive(txn->sys, s->vm.pid, s->vm.start))
 		return 0;
-	if (find_again(txn, s->vm.pid, &vm, err) < 0)
+	if (find_again(txn, s, &vm, err) < 0)
 		return -1;
 	/* If they cannot be followed: a vCPU that has left its CPUs must be able to
 	 * come back to them (`virsh vcpupin`) although it has no partition there. */
@@ -237,6 +242,8 @@ int session_follow(struct txn *txn, const char *name, struct err *err)
 		return 0;
 	dissolve_growing(txn, s, &partitions);
 	exchange(s, &partitions, &guest);
+	cpuset_or(&s->freed, &guest);
+	cpuset_andnot(&s->freed, &s->guest);
 	/* The kernel calls the partition of a vCPU that was pinned anew invalid:
 	 * that is nobody's wish. */
 	txn->reassert = true;
@@ -247,6 +254,7 @@ int session_follow(struct txn *txn, const char *name, struct err *err)
 		/* What stays off its CPUs goes back to where it was, too. A vCPU
 		 * is elsewhere, so it is broken all the same. */
 		exchange(s, &partitions, &guest);
+		cpuset_clear(&s->freed);
 		txn_extend(txn, name, &back, &unsaid);
 		err->kind = ERR_INCOMPLETE;
 		return -1;

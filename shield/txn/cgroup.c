@@ -12,6 +12,8 @@
 /* A unit's cgroup goes a moment after its job has ended. */
 #define GONE_TRIES 400
 #define PAUSE_NS 5000000
+/* A cgroup that no shield has (place.h). */
+#define LOST "shield.lost"
 
 /* The caller has checked that the path is below the mount (state_json.c). */
 static const char *below_mount(const struct txn *txn, const char *path)
@@ -201,34 +203,91 @@ static void await_systemd(struct txn *txn)
 	}
 }
 
+/* Those of the CPUs that the kernel calls isolated, and isolcpus= does not. */
+static void keep_isolated(struct txn *txn, struct cpuset *cpus)
+{
+	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus.isolated", txn->mount);
+	_cleanup_free_ char *text = NULL, *boot = NULL;
+	_cleanup_cpuset_ struct cpuset isolated = { 0 }, always = { 0 };
+
+	if (sys_read_line(txn->sys, path, &text) == 0)
+		cpulist_parse(text, &isolated, NULL);
+	if (sys_read_line(txn->sys, "/sys/devices/system/cpu/isolated", &boot) == 0)
+		cpulist_parse(boot, &always, NULL);
+	cpuset_andnot(&isolated, &always);
+	cpuset_and(cpus, &isolated);
+}
+
+/*
+ * Linux 7.3 loses the CPUs of a partition whose cgroup is removed while "isolated"
+ * is being written to it (cpuset_css_killed() comes before the writer, who makes a
+ * partition of what is no cgroup any more): nobody has them until a reboot. A
+ * partition of the root's that has them, and ends, brings them back; the kernel
+ * warns once. Whoever is killed here does it again: the shield is still in the file.
+ * (The cgroup goes at the end of cgroup_settle().)
+ */
+static void reclaim(struct txn *txn, const struct cpuset *cpus)
+{
+	_cleanup_free_ char *dir = xasprintf("%s/" LOST, txn->mount), *text = NULL;
+	_cleanup_free_ char *control = xasprintf("%s/cgroup.subtree_control", txn->mount);
+	_cleanup_free_ char *list = xasprintf("%s/cpuset.cpus", dir);
+	_cleanup_free_ char *partition = xasprintf("%s.partition", list);
+	_cleanup_free_ char *lost = cpulist_format(cpus);
+	bool enabled = sys_read_line(txn->sys, control, &text) == 0 && strstr(text, "cpuset");
+
+	sys_write(txn->sys, control, "+cpuset");
+	txn->sys->ops->cgroup_create(txn->sys->ctx, LOST);
+	sys_write(txn->sys, list, lost);
+	sys_write(txn->sys, partition, "isolated");
+	sys_write(txn->sys, partition, "member");
+	if (!enabled)
+		sys_write(txn->sys, control, "-cpuset");
+	strv_addf(&txn->report, "CPUs %s: the kernel had lost them; taken back", lost);
+}
+
 /* A partition that went with its cgroup is dissolved by a worker of the kernel's,
  * some time later. Nothing announces it. */
 static void await_kernel(struct txn *txn)
 {
 	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus.effective", txn->mount);
-	_cleanup_cpuset_ struct cpuset released = { 0 };
+	_cleanup_cpuset_ struct cpuset released = { 0 }, taken = { 0 };
 
-	for (size_t i = 0; i < txn->state.n_shields; i++)
-		if (txn->state.shields[i].phase == PHASE_RELEASING)
-			cpuset_or(&released, &txn->state.shields[i].taken);
+	for (size_t i = 0; i < txn->state.n_shields; i++) {
+		const struct shield *s = &txn->state.shields[i];
+
+		cpuset_or(&released, &s->freed);
+		if (s->phase == PHASE_RELEASING)
+			cpuset_or(&released, &s->taken);
+	}
 	cpuset_and(&released, &txn->online);
+	state_taken(&txn->state, &taken);
+	cpuset_andnot(&released, &taken);
 	for (int i = 0; i < GONE_TRIES; i++) {
 		_cleanup_cpuset_ struct cpuset host = { 0 };
 		_cleanup_free_ char *text = NULL;
 
 		if (sys_read_line(txn->sys, path, &text) < 0 ||
-		    cpulist_parse(text, &host, NULL) < 0 || cpuset_within(&released, &host))
+		    cpulist_parse(text, &host, NULL) < 0)
+			return;
+		cpuset_andnot(&released, &host);
+		if (cpuset_empty(&released))
 			return;
 		rest();
 	}
+	keep_isolated(txn, &released);
+	if (!cpuset_empty(&released))
+		reclaim(txn, &released);
 }
 
 void cgroup_settle(struct txn *txn)
 {
 	_cleanup_free_ char *control = xasprintf("%s/cgroup.subtree_control", txn->mount);
+	_cleanup_free_ char *lost = xasprintf("%s/" LOST, txn->mount);
 
 	await_systemd(txn);
 	await_kernel(txn);
+	if (sys_exists(txn->sys, lost))
+		txn->sys->ops->cgroup_delete(txn->sys->ctx, LOST);
 	/* Both can be seen before they are done; every write to the tree waits for
 	 * the one before, also one of nothing. */
 	sys_write(txn->sys, control, "\n");

@@ -409,9 +409,12 @@ void settle_conclude(struct txn *txn)
 				object_drop_claim(o, o->claims[c].shield);
 		}
 	}
-	for (size_t i = 0; i < txn->state.n_shields; i++)
+	for (size_t i = 0; i < txn->state.n_shields; i++) {
 		if (txn->state.shields[i].phase == PHASE_APPLYING)
 			txn->state.shields[i].phase = PHASE_ACTIVE;
+		if (clean)
+			cpuset_clear(&txn->state.shields[i].freed);
+	}
 	for (size_t i = txn->state.n_shields; clean && i-- > 0;) {
 		_cleanup_free_ char *socket = NULL;
 

@@ -10,6 +10,7 @@ static void shield_clear(struct shield *shield)
 	cpuset_clear(&shield->guest);
 	cpuset_clear(&shield->emulator);
 	cpuset_clear(&shield->taken);
+	cpuset_clear(&shield->freed);
 	free(shield->cgroup);
 	free(shield->home);
 	partitions_clear(&shield->partitions);

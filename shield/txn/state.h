@@ -49,8 +49,10 @@ struct shield {
 	struct cpuset guest;
 	struct cpuset emulator;
 	struct cpuset taken; /* guest CPUs, and emulator CPUs the host may not use */
-	char *cgroup;	     /* where its process is, from the cgroup root */
-	char *home;	     /* where that goes when it ends, likewise */
+	/* It gives them up and stays; until it is known that the host has them. */
+	struct cpuset freed;
+	char *cgroup; /* where its process is, from the cgroup root */
+	char *home;   /* where that goes when it ends, likewise */
 	struct partitions partitions;
 	char *partition; /* what they are, "isolated" or "root" */
 	struct vcpu *vcpus;

@@ -44,6 +44,8 @@ static json_t *shield_to_json(const struct shield *s)
 	json_object_set_new(json, "irq", state_irq_to_json(&s->irq));
 	if (s->map.n_vcpus || s->map.n_iothreads)
 		json_object_set_new(json, "map", state_map_to_json(&s->map));
+	if (!cpuset_empty(&s->freed))
+		json_object_set_new(json, "freed", list(&s->freed));
 	if (s->hold.pid)
 		json_object_set_new(json, "hold", process(&s->hold));
 	return json;
@@ -187,7 +189,7 @@ static int read_partitions(json_t *json, struct shield *s)
 
 static int read_shield(const char *name, json_t *json, struct state *state, struct err *err)
 {
-	const char *phase, *guest, *emulator, *taken, *cgroup, *home, *partition;
+	const char *phase, *guest, *emulator, *taken, *cgroup, *home, *partition, *freed = "";
 	json_t *owner, *guard, *vm, *vcpus, *partitions, *hold = NULL, *irq = NULL, *map = NULL;
 	struct shield *s;
 	size_t p = 0;
@@ -195,11 +197,12 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 	if (profile_check_name(name, NULL) < 0 ||
 	    json_unpack_ex(
 		    json, NULL, JSON_STRICT,
-		    "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s?o, s?o, s?o}",
+		    "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s?o, s?o, s?o, "
+		    "s?s}",
 		    "phase", &phase, "owner", &owner, "guard", &guard, "vm", &vm, "guest", &guest,
 		    "emulator", &emulator, "taken", &taken, "cgroup", &cgroup, "home", &home,
 		    "partitions", &partitions, "partition", &partition, "vcpus", &vcpus, "hold",
-		    &hold, "irq", &irq, "map", &map) < 0)
+		    &hold, "irq", &irq, "map", &map, "freed", &freed) < 0)
 		return bad(err, "shields", "not as Shield writes them");
 	s = state_add_shield(state, name);
 	while (p < ARRAY_SIZE(phases) && strcmp(phase, phases[p]) != 0)
@@ -216,7 +219,8 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 	s->partition = xstrdup(partition);
 	if (read_list(guest, &s->guest, name, err) < 0 ||
 	    read_list(emulator, &s->emulator, name, err) < 0 ||
-	    read_list(taken, &s->taken, name, err) < 0)
+	    read_list(taken, &s->taken, name, err) < 0 ||
+	    read_list(freed, &s->freed, name, err) < 0)
 		return -1;
 	if (read_partitions(partitions, s) < 0 || !(place_is_own(cgroup, &s->partitions, name) ||
 						    libvirt_is_place(cgroup, &s->partitions)))

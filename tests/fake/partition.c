@@ -164,6 +164,8 @@ static void settle(struct fake *fake, struct cg *cg)
 
 static void dissolve(struct fake *fake, struct cg *cg, enum prs prs, const char *why)
 {
+	if (cg->valid)
+		cpuset_andnot(&fake->leaked, &cg->xcpus);
 	cg->valid = cg->remote = false;
 	cg->prs = prs;
 	cg->why = why;

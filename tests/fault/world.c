@@ -127,16 +127,24 @@ static void repin_domain(struct world *w)
 	pin(w, (pid_t)atoi(text), "6");
 }
 
+static void lose_cpu(struct world *w)
+{
+	put(w, SCOPE "/cpuset.cpus", "\n");
+	put(w, SCOPE "/vcpu1/cpuset.cpus", "7");
+}
+
 /* The kernel has what the pins say. */
 static int follow_domain(struct world *w, struct txn *txn, const char *name, struct err *err)
 {
-	static const char file[] = "/sys/fs/cgroup/" SCOPE "/vcpu1/cpuset.cpus.effective";
-	_cleanup_free_ char *text = NULL;
+	static const char file[] = "/sys/fs/cgroup/" SCOPE "/vcpu1/cpuset.cpus";
+	static const char effective[] = "/sys/fs/cgroup/" SCOPE "/vcpu1/cpuset.cpus.effective";
+	_cleanup_free_ char *pin = NULL, *text = NULL;
 
 	if (session_follow(txn, name, err) < 0)
 		return -1;
-	if (sys_read_line(&w->sys, file, &text) < 0 || strcmp(text, "3,7") != 0)
-		return err_set(err, ERR_FAILED, "%s: is %s", file, text ? text : "gone");
+	if (sys_read_line(&w->sys, file, &pin) < 0 ||
+	    sys_read_line(&w->sys, effective, &text) < 0 || strcmp(text, pin) != 0)
+		return err_set(err, ERR_FAILED, "%s: is %s", effective, text ? text : "gone");
 	return 0;
 }
 
@@ -185,6 +193,9 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 		return 0;
 	case CMD_REPIN:
 		repin_domain(w);
+		return 0;
+	case CMD_LOSE:
+		lose_cpu(w);
 		return 0;
 	}
 	return -1;

@@ -30,6 +30,9 @@ enum command {
 	 * and 1 to CPUs 3 and 7 */
 	CMD_START,
 	CMD_REPIN,
+	/* somebody lets the kernel lose a CPU of it: then 7.3 does, when the pin
+	 * of its vCPU 1 becomes CPU 7 only */
+	CMD_LOSE,
 };
 
 struct world {

@@ -50,6 +50,24 @@ shrunk() {
 check "guard: a partition whose CPUs somebody cut" shrunk
 ! [ -e $state ] || clean
 
+# Linux 7.3 loses the CPUs of a cgroup that goes while it is made a partition (shield/txn/cgroup.c).
+lost() {
+	for try in 1 2 3 4 5; do
+		shield on win11 && kill -STOP $(guard) || return 1
+		rewrite $vcpus/cpuset.cpus.partition isolated &
+		usleep 200000
+		rmdir $vcpus
+		wait $!
+		lost=$(cat $cgroups/cpuset.cpus.isolated 2>/dev/null)
+		kill -CONT $(guard)
+		end || return 1
+		[ -z "$lost" ] || break
+	done
+	echo "# lost: ${lost:-nothing}" >&3
+}
+check "guard: CPUs that the kernel lost" lost 3>&1
+! [ -e $state ] || clean
+
 # Below 7.0 a sibling that asks for guest CPUs breaks the partition: on 6.1 for as long as it asks, on 6.12 until that is put up again.
 sibling() {
 	shield on win11 || return 1
