@@ -340,7 +340,8 @@ static int apply_pulses(struct txn *txn, bool forward, struct err *err)
 	return 0;
 }
 
-/* Partitions that are put up again are down while all else changes. */
+/* Partitions that are put up again are down while all else changes. One whose
+ * cgroup has gone is not: whoever removed it may not have done with what is above. */
 static int take_down(struct txn *txn, struct err *err)
 {
 	for (size_t i = txn->state.n_objects; i-- > 0;) {
@@ -351,7 +352,7 @@ static int take_down(struct txn *txn, struct err *err)
 		if (!o->uncertain || !row || row->type != KFILE_PARTITION)
 			continue;
 		rc = kfile_write(txn->sys, row, o->path, "member");
-		if (rc < 0 && rc != -ENOENT && rc != -ENODEV)
+		if (rc < 0)
 			return err_set(err, ERR_FAILED, "%s: cannot be dissolved: %s", o->path,
 				       err_errno(rc));
 	}
