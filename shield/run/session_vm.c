@@ -49,13 +49,17 @@ static bool populated(struct txn *txn, const struct shield *shield)
 }
 
 /* Nothing is in its scope any more, not even what was to hold it, so systemd has
- * removed it: the CPUs are the host's again already. */
+ * removed it, and the CPUs are the host's again already; or is about to. */
 static bool dissolved(struct txn *txn, const struct shield *shield)
 {
 	_cleanup_free_ char *dir = xasprintf("%s%s", txn->mount, shield->cgroup);
 	_cleanup_free_ char *unit = NULL, *slice = NULL;
 
-	return place_is_unit(shield->cgroup, &unit, &slice) && !sys_exists(txn->sys, dir);
+	if (!place_is_unit(shield->cgroup, &unit, &slice))
+		return false;
+	return !sys_exists(txn->sys, dir) ||
+	       (shield->hold.pid && !shield->vm.pid && !lives(txn, &shield->hold) &&
+		!populated(txn, shield));
 }
 
 void session_abandoned(struct txn *txn, struct strv *names)

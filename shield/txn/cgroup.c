@@ -176,7 +176,8 @@ static int unit_stop(struct txn *txn, const char *dir, const char *unit, bool sc
 	rc = txn->sys->ops->unit_stop(txn->sys->ctx, unit);
 	for (int i = 0; rc == 0 && i < GONE_TRIES && sys_exists(txn->sys, dir); i++)
 		rest();
-	return rc;
+	/* Process 1 has forgotten the unit, but found its cgroup in use. */
+	return rc == 0 && sys_exists(txn->sys, dir) ? remove_dir(txn, dir, home) : rc;
 }
 
 int cgroup_remove(struct txn *txn, const struct object *object, const char *home)
