@@ -16,7 +16,7 @@ taskset 0x3c sleep 10000 &
 taskset 0x04 sleep 10000 &
 taskset 0xf0 sleep 10000 &
 snapshot take $T/before
-seed=${SEED:-$(date +%j)}
+seed=${SEED:-$(($(date +%s) % 1000000))}
 random() { # 0 … $1 - 1
 	seed=$(((seed * 1103515245 + 12345) % 2147483648))
 	r=$((seed / 65536 % $1))
