@@ -12,6 +12,7 @@ void libvirt_clear(struct libvirt_vm *vm)
 	for (size_t i = 0; i < vm->n_vcpus; i++) {
 		free(vm->vcpus[i].cgroup);
 		free(vm->vcpus[i].partition);
+		tasks_clear(&vm->vcpus[i].born);
 		cpuset_clear(&vm->vcpus[i].cpus);
 	}
 	for (size_t i = 0; i < vm->n_above; i++) {
@@ -86,6 +87,41 @@ static int unreadable(const char *dir, int rc, struct err *err)
 	return err_set(err, ERR_UNSUPPORTED, "%s: %s", dir, err_errno(rc));
 }
 
+static bool is_older(const struct task *a, const struct task *b)
+{
+	return a->start < b->start || (a->start == b->start && a->tid < b->tid);
+}
+
+/* The oldest of these threads, and the others. Numbers are reused, so the smallest
+ * one tells nothing, but for those that started within the same tick. */
+static int read_threads(struct sys *sys, char *text, struct task *oldest, struct tasks *others)
+{
+	char *save = NULL;
+
+	for (char *t = strtok_r(text, "\n", &save); t; t = strtok_r(NULL, "\n", &save)) {
+		_cleanup_task_ struct task task = { 0 };
+		pid_t tid = (pid_t)atoi(t);
+		int rc = task_read(sys, tid, tid, &task);
+
+		if (task_ended(rc))
+			continue;
+		if (rc < 0)
+			return rc;
+		if (!oldest->tid || is_older(&task, oldest)) {
+			const struct task had = *oldest;
+
+			*oldest = task;
+			task = had;
+		}
+		if (!task.tid)
+			continue;
+		GROW(others->items, others->n, others->cap);
+		others->items[others->n++] = task;
+		task = (struct task){ 0 };
+	}
+	return 0;
+}
+
 /* A vCPU that is being unplugged may be gone by now: then it does not count. */
 static int read_vcpu(struct sys *sys, const char *mount, const char *parent, const char *name,
 		     struct libvirt_vm *vm, struct err *err)
@@ -94,6 +130,8 @@ static int read_vcpu(struct sys *sys, const char *mount, const char *parent, con
 	_cleanup_free_ char *file = xasprintf("%s/cgroup.threads", dir), *partition = NULL;
 	_cleanup_free_ char *state = xasprintf("%s/cpuset.cpus.partition", dir);
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+	_cleanup_task_ struct task oldest = { 0 };
+	_cleanup_tasks_ struct tasks born = { 0 };
 	struct libvirt_vcpu *v;
 	int rc = read_cpus(sys, dir, &cpus);
 
@@ -101,14 +139,18 @@ static int read_vcpu(struct sys *sys, const char *mount, const char *parent, con
 		rc = sys_read_line(sys, file, &threads);
 	if (rc == 0)
 		rc = sys_read_line(sys, state, &partition);
+	if (rc == 0)
+		rc = read_threads(sys, threads, &oldest, &born);
 	if (rc < 0)
 		return gone(rc) ? 0 : unreadable(dir, rc, err);
-	if (!threads || !*threads)
+	if (!oldest.tid)
 		return 0;
 	GROW(vm->vcpus, vm->n_vcpus, vm->cap_vcpus);
 	v = &vm->vcpus[vm->n_vcpus++];
 	v->index = (unsigned)vcpu_index(name);
-	v->tid = (pid_t)atoi(threads);
+	v->tid = oldest.tid;
+	v->born = born;
+	born = (struct tasks){ 0 };
 	v->cgroup = xasprintf("%s/%s", parent, name);
 	v->partition = take_ptr(partition);
 	cpuset_copy(&v->cpus, &cpus);
@@ -315,6 +357,22 @@ void libvirt_plan_cpus(const char *mount, const struct libvirt_vm *vm,
 							   : cpulist_format(&cpus);
 	if (strcmp(to, vm->cpus) != 0)
 		plan_write(plan, path, vm->cpus, to);
+}
+
+void libvirt_plan_born(const struct libvirt_vm *vm, const struct partitions *partitions,
+		       struct plan *plan)
+{
+	for (size_t i = 0; i < vm->n_vcpus; i++) {
+		const struct libvirt_vcpu *v = &vm->vcpus[i];
+
+		for (size_t k = 0; k < v->born.n && partitions_find(partitions, v->cgroup); k++) {
+			const struct task *t = &v->born.items[k];
+
+			if (!(t->flags & TASK_NO_SETAFFINITY))
+				plan_task(plan, STEP_THREAD, t->tid, t->start, t->comm, v->cgroup,
+					  vm->cgroup);
+		}
+	}
 }
 
 void libvirt_plan(const char *mount, const struct libvirt_vm *vm,

@@ -28,10 +28,12 @@
 #define SHIELD_CGROUP_LIBVIRT_H
 
 #include "shield/cgroup/place.h"
+#include "shield/task/task.h"
 
 struct libvirt_vcpu {
 	unsigned index;
-	pid_t tid;
+	pid_t tid;		  /* the oldest thread in its cgroup: */
+	struct tasks born;	  /* to it were born the others (txn/thread.h) */
 	char *cgroup, *partition; /* from the cgroup root; what it is now */
 	struct cpuset cpus;	  /* its pin; empty: none */
 };
@@ -74,6 +76,11 @@ int libvirt_partitions(const struct libvirt_vm *vm, struct partitions *partition
 void libvirt_plan(const char *mount, const struct libvirt_vm *vm,
 		  const struct partitions *partitions, const struct cpuset *guest,
 		  struct plan *plan);
+
+/* What the vCPUs of these partitions have given birth to goes to QEMU's cgroup, and
+ * comes back. */
+void libvirt_plan_born(const struct libvirt_vm *vm, const struct partitions *partitions,
+		       struct plan *plan);
 
 /* The file with the cpuset.cpus above vcpuN, which the caller frees; and the
  * step, if one is needed, that keeps it off pins of several CPUs: those of the

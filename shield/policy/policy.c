@@ -145,11 +145,13 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 	plan_mask("/proc/irq/default_smp_affinity", scene->default_irq, &intent->taken, &rest,
 		  plan);
 	irqbalance_plan(&scene->irqbalance, &intent->taken, &rest, plan);
-	if (intent->libvirt)
+	if (intent->libvirt) {
+		libvirt_plan_born(intent->libvirt, intent->partitions, plan);
 		libvirt_plan(host->mount, intent->libvirt, intent->partitions, &intent->guest,
 			     plan);
-	else
+	} else {
 		place_plan(host, &placement, plan);
+	}
 	if (!host->workqueues)
 		plan_mask("/sys/devices/virtual/workqueue/cpumask", scene->workqueues,
 			  &intent->taken, &rest, plan);

@@ -179,9 +179,11 @@ static bool bound_to_one(const struct task *t)
 	return cpuset_count(&t->allowed) == 1;
 }
 
-/* Why a kernel thread cannot be moved. */
+/* Why a thread cannot be moved. */
 static const char *immovable_reason(const struct task *t)
 {
+	if (!(t->flags & TASK_KTHREAD))
+		return "worker of io_uring: the kernel fixes its CPUs, and with them its cgroup";
 	if (strncmp(t->comm, "kworker/R-", 10) == 0)
 		return "rescuer of a workqueue: runs only when memory is short";
 	if (strncmp(t->comm, "kworker/u", 9) == 0)
@@ -193,19 +195,11 @@ static const char *immovable_reason(const struct task *t)
 	return "kernel thread whose CPUs the kernel fixes";
 }
 
-static bool is_vcpu(const struct shield *s, pid_t tid)
-{
-	for (size_t i = 0; i < s->n_vcpus; i++)
-		if (s->vcpus[i].thread.pid == tid)
-			return true;
-	return false;
-}
-
 /* Something inside the partition: a vCPU (audit_vcpus), or anything if it
  * balances. */
 static const char *inside_reason(const struct shield *s, const struct task *t)
 {
-	bool v = is_vcpu(s, t->tid);
+	bool v = shield_has_vcpu(s, t->tid);
 
 	if (strcmp(s->partition, "root") == 0)
 		return NULL;
@@ -219,7 +213,7 @@ static void audit_thread(struct txn *txn, const struct shield *s, const struct t
 	_cleanup_free_ char *object = step_object(STEP_AFFINITY, NULL, t->tid, t->comm);
 	const char *reason;
 
-	if ((t->flags & TASK_KTHREAD) && (t->flags & TASK_NO_SETAFFINITY)) {
+	if (t->flags & TASK_NO_SETAFFINITY) {
 		add(p, SEVERITY_IMMOVABLE, take_ptr(object), "off the guest CPUs", allowed,
 		    immovable_reason(t));
 		return;
@@ -304,7 +298,7 @@ static int iothread_cpus(const struct txn *txn, const struct shield *s, const st
 	const struct claim *claim = object_claim(o, s->name);
 	size_t i = 0;
 
-	if (o->kind != STEP_AFFINITY || !claim || !claim->set || is_vcpu(s, o->task.pid) ||
+	if (o->kind != STEP_AFFINITY || !claim || !claim->set || shield_has_vcpu(s, o->task.pid) ||
 	    cpulist_parse(claim->set, want, NULL) < 0)
 		return -1;
 	while (i < s->map.n_iothreads && !cpuset_equal(&s->map.iothreads[i], want))

@@ -25,7 +25,8 @@
 
 /* What no event announces is looked for this often. */
 #define SLOW_MS 10000
-/* Interrupts that nothing announces (irqevents.h) are looked for this often. */
+/* Interrupts and threads that nothing announces (irqevents.h, procevents.h) are
+ * looked for this often. */
 #define UNHEARD_MS 1000
 /* An interrupt is aimed before its driver has named it, and comes with others;
  * it is placed within a second. */
@@ -48,7 +49,10 @@ struct guard {
 	struct resume resume;
 	struct procevents births;
 	struct irqevents irqs;
-	pid_t newborn[NEWBORN_MAX];
+	struct newborn {
+		pid_t tid;
+		bool vm; /* a thread of the VM's, not of the kernel's */
+	} newborn[NEWBORN_MAX];
 	size_t n_newborn;
 	unsigned looks;		  /* at these newborns */
 	struct patience patience; /* with repairs */
@@ -57,8 +61,9 @@ struct guard {
 	bool hotplug; /* CPUs came or went */
 	bool rescan;  /* look at everything */
 	bool heard;   /* of interrupts, if that is possible */
-	struct cpuset taken;
+	struct cpuset taken, guest;
 	struct err complaint; /* made already */
+	struct err stuck;     /* likewise, of threads */
 };
 
 static void look_in(struct guard *g, int ms)
@@ -104,6 +109,12 @@ static void watch_irqbalance(struct guard *g)
 	inotify_add_watch(g->inotify_fd, "/run/irqbalance", IN_CREATE);
 }
 
+/* Which threads to hear of. */
+static unsigned births_of(const struct guard *g)
+{
+	return PROCEVENTS_KTHREAD | (g->vm.pid ? PROCEVENTS_THREAD : 0);
+}
+
 /* Take over what the state file says; false: the shield is gone, or another
  * guard has it. */
 static bool follow(struct guard *g, const struct shield *s)
@@ -114,6 +125,8 @@ static bool follow(struct guard *g, const struct shield *s)
 		closep(&g->vm_fd);
 		g->vm = s->vm;
 		g->vm_fd = watch_process(&g->vm);
+		if (g->births.fd >= 0)
+			procevents_choose(&g->births, births_of(g), g->vm.pid, NULL);
 	}
 	return true;
 }
@@ -187,6 +200,16 @@ static void follow_libvirt(struct guard *g, struct txn *txn)
 	watch_partitions(g, txn);
 }
 
+/* At once: they take the time of vCPUs. */
+static void move_threads(struct guard *g, struct txn *txn)
+{
+	struct err err = { 0 };
+
+	if (session_threads(txn, g->name, &err) < 0 && strcmp(err.text, g->stuck.text) != 0)
+		journal(LOG_ERR, g->name, "%s", err.text);
+	g->stuck = err;
+}
+
 /* Its VM, or all that was in its scope, is gone. */
 static void end(struct guard *g, struct txn *txn)
 {
@@ -233,6 +256,17 @@ static bool waits(struct guard *g, bool *stay)
 	return true;
 }
 
+static void note_cpus(struct guard *g, const struct state *state)
+{
+	const struct shield *s = state_shield(state, g->name);
+
+	cpuset_clear(&g->taken);
+	cpuset_clear(&g->guest);
+	state_taken(state, &g->taken);
+	if (s)
+		cpuset_copy(&g->guest, &s->guest);
+}
+
 /* Under the lock: what is to do is done. false: there is nothing to guard. */
 static bool look(struct guard *g)
 {
@@ -252,6 +286,7 @@ static bool look(struct guard *g)
 		txn_end(&txn);
 		return false;
 	}
+	move_threads(g, &txn);
 	hear_irqs(g);
 	watch_irqbalance(g);
 	session_abandoned(&txn, &dead);
@@ -264,8 +299,7 @@ static bool look(struct guard *g)
 	}
 	g->rescan = false;
 	stay = follow(g, state_shield(&txn.state, g->name));
-	cpuset_clear(&g->taken);
-	state_taken(&txn.state, &g->taken);
+	note_cpus(g, &txn.state);
 	txn_end(&txn);
 	return stay;
 }
@@ -288,7 +322,7 @@ static int begin(struct guard *g, struct err *err)
 	g->owner = s->owner;
 	g->owner_fd = watch_process(&g->owner);
 	follow(g, s);
-	state_taken(&txn.state, &g->taken);
+	note_cpus(g, &txn.state);
 	g->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	watch_file(g, txn.mount, s->cgroup, "cgroup.events");
 	watch_partitions(g, &txn);
@@ -306,9 +340,10 @@ static bool misplaced(struct guard *g)
 
 	for (size_t i = 0; i < g->n_newborn; i++) {
 		_cleanup_cpuset_ struct cpuset allowed = { 0 };
+		const struct newborn *t = &g->newborn[i];
 
-		if (task_affinity(g->sys, g->newborn[i], &allowed) == 0 &&
-		    cpuset_intersects(&allowed, &g->taken))
+		if (task_affinity(g->sys, t->tid, &allowed) == 0 &&
+		    cpuset_intersects(&allowed, t->vm ? &g->guest : &g->taken))
 			found = true;
 	}
 	/* A slow one may not have come to rest yet: look again. */
@@ -329,7 +364,9 @@ static void read_births(struct guard *g)
 			if (g->n_newborn == NEWBORN_MAX)
 				g->rescan = true;
 			else
-				g->newborn[g->n_newborn++] = events[i].tid;
+				g->newborn[g->n_newborn++] =
+					(struct newborn){ events[i].tid,
+							  events[i].what == PROCEVENTS_THREAD };
 		}
 	if (n == -EOVERFLOW)
 		g->rescan = true;
@@ -450,13 +487,14 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 		(void)!write(ready_fd, "", 1);
 		close(ready_fd);
 	}
-	procevents_open(&g.births, PROCEVENTS_KTHREAD, 0, &ignored);
+	procevents_open(&g.births, births_of(&g), g.vm.pid, &ignored);
 	malloc_trim(0); /* of what `on` needed */
 	/* First of all what was born before we listened, when it has come to rest. */
 	g.look_at = deadline_in(IRQ_MS);
 	while (stay) {
 		if (!deadline_left(g.look_at)) {
-			g.look_at = deadline_in(g.irqs.fd >= 0 ? SLOW_MS : UNHEARD_MS);
+			g.look_at = deadline_in(g.irqs.fd >= 0 && g.births.fd >= 0 ? SLOW_MS
+										   : UNHEARD_MS);
 			stay = look(&g);
 		} else {
 			wait_for_event(&g);
@@ -471,5 +509,6 @@ int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
 	procevents_close(&g.births);
 	irqevents_close(&g.irqs);
 	cpuset_clear(&g.taken);
+	cpuset_clear(&g.guest);
 	return 0;
 }

@@ -6,6 +6,8 @@
  *	the VM ends (pidfd)		-> once its owner is gone too, end the shield
  *	a kernel thread is born		-> move it off guest CPUs (kernels before
  *					   7.0 let it run anywhere)
+ *	a thread of the VM is born	-> if it is in a partition, and no vCPU, move
+ *	in a partition			   it out (txn/thread.h), within a second
  *	the state file is replaced	-> the shield may be gone: so is the guard
  *	the partition changes (inotify)	-> look whether it is still valid
  *	an interrupt gets a vector	-> put it where it belongs, within a second

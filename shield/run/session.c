@@ -231,7 +231,8 @@ int session_off(struct txn *txn, const char *name, struct err *err)
 	session_irqs_reclaim(txn, name);
 	session_births_begin(txn, &births);
 	if (host_probe(txn->sys, &host, err) < 0 ||
-	    policy_survivors(txn->sys, &host, &taken, &keep, err) < 0)
+	    policy_survivors(txn->sys, &host, &taken, &keep, err) < 0 ||
+	    session_threads_end(txn, name, &keep, err) < 0)
 		return -1;
 	if (txn_off(txn, name, &keep, err) < 0)
 		return -1;

@@ -58,6 +58,16 @@ int session_domain(struct txn *txn, const char *name, pid_t pid, struct strv *wa
  * is broken, and to be tried again. (session_domain.c) */
 int session_follow(struct txn *txn, const char *name, struct err *err);
 
+/*
+ * Threads of the VM that were born in a partition and are no vCPUs (txn/thread.h):
+ * to the cgroup of their process and its CPUs. What is anybody else's stays where it
+ * is, for `status` to tell. (session_threads.c)
+ */
+int session_threads(struct txn *txn, const char *name, struct err *err);
+/* Before the end of a shield: those that were born a moment ago shall not keep the
+ * CPU that they inherited. Appended to what txn_off() is to keep. */
+int session_threads_end(struct txn *txn, const char *name, struct plan *keep, struct err *err);
+
 /* End it; 0 also when it is not active. */
 int session_off(struct txn *txn, const char *name, struct err *err);
 

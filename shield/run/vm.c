@@ -320,6 +320,34 @@ static int keep_living(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 	return 0;
 }
 
+static bool has_older(const struct vm_vcpus *vcpus, const struct vm_vcpu *v)
+{
+	for (size_t i = 0; i < vcpus->n; i++) {
+		const struct vm_vcpu *o = &vcpus->items[i];
+
+		if (o->index == v->index &&
+		    (o->start < v->start || (o->start == v->start && o->tid < v->tid)))
+			return true;
+	}
+	return false;
+}
+
+/* A thread has the name of the one that it was born to until it gets its own, which
+ * may be never: of those with the name of a vCPU the oldest one is it. */
+static void keep_oldest(struct vm_vcpus *vcpus)
+{
+	struct vm_vcpus all = { .items = vcpus->items, .n = vcpus->n };
+
+	vcpus->items = NULL;
+	vcpus->n = vcpus->cap = 0;
+	for (size_t i = 0; i < all.n; i++)
+		if (!has_older(&all, &all.items[i])) {
+			GROW(vcpus->items, vcpus->n, vcpus->cap);
+			vcpus->items[vcpus->n++] = all.items[i];
+		}
+	free(all.items);
+}
+
 int vm_vcpus_by_name(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 {
 	_cleanup_vcpus_ struct vm_vcpus found = { 0 };
@@ -353,6 +381,7 @@ int vm_vcpus_by_name(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus)
 	rc = keep_living(sys, pid, &found);
 	if (rc < 0)
 		return rc;
+	keep_oldest(&found);
 	vm_vcpus_sort(&found);
 	vm_vcpus_clear(vcpus);
 	*vcpus = found;

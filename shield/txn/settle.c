@@ -195,18 +195,35 @@ static void settled(struct txn *txn, struct object *o, bool done, bool open)
 	}
 }
 
-/* A cgroup that holds a process whose own place is known, but which could not
- * be moved there: emptying it would lose that. */
+/* Is the cgroup b the cgroup a, or below it? */
+static bool cgroup_within(const char *a, const char *b)
+{
+	size_t n = strlen(a);
+
+	return strncmp(a, b, n) == 0 && (b[n] == '/' || !b[n]);
+}
+
+static bool has_threads(const struct txn *txn, const struct object *dir)
+{
+	_cleanup_free_ char *path = xasprintf("%s/cgroup.threads", dir->path), *text = NULL;
+
+	return sys_read_line(txn->sys, path, &text) == 0 && *text;
+}
+
+/* A cgroup that holds a process whose own place is known, but which could not be
+ * moved there: emptying it would lose that. So would moving a thread out of one
+ * below, for it takes the process with it. */
 static bool holds_ours(const struct txn *txn, const struct object *dir)
 {
 	const char *path = dir->path + (txn->mount ? strlen(txn->mount) : 0);
-	size_t n = strlen(path);
 
 	for (size_t i = 0; i < txn->state.n_objects; i++) {
 		const struct object *o = txn->state.objects[i];
 
-		if (o->kind == STEP_PROCESS && strcmp(o->ours, o->target) != 0 &&
-		    strncmp(o->ours, path, n) == 0 && (o->ours[n] == '/' || !o->ours[n]))
+		if (o->kind != STEP_PROCESS || strcmp(o->ours, o->target) == 0)
+			continue;
+		if (cgroup_within(path, o->ours) ||
+		    (cgroup_within(o->ours, path) && has_threads(txn, dir)))
 			return true;
 	}
 	return false;

@@ -75,6 +75,14 @@ struct shield *state_add_shield(struct state *state, const char *name)
 	return shield;
 }
 
+bool shield_has_vcpu(const struct shield *shield, pid_t tid)
+{
+	for (size_t i = 0; i < shield->n_vcpus; i++)
+		if (shield->vcpus[i].thread.pid == tid)
+			return true;
+	return false;
+}
+
 void state_remove_shield(struct state *state, const char *name)
 {
 	struct shield *shield = state_shield(state, name);

@@ -120,6 +120,9 @@ struct shield *state_shield(const struct state *state, const char *name);
 struct shield *state_add_shield(struct state *state, const char *name);
 void state_remove_shield(struct state *state, const char *name);
 
+/* Is that thread one of its vCPUs? */
+bool shield_has_vcpu(const struct shield *shield, pid_t tid);
+
 /* The object that a step is about, or NULL. */
 struct object *state_object(const struct state *state, const struct step *step);
 /* That of the kernel file of this path, or NULL. */

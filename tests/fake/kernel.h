@@ -49,6 +49,9 @@ void fake_chattr(struct fake *fake, const char *path, unsigned mode, unsigned ui
  * controllers). New threads inherit cgroup and affinity. */
 pid_t fake_process(struct fake *fake, const char *comm, const char *cgroup);
 pid_t fake_thread(struct fake *fake, pid_t pid, const char *comm);
+/* Born to any thread of a process, as KVM's and io_uring's workers are. flags:
+ * FAKE_NOAFF, or 0. */
+pid_t fake_birth(struct fake *fake, pid_t tid, const char *comm, unsigned flags);
 /* cpus: a cpulist, NULL for all. */
 #define FAKE_NOAFF 1  /* PF_NO_SETAFFINITY */
 #define FAKE_PERCPU 2 /* KTHREAD_IS_PER_CPU, which no cpuset moves */

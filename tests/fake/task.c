@@ -162,15 +162,21 @@ pid_t fake_process(struct fake *fake, const char *comm, const char *cgroup)
 	return add(fake, pid, pid, comm, cg)->tid;
 }
 
+pid_t fake_birth(struct fake *fake, pid_t tid, const char *comm, unsigned flags)
+{
+	const struct ftask *parent = ftask_find(fake, tid);
+	struct ftask *task = add(fake, new_pid(fake), parent->tgid, comm, parent->cg);
+
+	cpuset_copy(&task->allowed, &parent->allowed);
+	cpuset_copy(&task->user, &parent->user);
+	task->has_user = parent->has_user;
+	task->noaff = flags & FAKE_NOAFF;
+	return task->tid;
+}
+
 pid_t fake_thread(struct fake *fake, pid_t pid, const char *comm)
 {
-	const struct ftask *leader = ftask_find(fake, pid);
-	struct ftask *task = add(fake, new_pid(fake), pid, comm, leader->cg);
-
-	cpuset_copy(&task->allowed, &leader->allowed);
-	cpuset_copy(&task->user, &leader->user);
-	task->has_user = leader->has_user;
-	return task->tid;
+	return fake_birth(fake, pid, comm, 0);
 }
 
 /* Born: off isolated CPUs since 7, anywhere before. */

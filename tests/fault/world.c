@@ -54,7 +54,7 @@ void world_init(struct world *w, enum flavour flavour)
 	w->cron = fake_process(w->fake, "cron", "");
 	pin(w, fake_thread(w->fake, w->cron, "worker"), "3");
 	w->qemu = fake_process(w->fake, "qemu-system-x86_64", "user");
-	fake_thread(w->fake, w->qemu, "CPU 0/KVM");
+	w->vcpu = fake_thread(w->fake, w->qemu, "CPU 0/KVM");
 	fake_thread(w->fake, w->qemu, "CPU 1/KVM");
 	fake_thread(w->fake, w->qemu, "IO iothread0");
 	fake_file(w->fake, "/etc/shield/profiles.d/win11.json",
@@ -109,6 +109,8 @@ static void start_domain(struct world *w)
 		pid_t thread = fake_thread(w->fake, w->domain, comm);
 		_cleanup_free_ char *id = xasprintf("%d", (int)thread);
 
+		if (!i)
+			w->domain_vcpu = thread;
 		put(w, type, "threaded");
 		put(w, cpus, cpu);
 		put(w, threads, id);
@@ -188,6 +190,14 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 		return follow_domain(w, txn, name, err);
 	case CMD_REPAIR:
 		return txn_repair(txn, name, true, err);
+	case CMD_THREADS:
+		return session_threads(txn, name, err);
+	case CMD_BIRTH:
+		fake_birth(w->fake, w->vcpu, "kvm-nx-lpage-re", 0);
+		return 0;
+	case CMD_BIRTH_DOMAIN:
+		fake_birth(w->fake, w->domain_vcpu, "kvm-nx-lpage-re", 0);
+		return 0;
 	case CMD_START:
 		start_domain(w);
 		return 0;

@@ -25,7 +25,8 @@ enum command {
 	CMD_ORPHANS, /* recover --discard, where there is no file (any more) */
 	CMD_DOMAIN,  /* libvirt's hook, for its domain */
 	CMD_FOLLOW,
-	CMD_REPAIR, /* of a partition that needs none, which is down meanwhile */
+	CMD_REPAIR,  /* of a partition that needs none, which is down meanwhile */
+	CMD_THREADS, /* of the VM: those born in a partition */
 	/* what libvirt itself does: start a domain, pin its vCPU 0 to CPU 6,
 	 * and 1 to CPUs 3 and 7 */
 	CMD_START,
@@ -33,12 +34,15 @@ enum command {
 	/* somebody lets the kernel lose a CPU of it: then 7.3 does, when the pin
 	 * of its vCPU 1 becomes CPU 7 only */
 	CMD_LOSE,
+	/* the first vCPU of QEMU, or of the domain, gives birth to a thread */
+	CMD_BIRTH,
+	CMD_BIRTH_DOMAIN,
 };
 
 struct world {
 	struct fake *fake;
 	struct sys sys; /* without faults */
-	pid_t qemu, kswapd, cron, domain;
+	pid_t qemu, vcpu, kswapd, cron, domain, domain_vcpu;
 };
 
 /* What a command answered. */

@@ -95,6 +95,7 @@ static int setup(void **state)
 	put_thread(71, 103, 60, "CPU 3/KTM", 'S');
 	put_thread(71, 104, 60, "IO iothread0", 'S');
 	put_thread(71, 105, 60, "CPU 9/KVM", 'Z'); /* has just ended */
+	put_thread(71, 106, 60, "CPU 1/KVM", 'S'); /* born to vCPU 1, with no name of its own */
 	/* somebody else's */
 	put_thread(300, 300, 1, "qemu-system-x86", 'S');
 	PUT_CMDLINE(300, "qemu-system-x86_64\0");
