@@ -1,5 +1,6 @@
 #include "shield/base/text.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,4 +44,53 @@ char *text_escape(const char *bytes)
 	}
 	*at = '\0';
 	return text;
+}
+
+/* F4 8F BA 80 to F4 8F BB BF: U+10FE80 to U+10FEFF. */
+static bool is_code(const unsigned char *s, size_t n)
+{
+	return n == 4 && s[0] == 0xf4 && s[1] == 0x8f && (s[2] == 0xba || s[2] == 0xbb);
+}
+
+char *text_encode(const char *bytes)
+{
+	const unsigned char *s = (const unsigned char *)bytes;
+	char *text = xmalloc(4 * strlen(bytes) + 1), *at = text;
+
+	while (*s) {
+		size_t n = sequence(s);
+
+		if (n == 0 || is_code(s, n)) {
+			*at++ = '\xf4';
+			*at++ = '\x8f';
+			*at++ = (char)(*s < 0xc0 ? 0xba : 0xbb);
+			*at++ = (char)(0x80 | (*s & 0x3f));
+			s++;
+		} else {
+			memcpy(at, s, n);
+			at += n;
+			s += n;
+		}
+	}
+	*at = '\0';
+	return text;
+}
+
+char *text_decode(const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	char *bytes = xmalloc(strlen(text) + 1), *at = bytes;
+
+	while (*s) {
+		size_t n = sequence(s);
+
+		if (is_code(s, n)) {
+			*at++ = (char)((s[2] == 0xba ? 0x80 : 0xc0) | (s[3] & 0x3f));
+			s += 4;
+		} else {
+			*at++ = (char)*s++;
+		}
+	}
+	*at = '\0';
+	return bytes;
 }

@@ -61,8 +61,9 @@ static json_t *shield_json(struct txn *txn, const struct shield *s, const struct
 		_cleanup_free_ char *path = xasprintf("%s%s", txn->mount, p->cgroup);
 		_cleanup_free_ char *now = partition_state(txn, p);
 
-		json_array_append_new(partitions, json_pack("{s:s, s:o, s:s}", "cgroup", path,
-							    "cpus", list(&p->cpus), "state", now));
+		json_array_append_new(partitions,
+				      json_pack("{s:o, s:o, s:s}", "cgroup", cmd_json_bytes(path),
+						"cpus", list(&p->cpus), "state", now));
 	}
 	for (size_t i = 0; i < s->n_vcpus; i++)
 		json_array_append_new(vcpus, json_pack("{s:I, s:I, s:I}", "index",
@@ -72,10 +73,12 @@ static json_t *shield_json(struct txn *txn, const struct shield *s, const struct
 	for (size_t i = 0; i < problems->n; i++) {
 		const struct problem *p = &problems->items[i];
 
-		json_array_append_new(
-			list_of, json_pack("{s:s, s:s, s:s, s:s, s:s}", "object", p->object,
-					   "expected", p->expected, "actual", p->actual, "severity",
-					   severity_name(p->severity), "reason", p->reason));
+		json_array_append_new(list_of, json_pack("{s:o, s:o, s:o, s:s, s:o}", "object",
+							 cmd_json_bytes(p->object), "expected",
+							 cmd_json_bytes(p->expected), "actual",
+							 cmd_json_bytes(p->actual), "severity",
+							 severity_name(p->severity), "reason",
+							 cmd_json_bytes(p->reason)));
 	}
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "name", s->name,
 			 "phase", phases[s->phase], "guest", list(&s->guest), "emulator",

@@ -1,5 +1,6 @@
 #include "shield/plan/plan.h"
 
+#include "shield/base/text.h"
 #include "shield/sys/kfile.h"
 
 #include <string.h>
@@ -126,6 +127,18 @@ void plan_print(const struct plan *plan, FILE *out)
 	}
 }
 
+/* Names may be no UTF-8. */
+static json_t *shown(const char *bytes)
+{
+	_cleanup_free_ char *escaped = NULL;
+	json_t *json = json_string(bytes);
+
+	if (json)
+		return json;
+	escaped = text_escape(bytes);
+	return json_string(escaped);
+}
+
 json_t *plan_json(const struct plan *plan)
 {
 	json_t *steps = json_array(), *warnings = json_array();
@@ -138,13 +151,13 @@ json_t *plan_json(const struct plan *plan)
 
 		if (strcmp(step->from, step->to) == 0)
 			continue;
-		json = json_pack("{s:s, s:s, s:s, s:s}", "kind", kinds[step->kind], "object", name,
-				 "from", step->from, "to", step->to);
+		json = json_pack("{s:s, s:o, s:o, s:o}", "kind", kinds[step->kind], "object",
+				 shown(name), "from", shown(step->from), "to", shown(step->to));
 		if (is_pulse(step))
 			json_object_set_new(json, "back", json_true());
 		json_array_append_new(steps, json);
 	}
 	for (size_t i = 0; i < plan->warnings.n; i++)
-		json_array_append_new(warnings, json_string(plan->warnings.items[i]));
+		json_array_append_new(warnings, shown(plan->warnings.items[i]));
 	return json_pack("{s:i, s:o, s:o}", "version", 1, "steps", steps, "warnings", warnings);
 }

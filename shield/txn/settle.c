@@ -165,6 +165,14 @@ void settle_announce(struct txn *txn)
 	note_hotplug(txn);
 }
 
+void settle_withdraw(struct txn *txn)
+{
+	for (size_t i = 0; i < txn->state.n_objects; i++)
+		if (!txn->state.objects[i]->uncertain)
+			replace(&txn->state.objects[i]->next, NULL);
+	note_hotplug(txn);
+}
+
 /* Nothing to restore: it dies with its cgroup. A partition is dissolved first,
  * so that processes leave it for CPUs that the host has again. */
 static bool dies(const struct txn *txn, const struct object *o)

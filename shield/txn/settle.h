@@ -18,6 +18,9 @@ void settle_aim(struct txn *txn);
 /* Note the targets as next, to be saved before the first write. */
 void settle_announce(struct txn *txn);
 
+/* Nothing of that was begun. */
+void settle_withdraw(struct txn *txn);
+
 /* Write what differs: forward in the order of the objects, backward against it,
  * affinities last. -1 with err only forward, when the transaction must fail. */
 int settle_apply(struct txn *txn, bool forward, struct err *err);

@@ -20,6 +20,9 @@
 #include "shield/txn/state_irq.h"
 #include "shield/txn/state_map.h"
 
+/* The file may have so many bytes. */
+#define STATE_LIMIT ((off_t)64 << 20)
+
 #define STATE_DIR "/run/shield"
 #define STATE_FILE STATE_DIR "/state.json"
 /* The monitor of a shield's QEMU, by its name; goes with the shield. */
@@ -102,8 +105,16 @@ struct state {
  * cgroup v2 is, or NULL. Release with state_clear().
  */
 int state_load(struct sys *sys, const char *mount, struct state *state, struct err *err);
-/* Replace the file, or remove it when nothing is in the state. */
-int state_save(struct sys *sys, const struct state *state, struct err *err);
+/*
+ * Replace the file, or remove it when nothing is in the state. What would be
+ * written is read first as state_load() reads it: unless that gives the same state, the file
+ * stays what it is, and -1. Names are bytes there (text_encode(), text.h).
+ */
+int state_save(struct sys *sys, const char *mount, const struct state *state, struct err *err);
+/* The same before a shield begins or grows: only while half of what the file may be
+ * is enough, so that what is written to end the shields always fits. */
+int state_save_grown(struct sys *sys, const char *mount, const struct state *state,
+		     struct err *err);
 void state_clear(struct state *state);
 #define _cleanup_state_ _cleanup_(state_clear)
 

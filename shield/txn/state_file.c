@@ -9,7 +9,6 @@
 
 #define STATE_TEMPORARY STATE_DIR "/state.json.new"
 #define STATE_DAMAGED STATE_DIR "/state.json.damaged"
-#define STATE_LIMIT ((off_t)64 << 20)
 
 static int boot_id(struct sys *sys, char **ret, struct err *err)
 {
@@ -180,14 +179,31 @@ static void follow_renames(struct sys *sys, struct state *state)
 	state_move(state, moved, paths, n);
 }
 
-int state_load(struct sys *sys, const char *mount, struct state *state, struct err *err)
+/* What a text says that the file may hold, into a zeroed state; of another boot
+ * that is nothing, since everything is undone already. */
+static int decode(const char *text, const char *id, const char *mount, struct state *state,
+		  struct err *err)
 {
 	_cleanup_(decrefp)
 	json_t *document = NULL;
+	json_error_t error;
+	const char *boot;
+
+	if ((off_t)strlen(text) > STATE_LIMIT)
+		return err_set(err, ERR_FAILED, "it is too large");
+	document = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+	if (!document)
+		return err_set(err, ERR_FAILED, "it is damaged (no complete JSON document)");
+	boot = state_json_boot(document);
+	if (boot && strcmp(boot, id) != 0)
+		return 0;
+	return state_from_json(document, mount, state, err);
+}
+
+int state_load(struct sys *sys, const char *mount, struct state *state, struct err *err)
+{
 	_cleanup_free_ char *id = NULL, *text = NULL;
 	_cleanup_state_ struct state read = { 0 };
-	const char *boot;
-	json_error_t error;
 	struct err why;
 	int fd = open_trusted(sys, err), rc;
 
@@ -204,13 +220,7 @@ int state_load(struct sys *sys, const char *mount, struct state *state, struct e
 		return err_set(err, ERR_FAILED, STATE_FILE ": cannot be read: %s", err_errno(rc));
 	if (boot_id(sys, &id, err) < 0)
 		return -1;
-	document = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-	if (!document)
-		return untrusted(err, STATE_FILE, "it is damaged (no complete JSON document)");
-	boot = state_json_boot(document);
-	if (boot && strcmp(boot, id) != 0)
-		return 0; /* of another boot: everything is undone already */
-	if (state_from_json(document, mount, &read, &why) < 0)
+	if (decode(text, id, mount, &read, &why) < 0)
 		return untrusted(err, STATE_FILE, why.text);
 	follow_renames(sys, &read);
 	*state = read;
@@ -254,11 +264,34 @@ static int replace(struct sys *sys, const char *text)
 	return rc;
 }
 
-int state_save(struct sys *sys, const struct state *state, struct err *err)
+/* The state as text, if whoever reads it finds in it what was written; or NULL. */
+static char *render(const char *mount, const struct state *state, const char *id, off_t limit,
+		    struct err *err)
 {
 	_cleanup_(decrefp)
-	json_t *document = NULL;
+	json_t *document = state_to_json(state, id), *again = NULL;
+	_cleanup_free_ char *text = json_dumps(document, JSON_COMPACT);
+	_cleanup_state_ struct state read = { 0 };
+
+	if (!text)
+		return err_set(err, ERR_FAILED, "it cannot be encoded"), NULL;
+	if ((off_t)strlen(text) > limit)
+		return err_set(err, ERR_FAILED, "it would have %zu bytes, at most %lld are allowed",
+			       strlen(text), (long long)limit),
+		       NULL;
+	if (decode(text, id, mount, &read, err) < 0)
+		return NULL;
+	again = state_to_json(&read, id);
+	if (!json_equal(document, again))
+		return err_set(err, ERR_FAILED, "it would be read as something else"), NULL;
+	return take_ptr(text);
+}
+
+static int save(struct sys *sys, const char *mount, const struct state *state, off_t limit,
+		struct err *err)
+{
 	_cleanup_free_ char *id = NULL, *text = NULL;
+	struct err why;
 	int rc;
 
 	if (!state->n_shields && !state->n_objects) {
@@ -268,16 +301,27 @@ int state_save(struct sys *sys, const struct state *state, struct err *err)
 	} else {
 		if (boot_id(sys, &id, err) < 0)
 			return -1;
-		document = state_to_json(state, id);
-		text = json_dumps(document, JSON_COMPACT);
+		text = render(mount, state, id, limit, &why);
 		if (!text)
-			return err_set(err, ERR_FAILED, STATE_FILE ": cannot be encoded");
+			return err_set(err, ERR_FAILED,
+				       STATE_FILE ": cannot record this, so it is not done: %s",
+				       why.text);
 		rc = replace(sys, text);
 	}
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, STATE_FILE ": cannot be written: %s%s",
 			       err_errno(rc), rc == -ENOSPC ? "; make room in /run" : "");
 	return 0;
+}
+
+int state_save(struct sys *sys, const char *mount, const struct state *state, struct err *err)
+{
+	return save(sys, mount, state, STATE_LIMIT, err);
+}
+
+int state_save_grown(struct sys *sys, const char *mount, const struct state *state, struct err *err)
+{
+	return save(sys, mount, state, STATE_LIMIT / 2, err);
 }
 
 int state_set_aside(struct sys *sys, struct err *err)

@@ -1,18 +1,30 @@
 #include "shield/txn/state_json.h"
 
 #include "profiles/profile.h"
+#include "shield/base/text.h"
 #include "shield/cgroup/libvirt.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define STATE_VERSION 1
+/* A process is put back by the path of its cgroup, whose files have longer ones:
+ * all of it must fit into PATH_MAX. */
+#define CGROUP_LONGEST 4000
 
 static const char *const phases[] = { "applying", "active", "releasing" };
 
 static json_t *list(const struct cpuset *set)
 {
 	_cleanup_free_ char *text = cpulist_format(set);
+
+	return json_string(text);
+}
+
+/* What the kernel, or whoever made a cgroup, chose as a name. */
+static json_t *bytes(const char *name)
+{
+	_cleanup_free_ char *text = text_encode(name);
 
 	return json_string(text);
 }
@@ -26,21 +38,23 @@ static json_t *shield_to_json(const struct shield *s)
 {
 	json_t *vcpus = json_array(), *partitions = json_object(), *json;
 
-	for (size_t i = 0; i < s->partitions.n; i++)
-		json_object_set_new(partitions, s->partitions.items[i].cgroup,
-				    list(&s->partitions.items[i].cpus));
+	for (size_t i = 0; i < s->partitions.n; i++) {
+		_cleanup_free_ char *cgroup = text_encode(s->partitions.items[i].cgroup);
+
+		json_object_set_new(partitions, cgroup, list(&s->partitions.items[i].cpus));
+	}
 	for (size_t i = 0; i < s->n_vcpus; i++)
 		json_array_append_new(vcpus, json_pack("{s:I, s:I, s:I, s:I}", "index",
 						       (json_int_t)s->vcpus[i].index, "tid",
 						       (json_int_t)s->vcpus[i].thread.pid, "start",
 						       (json_int_t)s->vcpus[i].thread.start, "cpu",
 						       (json_int_t)s->vcpus[i].cpu));
-	json = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:s, s:o}", "phase",
+	json = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "phase",
 			 phases[s->phase], "owner", process(&s->owner), "guard", process(&s->guard),
 			 "vm", process(&s->vm), "guest", list(&s->guest), "emulator",
-			 list(&s->emulator), "taken", list(&s->taken), "cgroup", s->cgroup, "home",
-			 s->home, "partitions", partitions, "partition", s->partition, "vcpus",
-			 vcpus);
+			 list(&s->emulator), "taken", list(&s->taken), "cgroup", bytes(s->cgroup),
+			 "home", bytes(s->home), "partitions", partitions, "partition",
+			 s->partition, "vcpus", vcpus);
 	json_object_set_new(json, "irq", state_irq_to_json(&s->irq));
 	if (s->map.n_vcpus || s->map.n_iothreads)
 		json_object_set_new(json, "map", state_map_to_json(&s->map));
@@ -53,20 +67,20 @@ static json_t *shield_to_json(const struct shield *s)
 
 static json_t *object_to_json(const struct object *o)
 {
-	json_t *json = json_pack("{s:s, s:s, s:s}", "kind", step_kind_name(o->kind), "original",
-				 o->original, "ours", o->ours);
+	json_t *json = json_pack("{s:s, s:o, s:o}", "kind", step_kind_name(o->kind), "original",
+				 bytes(o->original), "ours", bytes(o->ours));
 	json_t *claims = json_object();
 
 	if (o->path)
-		json_object_set_new(json, "path", json_string(o->path));
+		json_object_set_new(json, "path", bytes(o->path));
 	if (o->task.pid) {
 		json_object_set_new(json, "pid", json_integer(o->task.pid));
 		json_object_set_new(json, "start", json_integer((json_int_t)o->task.start));
 	}
 	if (o->identity)
-		json_object_set_new(json, "identity", json_string(o->identity));
+		json_object_set_new(json, "identity", bytes(o->identity));
 	if (o->next)
-		json_object_set_new(json, "next", json_string(o->next));
+		json_object_set_new(json, "next", bytes(o->next));
 	if (o->uncertain)
 		json_object_set_new(json, "uncertain", json_true());
 	if (o->scoped)
@@ -75,7 +89,7 @@ static json_t *object_to_json(const struct object *o)
 		json_object_set_new(json, "refused", json_true());
 	for (size_t i = 0; i < o->n_claims; i++)
 		json_object_set_new(claims, o->claims[i].shield,
-				    o->claims[i].set ? json_string(o->claims[i].set) : json_null());
+				    o->claims[i].set ? bytes(o->claims[i].set) : json_null());
 	json_object_set_new(json, "claims", claims);
 	return json;
 }
@@ -103,6 +117,17 @@ static int bad(struct err *err, const char *where, const char *what)
 	return err_set(err, ERR_FAILED, "%s: %s", where, what);
 }
 
+/* One that is too long is somebody else's doing. */
+static int bad_cgroup(struct err *err, const char *where, const char *path)
+{
+	if (strlen(path) <= CGROUP_LONGEST)
+		return bad(err, where, "a value that Shield never writes");
+	return err_set(err, ERR_FAILED,
+		       "%s: the path of its cgroup is %zu bytes long, and beyond %d nothing can be "
+		       "put back there; move it to another cgroup",
+		       where, strlen(path), CGROUP_LONGEST);
+}
+
 static int read_list(const char *text, struct cpuset *set, const char *where, struct err *err)
 {
 	if (cpulist_parse(text, set, err) < 0) {
@@ -122,7 +147,7 @@ static bool cgroup_ok(const char *path)
 {
 	if (strcmp(path, "/") == 0)
 		return true;
-	if (*path != '/' || strlen(path) > 4000)
+	if (*path != '/' || strlen(path) > CGROUP_LONGEST)
 		return false;
 	for (const char *s = path; *s; s += strcspn(s + 1, "/") + 1) {
 		size_t n = strcspn(s + 1, "/");
@@ -172,11 +197,12 @@ static int read_vcpus(json_t *array, struct shield *s)
 static int read_partitions(json_t *json, struct shield *s)
 {
 	_cleanup_cpuset_ struct cpuset all = { 0 };
-	const char *cgroup;
+	const char *name;
 	json_t *cpus;
 
-	json_object_foreach (json, cgroup, cpus) {
+	json_object_foreach (json, name, cpus) {
 		_cleanup_cpuset_ struct cpuset set = { 0 };
+		_cleanup_free_ char *cgroup = text_decode(name);
 
 		if (!cgroup_ok(cgroup) || !json_is_string(cpus) ||
 		    cpulist_parse(json_string_value(cpus), &set, NULL) < 0)
@@ -210,20 +236,22 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 	if (p == ARRAY_SIZE(phases) || read_process(owner, &s->owner) < 0 ||
 	    read_process(guard, &s->guard) < 0 || read_process(vm, &s->vm) < 0 ||
 	    (hold && read_process(hold, &s->hold) < 0) || read_vcpus(vcpus, s) < 0 ||
-	    state_irq_from_json(irq, &s->irq) < 0 || !cgroup_ok(cgroup) || !cgroup_ok(home) ||
+	    state_irq_from_json(irq, &s->irq) < 0 ||
 	    (strcmp(partition, "isolated") && strcmp(partition, "root")))
 		return bad(err, name, "a value that Shield never writes");
 	s->phase = (enum phase)p;
-	s->cgroup = xstrdup(cgroup);
-	s->home = xstrdup(home);
+	s->cgroup = text_decode(cgroup);
+	s->home = text_decode(home);
+	if (!cgroup_ok(s->cgroup) || !cgroup_ok(s->home))
+		return bad_cgroup(err, name, cgroup_ok(s->cgroup) ? s->home : s->cgroup);
 	s->partition = xstrdup(partition);
 	if (read_list(guest, &s->guest, name, err) < 0 ||
 	    read_list(emulator, &s->emulator, name, err) < 0 ||
 	    read_list(taken, &s->taken, name, err) < 0 ||
 	    read_list(freed, &s->freed, name, err) < 0)
 		return -1;
-	if (read_partitions(partitions, s) < 0 || !(place_is_own(cgroup, &s->partitions, name) ||
-						    libvirt_is_place(cgroup, &s->partitions)))
+	if (read_partitions(partitions, s) < 0 || !(place_is_own(s->cgroup, &s->partitions, name) ||
+						    libvirt_is_place(s->cgroup, &s->partitions)))
 		return bad(err, name, "partitions that it cannot have");
 	if (state_map_from_json(map, &s->guest, &s->map) < 0)
 		return bad(err, name, "a map that Shield never writes");
@@ -284,12 +312,18 @@ static bool value_ok(const struct object *o, const struct kfile *row, const char
 	}
 }
 
+/* Are its values cgroups? */
+static bool is_place(const struct object *o)
+{
+	return o->kind == STEP_PROCESS || o->kind == STEP_THREAD;
+}
+
 /* Could Shield have this object, with these values? */
 static int check_object(const struct state *state, const struct object *o, const char *mount,
 			struct err *err)
 {
+	_cleanup_free_ char *where = step_object(o->kind, o->path, o->task.pid, o->identity);
 	const struct kfile *row = NULL;
-	const char *where = o->path ? o->path : "a task";
 
 	if (o->kind == STEP_WRITE) {
 		_cleanup_free_ char *dir = xstrdup(o->path);
@@ -307,6 +341,8 @@ static int check_object(const struct state *state, const struct object *o, const
 	}
 	if (o->kind == STEP_DIR && !in_own_cgroup(state, mount, o->path, NULL))
 		return bad(err, where, "a cgroup that Shield did not make");
+	if (is_place(o) && (!cgroup_ok(o->original) || !cgroup_ok(o->ours)))
+		return bad_cgroup(err, where, cgroup_ok(o->original) ? o->ours : o->original);
 	if (!value_ok(o, row, o->original) || !value_ok(o, row, o->ours) ||
 	    (o->next && !value_ok(o, row, o->next)))
 		return bad(err, where, "a value that does not fit");
@@ -319,14 +355,15 @@ static int check_object(const struct state *state, const struct object *o, const
 	return 0;
 }
 
-static int read_object(json_t *json, const char *mount, struct state *state, struct err *err)
+/* The object as the file has it, but for its claims; NULL with err. */
+static struct object *read_object_head(json_t *json, struct state *state, json_t **claims,
+				       struct err *err)
 {
-	const char *kind, *original, *ours, *path = NULL, *identity = NULL, *next = NULL, *shield;
-	json_int_t pid = 0, start = 0;
-	json_t *claims, *claim;
-	struct step step = { 0 };
-	struct object *o;
+	const char *kind, *original, *ours, *path = NULL, *identity = NULL, *next = NULL;
 	int uncertain = 0, scoped = 0, refused = 0, k;
+	json_int_t pid = 0, start = 0;
+	struct step step = { 0 };
+	struct object *o = NULL;
 	bool task;
 
 	if (json_unpack_ex(json, NULL, JSON_STRICT,
@@ -334,34 +371,53 @@ static int read_object(json_t *json, const char *mount, struct state *state, str
 			   &kind, "original", &original, "ours", &ours, "path", &path, "pid", &pid,
 			   "start", &start, "identity", &identity, "next", &next, "uncertain",
 			   &uncertain, "scoped", &scoped, "refused", &refused, "claims",
-			   &claims) < 0 ||
-	    !json_is_object(claims))
-		return bad(err, "objects", "not as Shield writes them");
+			   claims) < 0 ||
+	    !json_is_object(*claims))
+		return bad(err, "objects", "not as Shield writes them"), NULL;
 	k = step_kind_parse(kind);
 	task = k == STEP_AFFINITY || k == STEP_PROCESS || k == STEP_THREAD;
 	if (k < 0 || task != (pid > 0) || task == (path != NULL) || !pid_ok(pid) || start < 0)
-		return bad(err, "objects", "not as Shield writes them");
+		return bad(err, "objects", "not as Shield writes them"), NULL;
 	step = (struct step){
 		.kind = (enum step_kind)k,
-		.path = (char *)path,
+		.path = path ? text_decode(path) : NULL,
 		.pid = (pid_t)pid,
 		.start = (unsigned long long)start,
-		.identity = (char *)identity,
-		.from = (char *)original,
+		.identity = identity ? text_decode(identity) : NULL,
+		.from = text_decode(original),
 		.scoped = scoped,
 	};
-	if (state_object(state, &step))
-		return bad(err, path ? path : "a task", "listed twice");
-	o = state_add_object(state, &step);
-	free(o->ours);
-	o->ours = xstrdup(ours);
-	o->next = next ? xstrdup(next) : NULL;
-	o->uncertain = uncertain;
-	o->refused = refused;
+	if (state_object(state, &step)) {
+		bad(err, path ? path : "a task", "listed twice");
+	} else {
+		o = state_add_object(state, &step);
+		free(o->ours);
+		o->ours = text_decode(ours);
+		o->next = next ? text_decode(next) : NULL;
+		o->uncertain = uncertain;
+		o->refused = refused;
+	}
+	free(step.path);
+	free(step.identity);
+	free(step.from);
+	return o;
+}
+
+static int read_object(json_t *json, const char *mount, struct state *state, struct err *err)
+{
+	json_t *claims, *claim;
+	const char *shield;
+	struct object *o = read_object_head(json, state, &claims, err);
+
+	if (!o)
+		return -1;
 	json_object_foreach (claims, shield, claim) {
+		_cleanup_free_ char *set = NULL;
+
 		if (!json_is_null(claim) && !json_is_string(claim))
-			return bad(err, path ? path : "a task", "a claim of the wrong type");
-		object_add_claim(o, shield, json_string_value(claim));
+			return bad(err, o->path ? o->path : "a task", "a claim of the wrong type");
+		set = json_is_string(claim) ? text_decode(json_string_value(claim)) : NULL;
+		object_add_claim(o, shield, set);
 	}
 	return check_object(state, o, mount, err);
 }

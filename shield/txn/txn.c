@@ -66,7 +66,7 @@ static int settle_back(struct txn *txn, struct err *err)
 	settle_apply(txn, false, &ignored);
 	report_lost(txn);
 	settle_conclude(txn);
-	if (state_save(txn->sys, &txn->state, err) < 0) {
+	if (state_save(txn->sys, txn->mount, &txn->state, err) < 0) {
 		err->kind = ERR_INCOMPLETE; /* the file itself, if nothing else */
 		return -1;
 	}
@@ -77,7 +77,7 @@ static int announce(struct txn *txn, struct err *err)
 {
 	settle_aim(txn);
 	settle_announce(txn);
-	return state_save(txn->sys, &txn->state, err);
+	return state_save(txn->sys, txn->mount, &txn->state, err);
 }
 
 /* Undo what the shields in phase releasing hold. What was interrupted is in the
@@ -98,7 +98,7 @@ static int resume(struct txn *txn, struct err *err)
 	if (settle_apply(txn, true, err) < 0)
 		strv_add(&txn->leftover, err->text);
 	settle_conclude(txn);
-	if (state_save(txn->sys, &txn->state, err) < 0)
+	if (state_save(txn->sys, txn->mount, &txn->state, err) < 0)
 		return -1;
 	return txn->leftover.n ? incomplete(txn, err) : 0;
 }
@@ -230,11 +230,11 @@ int txn_on(struct txn *txn, const char *name, const struct plan *plan, struct er
 	claim(txn, name, plan);
 	settle_aim(txn);
 	settle_announce(txn);
-	if (state_save(txn->sys, &txn->state, err) < 0)
+	if (state_save_grown(txn->sys, txn->mount, &txn->state, err) < 0)
 		return -1; /* nothing was changed, and the file is what it was */
 	if (settle_apply(txn, true, err) == 0) {
 		settle_conclude(txn);
-		if (state_save(txn->sys, &txn->state, err) == 0)
+		if (state_save(txn->sys, txn->mount, &txn->state, err) == 0)
 			return 0;
 	}
 	state_shield(&txn->state, name)->phase = PHASE_RELEASING;
@@ -243,6 +243,7 @@ int txn_on(struct txn *txn, const char *name, const struct plan *plan, struct er
 
 /* A claim as it was before a plan changed it. */
 struct former {
+	bool known; /* the object */
 	bool had;
 	char *set;
 };
@@ -256,6 +257,7 @@ static struct former *claims_before(const struct txn *txn, const char *name,
 		const struct object *o = state_object(&txn->state, &plan->steps[i]);
 		const struct claim *c = o ? object_claim(o, name) : NULL;
 
+		before[i].known = o != NULL;
 		before[i].had = c != NULL;
 		before[i].set = c && c->set ? xstrdup(c->set) : NULL;
 	}
@@ -277,6 +279,19 @@ static void unclaim(struct txn *txn, const char *name, const struct plan *plan,
 	}
 }
 
+/* What was announced could not be saved, and so was not begun. */
+static void withdraw(struct txn *txn, const struct plan *plan, const struct former *before)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		struct object *o = state_object(&txn->state, &plan->steps[i]);
+
+		if (o && !before[i].known)
+			state_forget(&txn->state, o);
+	}
+	if (!txn->leftover.n)
+		settle_withdraw(txn);
+}
+
 int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struct err *err)
 {
 	struct former *before = claims_before(txn, name, plan);
@@ -285,11 +300,11 @@ int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struc
 	claim(txn, name, plan);
 	settle_aim(txn);
 	settle_announce(txn);
-	if (state_save(txn->sys, &txn->state, err) == 0) {
+	if (state_save_grown(txn->sys, txn->mount, &txn->state, err) == 0) {
 		rc = settle_apply(txn, true, err);
 		if (rc == 0) {
 			settle_conclude(txn);
-			rc = state_save(txn->sys, &txn->state, err);
+			rc = state_save(txn->sys, txn->mount, &txn->state, err);
 		}
 		if (rc < 0) {
 			unclaim(txn, name, plan, before);
@@ -297,6 +312,7 @@ int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struc
 		}
 	} else {
 		unclaim(txn, name, plan, before);
+		withdraw(txn, plan, before);
 	}
 	for (size_t i = 0; i < plan->n; i++)
 		free(before[i].set);
@@ -354,14 +370,14 @@ int txn_repair(struct txn *txn, const char *name, bool partition, struct err *er
 	txn->reassert = true;
 	settle_aim(txn);
 	settle_announce(txn);
-	rc = state_save(txn->sys, &txn->state, err);
+	rc = state_save(txn->sys, txn->mount, &txn->state, err);
 	if (rc == 0)
 		rc = settle_apply(txn, true, err);
 	txn->reassert = false;
 	if (rc < 0)
 		return -1;
 	settle_conclude(txn);
-	return state_save(txn->sys, &txn->state, err);
+	return state_save(txn->sys, txn->mount, &txn->state, err);
 }
 
 int txn_give_back(struct txn *txn, const struct plan *plan, struct err *err)
@@ -389,5 +405,5 @@ int txn_undo(struct txn *txn, const char *name, const struct plan *plan, struct 
 
 int txn_save(struct txn *txn, struct err *err)
 {
-	return state_save(txn->sys, &txn->state, err);
+	return state_save(txn->sys, txn->mount, &txn->state, err);
 }
