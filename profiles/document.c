@@ -2,15 +2,15 @@
 
 #include "profiles/locate.h"
 #include "shield/base/text.h"
+#include "shield/sys/trusted.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SIZE_LIMIT ((size_t)1 << 20)
+#define OWN_DIR "/etc/shield/profiles.d/"
 #define WHOLE_MAX 9007199254740992.0 /* 2^53: up to there a double is exact */
 #define SHORTEST "{ \"version\": 1, \"name\": \"NAME\", \"guest\": \"2-5\" }"
 
@@ -32,6 +32,8 @@ static int open_error(const char *path, int rc, struct err *err)
 		return err_set(err, ERR_USAGE,
 			       "%s: no permission to read it; run as root, or make it readable",
 			       path);
+	case EBADF:
+		return err_set(err, ERR_USAGE, "%s: is no regular file; a profile is a file", path);
 	case EISDIR:
 		return err_set(err, ERR_USAGE, "%s: is a directory; a profile is a file", path);
 	default:
@@ -39,58 +41,50 @@ static int open_error(const char *path, int rc, struct err *err)
 	}
 }
 
-static int check_file(const struct sys *sys, const char *path, const struct stat *st,
-		      struct err *err)
+static int check_file(const char *path, const struct stat *st, struct err *err)
 {
 	if (S_ISDIR(st->st_mode))
 		return open_error(path, -EISDIR, err);
 	if (!S_ISREG(st->st_mode))
-		return err_set(err, ERR_USAGE, "%s: is no regular file; a profile is a file", path);
+		return open_error(path, -EBADF, err);
 	if ((size_t)st->st_size > SIZE_LIMIT)
 		return err_set(err, ERR_USAGE,
 			       "%s: is %lld bytes long, at most 1 MiB is read; is this a profile?",
 			       path, (long long)st->st_size);
-	if (geteuid() != 0 || sys->readonly)
-		return 0;
-	if (st->st_uid != 0)
-		return err_set(err, ERR_USAGE,
-			       "%s: belongs to user %u, who could make root do anything; "
-			       "chown root '%s'",
-			       path, (unsigned)st->st_uid, path);
-	if (st->st_mode & 022)
-		return err_set(err, ERR_USAGE,
-			       "%s: others than root can write it (mode %04o); chmod go-w '%s'",
-			       path, (unsigned)(st->st_mode & 07777), path);
 	return 0;
 }
 
-/* Who may write the directory can put another file in its place; not in one
- * like /tmp, where everybody's files are his own. */
-static int check_directory(struct sys *sys, const char *path, struct err *err)
+/* A copy in a folder of root's is always a cure; of one there, to make it root's. */
+static int distrusted(const char *path, const char *why, struct err *err)
 {
-	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *dir = !slash	   ? xstrdup(".")
-				   : slash == path ? xstrdup("/")
-						   : xstrndup(path, (size_t)(slash - path));
-	struct stat st;
-	int fd, rc;
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 
-	if (geteuid() != 0 || sys->readonly)
-		return 0;
-	fd = sys->ops->open(sys->ctx, dir, O_RDONLY | O_DIRECTORY);
+	if (strncmp(path, OWN_DIR, strlen(OWN_DIR)) == 0)
+		return err_set(err, ERR_USAGE,
+			       "%s: %s; make it root's: sudo chown root: '%s' " OWN_DIR
+			       " && sudo chmod go-w '%s' " OWN_DIR,
+			       path, why, path, path);
+	return err_set(err, ERR_USAGE,
+		       "%s: %s; root takes it from where only root can write: sudo install -D -m "
+		       "644 '%s' " OWN_DIR "%s",
+		       path, why, path, name);
+}
+
+/* A descriptor of what may be read, or -1. */
+static int open_document(struct sys *sys, const char *path, struct err *err)
+{
+	_cleanup_free_ char *why = NULL;
+	int fd = trusted_open(sys, path, &why), rc;
+	struct stat st;
+
 	if (fd < 0)
-		return open_error(dir, fd, err);
+		return why ? distrusted(path, why, err) : open_error(path, fd, err);
 	rc = sys->ops->fstat(sys->ctx, fd, &st);
+	rc = rc < 0 ? open_error(path, rc, err) : check_file(path, &st, err);
+	if (rc == 0)
+		return fd;
 	sys->ops->close(sys->ctx, fd);
-	if (rc < 0)
-		return open_error(dir, rc, err);
-	if ((st.st_mode & 022) && !(st.st_mode & S_ISVTX))
-		return err_set(
-			err, ERR_USAGE,
-			"%s: others than root can write its directory %s (mode %04o), and so "
-			"replace it; chmod go-w '%s'",
-			path, dir, (unsigned)(st.st_mode & 07777), dir);
-	return 0;
+	return -1;
 }
 
 static int read_all(struct sys *sys, int fd, const char *path, char **ret, size_t *ret_size,
@@ -219,20 +213,12 @@ static int parse(struct document *doc, size_t size, struct err *err)
 int document_read(struct sys *sys, const char *path, struct document *doc, struct err *err)
 {
 	_cleanup_document_ struct document d = { 0 };
-	struct stat st;
 	size_t size = 0;
-	/* Without O_NONBLOCK a FIFO would wait for its writer. */
-	int fd = sys->ops->open(sys->ctx, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	int rc;
+	int fd = open_document(sys, path, err), rc;
 
 	if (fd < 0)
-		return open_error(path, fd, err);
-	rc = sys->ops->fstat(sys->ctx, fd, &st);
-	rc = rc < 0 ? open_error(path, rc, err) : check_file(sys, path, &st, err);
-	if (rc == 0)
-		rc = check_directory(sys, path, err);
-	if (rc == 0)
-		rc = read_all(sys, fd, path, &d.text, &size, err);
+		return -1;
+	rc = read_all(sys, fd, path, &d.text, &size, err);
 	sys->ops->close(sys->ctx, fd);
 	if (rc < 0 || !d.text)
 		return -1;

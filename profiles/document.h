@@ -2,8 +2,8 @@
  * document: a JSON file that is not trusted, and where in it things stand.
  *
  * A document is a regular file of at most 1 MiB, UTF-8, one JSON object
- * without duplicate keys; used by root, it must belong to root, and nobody
- * else may write it.
+ * without duplicate keys; used by root, only root may have had a hand in it
+ * (trusted.h).
  *
  * Complaints have one shape:
  *

@@ -1,5 +1,7 @@
 #include "shield/cmd/hook_conf.h"
 
+#include "shield/sys/trusted.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -40,14 +42,16 @@ static const char *apply(const char *key, const char *value, struct hook_conf *c
 
 void hook_conf_read(struct sys *sys, struct hook_conf *conf, struct strv *complaints)
 {
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = NULL, *why = NULL;
 	char *next, *line;
 	size_t number = 0;
-	int rc = sys_read(sys, HOOK_CONF, 1 << 16, &text);
+	int rc = trusted_read(sys, HOOK_CONF, 1 << 16, &text, &why);
 
 	*conf = (struct hook_conf){ 0 };
 	if (rc < 0) {
-		if (rc != -ENOENT)
+		if (why)
+			strv_addf(complaints, HOOK_CONF ": not read: %s; make it root's", why);
+		else if (rc != -ENOENT)
 			strv_addf(complaints, HOOK_CONF ": %s", err_errno(rc));
 		return;
 	}

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 struct real {
@@ -76,6 +77,23 @@ static int real_fstat(void *ctx, int fd, struct stat *st)
 {
 	(void)ctx;
 	return result(fstat(fd, st));
+}
+
+static int real_open_at(void *ctx, int dir, const char *name, int flags)
+{
+	(void)ctx;
+	return result(openat(dir, name, flags | O_CLOEXEC));
+}
+
+static int real_fstatfs(void *ctx, int fd, unsigned long *type)
+{
+	struct statfs fs;
+	int rc = result(fstatfs(fd, &fs));
+
+	(void)ctx;
+	if (rc == 0)
+		*type = (unsigned long)fs.f_type;
+	return rc;
 }
 
 static int real_lstat(void *ctx, const char *path, struct stat *st)
@@ -307,6 +325,8 @@ static const struct sys_ops real_ops = {
 	.write = real_write,
 	.close = real_close,
 	.fstat = real_fstat,
+	.open_at = real_open_at,
+	.fstatfs = real_fstatfs,
 	.lstat = real_lstat,
 	.mkdir = real_mkdir,
 	.rmdir = real_rmdir,

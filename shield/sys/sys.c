@@ -6,11 +6,12 @@
 
 #define READ_LIMIT ((size_t)16 << 20)
 
-static int read_all(struct sys *sys, int fd, size_t limit, char **ret)
+int sys_read_fd(struct sys *sys, int fd, size_t limit, char **ret)
 {
 	size_t size = 0, room = 4096;
 	_cleanup_free_ char *text = xmalloc(room + 1);
 
+	limit = limit ? limit : READ_LIMIT;
 	for (;;) {
 		ssize_t n = sys->ops->read(sys->ctx, fd, text + size, room - size);
 
@@ -40,7 +41,7 @@ int sys_read(struct sys *sys, const char *path, size_t limit, char **ret)
 
 	if (fd < 0)
 		return fd;
-	rc = read_all(sys, fd, limit ? limit : READ_LIMIT, ret);
+	rc = sys_read_fd(sys, fd, limit, ret);
 	sys->ops->close(sys->ctx, fd);
 	return rc;
 }

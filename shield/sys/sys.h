@@ -28,6 +28,9 @@ struct sys_ops {
 	ssize_t (*write)(void *ctx, int fd, const void *buf, size_t size);
 	int (*close)(void *ctx, int fd);
 	int (*fstat)(void *ctx, int fd, struct stat *st);
+	/* openat(2) of a name below an open directory; fstatfs(2): f_type */
+	int (*open_at)(void *ctx, int dir, const char *name, int flags);
+	int (*fstatfs)(void *ctx, int fd, unsigned long *type);
 	/* lstat(2), mkdir(2) with mode 0711, rmdir(2), unlink(2), rename(2) */
 	int (*lstat)(void *ctx, const char *path, struct stat *st);
 	int (*mkdir)(void *ctx, const char *path);
@@ -80,6 +83,9 @@ void sys_close_real(struct sys *sys);
  * negated errno; -EFBIG above limit bytes (0: 16 MiB). Retries EINTR and short
  * reads. */
 int sys_read(struct sys *sys, const char *path, size_t limit, char **ret);
+
+/* The rest of an open file, likewise. */
+int sys_read_fd(struct sys *sys, int fd, size_t limit, char **ret);
 
 /* The same without trailing white space. */
 int sys_read_line(struct sys *sys, const char *path, char **ret);

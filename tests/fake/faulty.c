@@ -19,6 +19,8 @@ static const struct {
 							 EAGAIN, EINTR, ERANGE } },
 	[OP_CLOSE]	    = { "close",	false, { EIO, ENOSPC } },
 	[OP_FSTAT]	    = { "fstat",	false, { EIO } },
+	[OP_OPEN_AT]	    = { "openat",	false, { EACCES, ENOMEM, EMFILE } },
+	[OP_FSTATFS]	    = { "fstatfs",	false, { EIO } },
 	[OP_LSTAT]	    = { "lstat",	false, { ENOMEM } },
 	[OP_MKDIR]	    = { "mkdir",	true,  { ENOSPC, EROFS, EACCES, ENOMEM } },
 	[OP_RMDIR]	    = { "rmdir",	true,  { EBUSY, EPERM } },
@@ -158,6 +160,26 @@ static int faulty_fstat(void *ctx, int fd, struct stat *st)
 	return b->ops->fstat(b->ctx, fd, st);
 }
 
+static int faulty_open_at(void *ctx, int dir, const char *name, int flags)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s", path_of(ctx, dir), name);
+	int fd;
+
+	ENTER(OP_OPEN_AT, path);
+	fd = b->ops->open_at(b->ctx, dir, name, flags);
+	if (fd >= 0) {
+		free(f->paths[(unsigned)fd % ARRAY_SIZE(f->paths)]);
+		f->paths[(unsigned)fd % ARRAY_SIZE(f->paths)] = take_ptr(path);
+	}
+	return fd;
+}
+
+static int faulty_fstatfs(void *ctx, int fd, unsigned long *type)
+{
+	ENTER(OP_FSTATFS, path_of(f, fd));
+	return b->ops->fstatfs(b->ctx, fd, type);
+}
+
 static int faulty_lstat(void *ctx, const char *path, struct stat *st)
 {
 	ENTER(OP_LSTAT, path);
@@ -271,6 +293,8 @@ void faulty_sys(struct faulty *faulty, const struct sys *below, struct sys *sys)
 		.write = faulty_write,
 		.close = faulty_close,
 		.fstat = faulty_fstat,
+		.open_at = faulty_open_at,
+		.fstatfs = faulty_fstatfs,
 		.lstat = faulty_lstat,
 		.mkdir = faulty_mkdir,
 		.rmdir = faulty_rmdir,

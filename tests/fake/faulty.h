@@ -28,6 +28,8 @@ enum fault_op {
 	OP_WRITE,
 	OP_CLOSE,
 	OP_FSTAT,
+	OP_OPEN_AT,
+	OP_FSTATFS,
 	OP_LSTAT,
 	OP_MKDIR,
 	OP_RMDIR,

@@ -2,6 +2,7 @@
 #include "tests/fake/internal.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 
 #define FIRST_FD 1000 /* a descriptor used outside of the fake shows */
@@ -85,6 +86,28 @@ static int fake_open(void *ctx, const char *path, int flags)
 			node->size = 0;
 	}
 	return open_fd(fake, &fd);
+}
+
+static struct ffd *get(struct fake *fake, int fd);
+
+static int fake_open_at(void *ctx, int dir, const char *name, int flags)
+{
+	const struct ffd *fd = get(ctx, dir);
+	_cleanup_free_ char *path = NULL;
+	const char *above;
+
+	if (!fd)
+		return -EBADF;
+	above = fd->node ? fd->node->path : fd->path;
+	path = xasprintf("%s/%s", strcmp(above, "/") ? above : "", name);
+	return fake_open(ctx, path, flags);
+}
+
+/* All of it is like tmpfs. */
+static int fake_fstatfs(void *ctx, int fd, unsigned long *type)
+{
+	*type = TMPFS_MAGIC;
+	return get(ctx, fd) ? 0 : -EBADF;
 }
 
 static struct ffd *get(struct fake *fake, int fd)
@@ -412,6 +435,8 @@ void fake_sys(struct fake *fake, struct sys *sys)
 		.write = fake_write,
 		.close = fake_close,
 		.fstat = fake_fstat,
+		.open_at = fake_open_at,
+		.fstatfs = fake_fstatfs,
 		.lstat = fake_lstat,
 		.mkdir = fake_mkdir,
 		.rmdir = fake_rmdir,

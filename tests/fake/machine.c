@@ -170,6 +170,7 @@ struct fake *fake_new(enum flavour flavour, unsigned ncpus)
 		fake_kthread(fake, name, only, FAKE_PERCPU);
 	}
 	fake_kthread(fake, "kworker/u16:0", NULL, FAKE_NOAFF);
+	fake_dir(fake, "/");
 	fake_dir(fake, "/run");
 	fake_file(fake, "/proc/sys/kernel/random/boot_id",
 		  "5a1d7a0e-0000-4000-8000-000000000001\n");
