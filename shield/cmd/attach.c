@@ -1,6 +1,5 @@
 /* shield attach */
 #include "shield/cmd/session_cmd.h"
-#include "shield/run/guard.h"
 #include "shield/run/session.h"
 
 #include <string.h>
@@ -89,6 +88,6 @@ int cmd_attach(struct app *app, int argc, char **argv)
 	status = cmd_report(app, &txn);
 	cmd_note(app, "process %d: %zu vCPUs are in the shield %s", (int)o.pid,
 		 state_shield(&txn.state, o.name)->n_vcpus, o.name);
-	cmd_end(app, &txn, NULL);
+	cmd_end(app, &txn);
 	return cmd_finish(status);
 }

@@ -29,7 +29,7 @@ int cmd_guard(struct app *app, int argc, char **argv)
 
 	cmd_parse(app, &argp, argc, argv, 0, &name);
 	cmd_about(name);
-	if (cmd_need_root(app, &err) == 0 && guard_main(&app->sys, name, -1, &err) == 0)
+	if (cmd_need_root(app, &err) == 0 && guard_main(&app->sys, name, &err) == 0)
 		return 0;
 	if (err.kind != ERR_INACTIVE)
 		return cmd_fail(&err);

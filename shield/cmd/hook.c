@@ -18,7 +18,6 @@
 #include "shield/cmd/session_cmd.h"
 #include "shield/run/deadline.h"
 #include "shield/run/detach.h"
-#include "shield/run/guard.h"
 #include "shield/run/journal.h"
 #include "shield/run/session.h"
 #include "shield/task/task.h"
@@ -128,7 +127,6 @@ static int begin(struct hook *h, struct err *err)
 	_cleanup_strv_ struct strv warnings = { 0 };
 	_cleanup_free_ char *guest = NULL;
 	struct txn txn = { .lock = -1 };
-	struct err unguarded = { 0 };
 	pid_t pid = 0;
 	int rc;
 
@@ -142,8 +140,6 @@ static int begin(struct hook *h, struct err *err)
 	txn_end(&txn);
 	if (rc < 0)
 		return -1;
-	if (guard_spawn(&h->app->sys, h->name, &unguarded) < 0)
-		journal(LOG_WARNING, h->name, "%s", unguarded.text);
 	journal(LOG_INFO, h->name, "domain %s has CPUs %s for itself", h->domain, guest);
 	return 0;
 }

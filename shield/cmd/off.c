@@ -116,7 +116,7 @@ int cmd_off(struct app *app, int argc, char **argv)
 	if (names.n > 1)
 		cmd_about(NULL); /* what follows is of all of them */
 	cmd_report(app, &txn);
-	cmd_end(app, &txn, NULL);
+	cmd_end(app, &txn);
 	return cmd_finish(status);
 }
 
@@ -260,6 +260,6 @@ int cmd_recover(struct app *app, int argc, char **argv)
 		cmd_note(app, "nothing to recover");
 	if (txn.leftover.n || dead.n)
 		status = ERR_INCOMPLETE;
-	cmd_end(app, &txn, NULL);
+	cmd_end(app, &txn);
 	return cmd_finish(status);
 }

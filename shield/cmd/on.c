@@ -1,6 +1,5 @@
 /* shield on, shield plan */
 #include "shield/cmd/session_cmd.h"
-#include "shield/run/guard.h"
 #include "shield/run/session.h"
 #include "shield/task/task.h"
 
@@ -118,9 +117,7 @@ int cmd_on(struct app *app, int argc, char **argv)
 	cmd_warn(app, &warnings);
 	status = cmd_report(app, &txn);
 	guest = cpulist_format(&state_shield(&txn.state, name)->guest);
-	cmd_end(app, &txn, name);
-	if (guard_spawn(&app->sys, name, &err) < 0)
-		cmd_say(app, LOG_WARNING, "%s", err.text);
+	cmd_end(app, &txn);
 	cmd_note(app, "%s is shielded: CPUs %s; 'shield off %s' gives them back", name, guest,
 		 name);
 	return cmd_finish(status);

@@ -1,7 +1,6 @@
 /* shield run: on, the command in the shield, off; in the end its exit status. */
 #include "shield/cgroup/place.h"
 #include "shield/cmd/session_cmd.h"
-#include "shield/run/guard.h"
 #include "shield/run/hold.h"
 #include "shield/run/session.h"
 #include "shield/run/supervise.h"
@@ -184,7 +183,6 @@ static int begin(struct run *run, struct err *err)
 	_cleanup_strv_ struct strv warnings = { 0 };
 	struct txn txn = { .lock = -1 };
 	struct process self = { .pid = getpid() };
-	struct err guard = { 0 };
 	bool vm = vm_is_qemu_command(run->argv[0]) || run->isolated;
 	int rc;
 
@@ -206,9 +204,7 @@ static int begin(struct run *run, struct err *err)
 	if (rc == 0) /* else there is one thing to say */
 		cmd_warn(run->app, &warnings);
 	cmd_report(run->app, &txn);
-	cmd_end(run->app, &txn, run->name);
-	if (rc == 0 && guard_spawn(&run->app->sys, run->name, &guard) < 0)
-		cmd_say(run->app, LOG_WARNING, "%s", guard.text);
+	cmd_end(run->app, &txn);
 	return rc;
 }
 

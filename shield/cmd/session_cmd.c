@@ -35,11 +35,15 @@ int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err)
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigaddset(&set, signals[i]);
+	/* Waiting for the lock changes nothing, and may be interrupted. */
+	if (cmd_need_root(app, err) < 0 || txn_lock(txn, &app->sys, err) < 0)
+		return -1;
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	if (cmd_need_root(app, err) < 0 || txn_begin(txn, &app->sys, force, err) < 0)
+	if (txn_enter(txn, force, err) < 0)
 		return -1;
 	if (app->verbose)
 		txn->trace = trace;
+	txn->protect = guard_protect;
 	return 0;
 }
 
@@ -64,21 +68,28 @@ int cmd_end_abandoned(const struct app *app, struct txn *txn)
 	return n;
 }
 
-void cmd_end(struct app *app, struct txn *txn, const char *but)
+void cmd_end(struct app *app, struct txn *txn)
 {
-	_cleanup_strv_ struct strv names = { 0 };
+	_cleanup_strv_ struct strv missing = { 0 }, started = { 0 };
 	struct err err = { 0 };
 
-	guards_missing(txn, &names);
-	txn_end(txn);
-	for (size_t i = 0; i < names.n; i++) {
-		if (but && strcmp(names.items[i], but) == 0)
-			continue;
-		if (guard_spawn(&app->sys, names.items[i], &err) < 0)
+	guards_missing(txn, &missing);
+	for (size_t i = 0; i < missing.n; i++)
+		if (!strv_contains(&txn->protected, missing.items[i]) &&
+		    guard_protect(txn, missing.items[i], &err) < 0)
 			cmd_say(app, LOG_WARNING, "%s", err.text);
 		else
-			cmd_note(app, "%s: its guard was gone, and is there again", names.items[i]);
-	}
+			strv_add(&started, missing.items[i]);
+	for (size_t i = 0; i < txn->protected.n; i++)
+		if (!strv_contains(&missing, txn->protected.items[i]))
+			strv_add(&started, txn->protected.items[i]);
+	txn_end(txn);
+	for (size_t i = 0; i < started.n; i++)
+		if (guard_wait(&app->sys, started.items[i], &err) < 0)
+			cmd_say(app, LOG_WARNING, "%s", err.text);
+		else if (strv_contains(&missing, started.items[i]))
+			cmd_note(app, "%s: its guard was gone, and is there again",
+				 started.items[i]);
 }
 
 int cmd_report(const struct app *app, struct txn *txn)

@@ -10,9 +10,9 @@
 /* Root is needed; ERR_UNSUPPORTED with the cure otherwise. */
 int cmd_need_root(const struct app *app, struct err *err);
 
-/* txn_begin() with the trace that -v asks for. From here on to the end of the
- * program a signal does not stop us half-way (SIGKILL does; see txn.h), nor does
- * a reader of our messages that has gone. */
+/* txn_begin() with the trace that -v asks for, and guards before changes (guard.h).
+ * Once it has the lock, to the end of the program, a signal does not stop us half-way
+ * (SIGKILL does; see txn.h), nor does a reader of our messages that has gone. */
 int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err);
 
 /* End the shields that nobody else would end any more (session_abandoned()), as
@@ -20,9 +20,9 @@ int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err);
  * that cannot be ended stay, and that is said, too. */
 int cmd_end_abandoned(const struct app *app, struct txn *txn);
 
-/* txn_end(); then the guards that are gone are started again, but not the one of
- * this shield (or NULL). */
-void cmd_end(struct app *app, struct txn *txn, const char *but);
+/* txn_end(), with the guards that are gone started again, and all that were started
+ * waited for. */
+void cmd_end(struct app *app, struct txn *txn);
 
 /* Print what the transaction reports, and return the status of success: 0, or
  * 64 when something movable did not move. */

@@ -25,6 +25,8 @@
 
 /* What no event announces is looked for this often. */
 #define SLOW_MS 10000
+/* What could not be done is tried again this often. */
+#define AGAIN_MS 1000
 /* Interrupts and threads that nothing announces (irqevents.h, procevents.h) are
  * looked for this often. */
 #define UNHEARD_MS 1000
@@ -210,6 +212,14 @@ static void move_threads(struct guard *g, struct txn *txn)
 	g->stuck = err;
 }
 
+/* Once, until something else goes wrong. */
+static void complain(struct guard *g, const struct err *err)
+{
+	if (strcmp(err->text, g->complaint.text) != 0)
+		journal(LOG_ERR, g->name, "shield %s: %s", g->name, err->text);
+	g->complaint = *err;
+}
+
 /* Its VM, or all that was in its scope, is gone. */
 static void end(struct guard *g, struct txn *txn)
 {
@@ -245,7 +255,7 @@ static bool waits(struct guard *g, bool *stay)
 	struct err ignored;
 
 	if (!g->failed || g->hotplug || patience_allows(&g->patience, deadline_in(0)) ||
-	    txn_view(&txn, g->sys, &ignored) < 0)
+	    txn_view(&txn, g->sys, &ignored) < 0 || txn_interrupted(&txn))
 		return false;
 	session_abandoned(&txn, &dead);
 	*stay = follow(g, state_shield(&txn.state, g->name));
@@ -280,8 +290,13 @@ static bool look(struct guard *g)
 	g->hotplug |= resume_seen(&g->resume, g->sys);
 	if (waits(g, &stay))
 		return stay;
-	if (txn_begin(&txn, g->sys, false, &err) < 0)
-		return true; /* perhaps next time */
+	if (txn_begin(&txn, g->sys, false, &err) < 0) {
+		complain(g, &err);
+		look_in(g, AGAIN_MS);
+		return true;
+	}
+	if (txn.leftover.n)
+		look_in(g, AGAIN_MS);
 	if (!follow(g, state_shield(&txn.state, g->name))) {
 		txn_end(&txn);
 		return false;
@@ -304,6 +319,20 @@ static bool look(struct guard *g)
 	return stay;
 }
 
+/* The file names us. */
+static int enlist(struct guard *g, struct txn *txn, struct shield *s, struct err *err)
+{
+	struct process self = { .pid = getpid() };
+
+	vm_identity(g->sys, self.pid, &self.start);
+	if (s->guard.pid == self.pid && s->guard.start == self.start)
+		return 0;
+	s->guard = self;
+	return txn_save(txn, err);
+}
+
+/* Whoever started us holds the lock until it is done, or dead; what it left is
+ * recovered then. */
 static int begin(struct guard *g, struct err *err)
 {
 	struct txn txn = { .lock = -1 };
@@ -317,18 +346,17 @@ static int begin(struct guard *g, struct err *err)
 		txn_end(&txn);
 		return err_set(err, ERR_INACTIVE, "the shield %s is not active", g->name);
 	}
-	s->guard.pid = getpid();
-	vm_identity(g->sys, getpid(), &s->guard.start);
-	g->owner = s->owner;
-	g->owner_fd = watch_process(&g->owner);
-	follow(g, s);
-	note_cpus(g, &txn.state);
-	g->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	watch_file(g, txn.mount, s->cgroup, "cgroup.events");
-	watch_partitions(g, &txn);
-	rc = txn_save(&txn, err);
-	/* Only now, so as not to be woken by that; the lock is still ours. */
-	inotify_add_watch(g->inotify_fd, STATE_DIR, IN_MOVED_TO | IN_DELETE);
+	rc = enlist(g, &txn, s, err);
+	if (rc == 0) {
+		g->owner = s->owner;
+		g->owner_fd = watch_process(&g->owner);
+		follow(g, s);
+		note_cpus(g, &txn.state);
+		watch_file(g, txn.mount, s->cgroup, "cgroup.events");
+		watch_partitions(g, &txn);
+		/* Only now, so as not to be woken by that; the lock is still ours. */
+		inotify_add_watch(g->inotify_fd, STATE_DIR, IN_MOVED_TO | IN_DELETE);
+	}
 	txn_end(&txn);
 	return rc;
 }
@@ -454,61 +482,72 @@ static void say_ready(void)
 		sd_notify(0, "READY=1");
 }
 
-int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err)
+/* Nobody else may be there who could: it is tried until it works. */
+static int begin_at_last(struct guard *g, struct err *err)
+{
+	while (begin(g, err) < 0) {
+		if (err->kind == ERR_INACTIVE)
+			return -1;
+		complain(g, err);
+		poll(NULL, 0, AGAIN_MS);
+	}
+	return 0;
+}
+
+static void watch(struct guard *g)
+{
+	struct err ignored;
+	bool stay = true;
+
+	g->uevent_fd = uevents_open();
+	resume_open(&g->resume, g->sys);
+	procevents_open(&g->births, births_of(g), g->vm.pid, &ignored);
+	malloc_trim(0); /* of what `on` needed */
+	/* First of all what was born before we listened, when it has come to rest. */
+	g->look_at = deadline_in(IRQ_MS);
+	while (stay) {
+		if (!deadline_left(g->look_at)) {
+			g->look_at = deadline_in(g->irqs.fd >= 0 && g->births.fd >= 0 ? SLOW_MS
+										      : UNHEARD_MS);
+			stay = look(g);
+		} else {
+			wait_for_event(g);
+			look_at_newborn(g);
+		}
+	}
+	closep(&g->uevent_fd);
+	resume_close(&g->resume);
+	procevents_close(&g->births);
+}
+
+int guard_main(struct sys *sys, const char *name, struct err *err)
 {
 	struct guard g = {
 		.sys = sys,
 		.name = name,
 		.vm_fd = -1,
 		.owner_fd = -1,
-		.inotify_fd = -1,
+		.inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK),
 		.births = { -1 },
 		.irqs = { .fd = -1 },
 	};
-	struct err ignored;
 	sigset_t none;
-	bool stay = true;
+	int rc;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	if (begin(&g, err) < 0) {
-		/* It was started again, and what it guarded has been ended
-		 * meanwhile: for process 1 a start that worked. */
-		if (err->kind == ERR_INACTIVE)
-			say_ready();
-		return -1;
-	}
-	g.uevent_fd = uevents_open();
-	resume_open(&g.resume, sys);
+	/* Whoever started us goes on as soon as PID 1 is known to look after us. */
 	say_ready();
-	if (ready_fd >= 0) {
-		(void)!write(ready_fd, "", 1);
-		close(ready_fd);
-	}
-	procevents_open(&g.births, births_of(&g), g.vm.pid, &ignored);
-	malloc_trim(0); /* of what `on` needed */
-	/* First of all what was born before we listened, when it has come to rest. */
-	g.look_at = deadline_in(IRQ_MS);
-	while (stay) {
-		if (!deadline_left(g.look_at)) {
-			g.look_at = deadline_in(g.irqs.fd >= 0 && g.births.fd >= 0 ? SLOW_MS
-										   : UNHEARD_MS);
-			stay = look(&g);
-		} else {
-			wait_for_event(&g);
-			look_at_newborn(&g);
-		}
-	}
+	rc = begin_at_last(&g, err);
+	if (rc == 0)
+		watch(&g);
 	closep(&g.vm_fd);
 	closep(&g.owner_fd);
 	closep(&g.inotify_fd);
-	closep(&g.uevent_fd);
-	resume_close(&g.resume);
-	procevents_close(&g.births);
 	irqevents_close(&g.irqs);
 	cpuset_clear(&g.taken);
 	cpuset_clear(&g.guest);
-	return 0;
+	return rc;
 }

@@ -1,7 +1,7 @@
 /*
  * guard: the process that keeps a shield true, whatever becomes of whoever
- * started it. One a shield, detached (its own session, no terminal), on
- * housekeeping CPUs. It sleeps on file descriptors and wakes when
+ * started it, from before its first change on. One a shield, detached (its own session, no
+ *terminal), on housekeeping CPUs. It sleeps on file descriptors and wakes when
  *
  *	the VM ends (pidfd)		-> once its owner is gone too, end the shield
  *	a kernel thread is born		-> move it off guest CPUs (kernels before
@@ -23,15 +23,23 @@
 
 #include "shield/txn/txn.h"
 
-/* Start the guard of a shield, detached, and wait until it watches. -1 when it
- * could not be started (the shield stands without it). */
-int guard_spawn(struct sys *sys, const char *name, struct err *err);
+/*
+ * What undoes or finishes a transaction if we are killed: for txn->protect. Unless
+ * the shield has a guard that lives, one is started, and it lives when this
+ * returns, or PID 1 has been told to start it whatever becomes of us. It waits for
+ * the lock, which we hold until we are done, or dead: what it finds then it
+ * recovers and guards, or, if there is no such shield, it ends.
+ */
+int guard_protect(struct txn *txn, const char *name, struct err *err);
 
-/* The active shields whose guard is gone, for guard_spawn() once the lock is. */
+/* The active shields whose guard is gone. */
 void guards_missing(const struct txn *txn, struct strv *names);
 
-/* The guard itself: returns when the shield has ended. ready_fd: a byte is
- * written to it, and it is closed, when it watches; or -1. */
-int guard_main(struct sys *sys, const char *name, int ready_fd, struct err *err);
+/* Without the lock: until the guard of this shield has it, or the shield is gone. */
+int guard_wait(struct sys *sys, const char *name, struct err *err);
+
+/* The guard itself: returns when the shield has ended. -1 with ERR_INACTIVE: there
+ * is no such shield. */
+int guard_main(struct sys *sys, const char *name, struct err *err);
 
 #endif

@@ -2,111 +2,113 @@
 #include "shield/cgroup/place.h"
 #include "shield/run/deadline.h"
 #include "shield/run/guard.h"
+#include "shield/run/vm.h"
 #include "shield/sys/systemd_adapter.h"
 #include "shield/task/task.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define READY_SECONDS 60
+#define READY_SECONDS 20
+/* In case that a change of the state file was not heard of. */
+#define LOOK_MS 200
+
+struct guard_start {
+	struct sys *sys;
+	const char *name;
+};
 
 /* What ps(1) shows of the command line, if the kernel lets us. */
-static void set_title(const char *title, size_t size)
+static void set_title(const char *name)
 {
+	static const char own[] = "shield\0guard";
+	size_t size = sizeof(own) + strlen(name) + 1;
+	char *title = xcalloc(size, 1);
+
+	memcpy(title, own, sizeof(own));
+	memcpy(title + sizeof(own), name, strlen(name));
 	prctl(PR_SET_MM, PR_SET_MM_ARG_START, (unsigned long)title, 0, 0);
 	prctl(PR_SET_MM, PR_SET_MM_ARG_END, (unsigned long)title + size, 0, 0);
 }
 
 /* Without an exec: linking the program once more would take longer than all else
- * that `on` does. Nothing of what was open stays so, the lock least of all. */
-_Noreturn static void become_guard(struct sys *sys, const char *name, int ready, int null)
+ * that `on` does. */
+static void be_guard(void *arg)
 {
-	_cleanup_free_ char *title = xasprintf("shield guard %s", name);
+	struct guard_start *start = arg;
 	struct err err = { 0 };
 
-	setsid();
-	if (fork() != 0)
-		_exit(0);
-	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup2(ready, 3) < 0 ||
-	    close_range(4, ~0U, 0) < 0 || chdir("/") < 0)
-		_exit(1);
-	title[strlen("shield")] = title[strlen("shield guard")] = '\0';
-	set_title(title, strlen("shield guard") + 1 + strlen(name) + 1);
-	_exit(guard_main(sys, name, 3, &err) < 0 ? (int)err.kind : 0);
+	set_title(start->name);
+	_exit(guard_main(start->sys, start->name, &err) < 0 ? (int)err.kind : 0);
 }
 
-static int wait_ready(int fd)
+/* Nobody starts this one again: the shield's file names it from the beginning. */
+static int start_detached(struct txn *txn, const char *name, struct err *err)
 {
-	long long deadline = deadline_in(READY_SECONDS * 1000);
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	char byte;
+	struct sys *sys = txn->sys;
+	struct guard_start start = { sys, name };
+	struct shield *s = state_shield(&txn->state, name);
+	struct process guard = { 0 };
+	int rc = sys->ops->spawn(sys->ctx, be_guard, &start, -1);
 
-	while (poll(&p, 1, deadline_left(deadline)) < 0)
-		if (errno != EINTR)
-			return -1;
-	return p.revents && read(fd, &byte, 1) == 1 ? 0 : -1;
-}
-
-static int spawn_detached(struct sys *sys, const char *name, struct err *err)
-{
-	_cleanup_(closep)
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int pipe_fd[2], subreaper = 0, rc;
-	pid_t pid;
-
-	if (null < 0 || pipe2(pipe_fd, O_CLOEXEC) < 0)
-		return err_set(err, ERR_FAILED, "the guard could not be started: %s",
-			       err_errno(errno));
-	/* It is to be nobody's child but init's. */
-	prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
-	prctl(PR_SET_CHILD_SUBREAPER, 0);
-	pid = fork();
-	if (pid == 0)
-		become_guard(sys, name, pipe_fd[1], null);
-	close(pipe_fd[1]);
-	if (pid > 0)
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	prctl(PR_SET_CHILD_SUBREAPER, subreaper);
-	rc = pid > 0 ? wait_ready(pipe_fd[0]) : -1;
-	close(pipe_fd[0]);
 	if (rc < 0)
-		return err_set(err, ERR_FAILED,
-			       "the guard could not be started, so nobody will end the shield by "
-			       "itself: 'shield off %s' does",
-			       name);
+		return err_set(err, ERR_FAILED, "the guard of %s could not be started: %s", name,
+			       err_errno(rc));
+	guard.pid = rc;
+	if (s && vm_identity(sys, guard.pid, &guard.start) == 0)
+		s->guard = guard;
+	return 0;
+}
+
+/* The program that we are, or that has taken its place since. */
+static int own_path(char **ret)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *deleted;
+
+	if (n < 0)
+		return -ENOENT;
+	self[n] = '\0';
+	deleted = strstr(self, " (deleted)");
+	if (deleted)
+		*deleted = '\0';
+	*ret = xstrdup(self);
 	return 0;
 }
 
 /* A service of systemd: it is started again when it was killed, and whatever
  * becomes of it, what it leaves is recovered. */
-static int spawn_service(const char *name, struct err *err)
+static int start_service(struct sys *sys, const char *name, struct err *err)
 {
 	_cleanup_free_ char *escaped = place_escape(name);
 	_cleanup_free_ char *unit = xasprintf("shield-guard-%s.service", escaped);
 	_cleanup_free_ char *description = xasprintf("Guard of the shield %s", name);
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *argv[] = { self, (char *)"guard", (char *)name, NULL };
-	char *post[] = { self, (char *)"recover", (char *)"--quiet", NULL };
-	int rc = n < 0 ? -errno : 0;
+	_cleanup_free_ char *self = NULL;
+	int rc = sys->ops->service_start ? own_path(&self) : -EOPNOTSUPP;
 
-	if (n >= 0) {
-		self[n] = '\0';
-		rc = systemd_adapter_service(unit, description, argv, post, ERR_INACTIVE);
+	if (rc == 0) {
+		char *argv[] = { self, (char *)"guard", (char *)name, NULL };
+		char *post[] = { self, (char *)"recover", (char *)"--quiet", NULL };
+
+		rc = sys->ops->service_start(sys->ctx,
+					     &(struct service){ .unit = unit,
+								.description = description,
+								.argv = argv,
+								.post = post,
+								.fine = ERR_INACTIVE });
 	}
 	if (rc < 0)
 		return err_set(
 			err, ERR_FAILED,
-			"the guard could not be started as %s (%s; 'journalctl -u %s' may say "
-			"why), so nobody will end the shield by itself: 'shield off %s' does",
-			unit, err_errno(rc), unit, name);
+			"the guard could not be started as %s: %s; is dbus there ('systemctl "
+			"start dbus')? 'journalctl -u %s' may say more",
+			unit, err_errno(rc), unit);
 	return 0;
 }
 
@@ -116,30 +118,79 @@ static bool booted(struct sys *sys)
 	return sys_exists(sys, "/run/systemd/system");
 }
 
-int guard_spawn(struct sys *sys, const char *name, struct err *err)
+/* PID 1 waits for what it runs when a guard has ended (ExecStopPost=, which has
+ * this variable), and then starts that guard again: so this must not ask for one. */
+static bool called_by_pid1(struct sys *sys)
 {
-	if (booted(sys))
-		return spawn_service(name, err);
-	return spawn_detached(sys, name, err);
+	return booted(sys) && getenv("SERVICE_RESULT");
+}
+
+static bool guarded(struct sys *sys, const struct shield *s)
+{
+	return s->guard.pid && task_alive(sys, s->guard.pid, s->guard.start);
+}
+
+int guard_protect(struct txn *txn, const char *name, struct err *err)
+{
+	const struct shield *s = state_shield(&txn->state, name);
+
+	if ((s && guarded(txn->sys, s)) || called_by_pid1(txn->sys))
+		return 0;
+	return booted(txn->sys) ? start_service(txn->sys, name, err)
+				: start_detached(txn, name, err);
 }
 
 /*
- * Process 1 starts a guard again that ended by itself, but not one that somebody
- * has stopped. It waits for what it runs when a guard ends (ExecStopPost=, which
- * has this variable), so that this must not ask for another. And one that has
- * never been there is about to be.
+ * PID 1 starts a guard again that ended by itself, but not one that somebody
+ * has stopped. One that has never been there is about to be.
  */
 void guards_missing(const struct txn *txn, struct strv *names)
 {
 	bool systemd = booted(txn->sys);
 
-	if (systemd && getenv("SERVICE_RESULT"))
+	if (called_by_pid1(txn->sys))
 		return;
 	for (size_t i = 0; i < txn->state.n_shields; i++) {
 		const struct shield *s = &txn->state.shields[i];
 
-		if (s->phase == PHASE_ACTIVE && (s->guard.pid || !systemd) &&
-		    !(s->guard.pid && task_alive(txn->sys, s->guard.pid, s->guard.start)))
+		if (s->phase == PHASE_ACTIVE && !guarded(txn->sys, s) &&
+		    (s->guard.pid || (!systemd && !strv_contains(&txn->protected, s->name))))
 			strv_add(names, s->name);
 	}
+}
+
+/* Is there nothing (more) to wait for? */
+static bool watched(struct sys *sys, const char *name)
+{
+	_cleanup_txn_ struct txn txn = { .lock = -1 };
+	const struct shield *s;
+	struct err ignored;
+
+	if (txn_view(&txn, sys, &ignored) < 0)
+		return false;
+	s = state_shield(&txn.state, name);
+	return !s || guarded(sys, s);
+}
+
+int guard_wait(struct sys *sys, const char *name, struct err *err)
+{
+	_cleanup_(closep)
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	long long deadline = deadline_in(READY_SECONDS * 1000);
+	char events[4096] __attribute__((aligned(8)));
+
+	inotify_add_watch(fd, STATE_DIR, IN_MOVED_TO | IN_DELETE);
+	while (!watched(sys, name)) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		int left = deadline_left(deadline);
+
+		if (!left || !booted(sys))
+			return err_set(err, ERR_FAILED,
+				       "the guard of %s is not there, so nobody may end the "
+				       "shield by itself: 'shield off %s' does",
+				       name, name);
+		poll(&p, 1, left < LOOK_MS ? left : LOOK_MS);
+		(void)!read(fd, events, sizeof(events));
+	}
+	return 0;
 }

@@ -4,92 +4,56 @@
 #include "shield/task/task.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-/* Has process 1 put us into the scope of a shield? */
-static bool placed(void)
+/* PID 1 may put us into the scope as late as it likes: what we do depends on
+ * nothing but whoever started us. */
+static void be_hold(void *arg)
 {
-	char text[8192];
-	int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (n < 0)
-		return false;
-	text[n] = '\0';
-	return strstr(text, "/shield-") && strstr(text, ".scope");
-}
-
-/* After fork: system calls only. */
-_Noreturn static void be_hold(int fd, int null)
-{
-	sigset_t none;
-	pid_t pid;
+	ssize_t n;
 	char byte;
 
-	sigemptyset(&none);
-	setsid();
-	if (fork() != 0)
-		_exit(0);
+	(void)arg;
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGHUP, SIG_IGN);
 	prctl(PR_SET_NAME, "shield-hold");
-	/* Its own copy of the transaction's lock has to go, too. */
-	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup2(fd, 3) < 0 ||
-	    close_range(4, ~0U, 0) < 0 || chdir("/") < 0)
-		_exit(1);
-	pid = getpid();
-	if (write(3, &pid, sizeof(pid)) != sizeof(pid))
-		_exit(1);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	while (read(3, &byte, 1) < 0 && errno == EINTR)
-		;
+	do
+		n = read(3, &byte, 1);
+	while (n < 0 && errno == EINTR);
 	close(3);
-	if (!placed())
-		_exit(0);
-	for (;;)
+	while (n == 1)
 		pause();
 }
 
 int hold_start(struct sys *sys, struct hold *hold, struct err *err)
 {
-	_cleanup_(closep)
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int pair[2], subreaper = 0;
-	pid_t pid, self = 0;
-	ssize_t n = -1;
+	int pair[2], rc;
 
 	*hold = (struct hold){ .fd = -1 };
-	if (null < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(err, ERR_FAILED, "cannot start a process: %s", err_errno(errno));
-	prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
-	prctl(PR_SET_CHILD_SUBREAPER, 0);
-	pid = fork();
-	if (pid == 0)
-		be_hold(pair[1], null);
+	rc = sys->ops->spawn(sys->ctx, be_hold, NULL, pair[1]);
 	close(pair[1]);
-	if (pid > 0)
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	prctl(PR_SET_CHILD_SUBREAPER, subreaper);
-	if (pid > 0)
-		n = read(pair[0], &self, sizeof(self));
 	hold->fd = pair[0];
-	hold->process.pid = self;
-	if (n == sizeof(self) && vm_identity(sys, self, &hold->process.start) == 0)
+	hold->process.pid = rc < 0 ? 0 : rc;
+	if (rc > 0)
+		rc = vm_identity(sys, rc, &hold->process.start);
+	if (rc >= 0)
 		return 0;
-	hold_let_go(hold);
-	return err_set(err, ERR_FAILED, "cannot start a process to hold the scope with");
+	hold_let_go(hold, false);
+	return err_set(err, ERR_FAILED, "cannot start a process to hold the scope with: %s",
+		       err_errno(rc));
 }
 
-void hold_let_go(struct hold *hold)
+void hold_let_go(struct hold *hold, bool needed)
 {
+	if (needed && hold->fd >= 0)
+		(void)!send(hold->fd, "", 1, MSG_NOSIGNAL);
 	closep(&hold->fd);
 	hold->fd = -1;
 }

@@ -4,8 +4,8 @@
  *
  * It is started outside, known to the state file before the scope is asked for,
  * and not ours: of its own session and nobody's child. When whoever started it
- * lets go of it, or dies, it looks where it is: in a scope it stays, to be ended
- * with that or by hold_end() once the VM is there; anywhere else it ends.
+ * lets go of it, it stays, to be ended with its scope or by hold_end() once the VM
+ * is there. When whoever started it fails, or dies before that, it ends.
  */
 #ifndef SHIELD_RUN_HOLD_H
 #define SHIELD_RUN_HOLD_H
@@ -18,7 +18,8 @@ struct hold {
 };
 
 int hold_start(struct sys *sys, struct hold *hold, struct err *err);
-void hold_let_go(struct hold *hold);
+/* It is needed: it stays. Else it ends. */
+void hold_let_go(struct hold *hold, bool needed);
 
 /* End one that is no longer needed; pid 0 is none. */
 void hold_end(struct sys *sys, const struct process *process);

@@ -193,7 +193,7 @@ int session_begin(struct txn *txn, const struct beginning *b, struct strv *warni
 	rc = txn_on(txn, name, &plan, err);
 	if (rc == 0)
 		rc = verify(txn, name, err);
-	hold_let_go(&hold);
+	hold_let_go(&hold, rc == 0);
 	return rc < 0 ? err_wrap(err, "shield %s", name) : 0;
 }
 

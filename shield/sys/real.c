@@ -1,5 +1,6 @@
 /* The real kernel, or a recorded one below a prefix. */
 #include "shield/sys/cgroup_adapter.h"
+#include "shield/sys/spawn.h"
 #include "shield/sys/sys.h"
 #include "shield/sys/systemd_adapter.h"
 
@@ -313,6 +314,18 @@ static int real_unit_stop(void *ctx, const char *unit)
 	return systemd_adapter_stop(unit);
 }
 
+static int real_service_start(void *ctx, const struct service *service)
+{
+	(void)ctx;
+	return systemd_adapter_service(service);
+}
+
+static int real_spawn(void *ctx, void (*work)(void *arg), void *arg, int keep)
+{
+	(void)ctx;
+	return spawn(work, arg, keep);
+}
+
 static int real_cgroup_mount(void *ctx, char **ret)
 {
 	(void)ctx;
@@ -345,6 +358,8 @@ static const struct sys_ops real_ops = {
 	.unit_start = real_unit_start,
 	.unit_partitions = real_unit_partitions,
 	.unit_stop = real_unit_stop,
+	.service_start = real_service_start,
+	.spawn = real_spawn,
 	.cgroup_mount = real_cgroup_mount,
 };
 

@@ -20,6 +20,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+struct service; /* systemd_adapter.h */
+
 struct sys_ops {
 	/* open(2), read(2), write(2), close(2), fstat(2); O_CLOEXEC is added.
 	 * No mode: new files are 0644 whatever the umask. */
@@ -64,6 +66,11 @@ struct sys_ops {
 			  const struct cpuset *cpus, const char *partition);
 	int (*unit_stop)(void *ctx, const char *unit);
 	int (*unit_partitions)(void *ctx);
+	/* systemd: start a transient service; NULL likewise. */
+	int (*service_start)(void *ctx, const struct service *service);
+	/* A process that outlives us and calls work(arg); keep: what is open there
+	 * as descriptor 3, or -1. Its number (spawn.h). */
+	int (*spawn)(void *ctx, void (*work)(void *arg), void *arg, int keep);
 	/* Where cgroup v2 is mounted, "/sys/fs/cgroup"; -ENOENT if nowhere. */
 	int (*cgroup_mount)(void *ctx, char **ret);
 };

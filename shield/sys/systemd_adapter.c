@@ -126,13 +126,14 @@ static int scope_once(const char *unit, const char *slice, pid_t pid, const stru
 int systemd_adapter_scope(const char *unit, const char *slice, pid_t pid, const struct cpuset *cpus,
 			  const char *partition)
 {
-	int rc = libsystemd_load(), tries = 0;
+	long long until = 0;
+	int rc = libsystemd_load();
 
 	if (rc == 0)
 		rc = -EAGAIN;
-	while (job_again(rc, &tries))
+	while (job_again(rc, &until))
 		rc = scope_once(unit, slice, pid, cpus, partition);
-	return rc;
+	return job_result(rc);
 }
 
 /* ExecStart= and its like: an array of (program, arguments, may it fail). */
@@ -159,46 +160,55 @@ static int append_command(sd_bus_message *m, const char *name, char *const argv[
 	return rc;
 }
 
-static int service_once(const char *unit, const char *description, char *const argv[],
-			char *const post[], int fine)
+/* No limit of starts (StartLimitIntervalUSec=0), and none of the time that one takes. */
+static int service_properties(sd_bus_message *call, int fine)
 {
-	_cleanup_job_ struct job job = { 0 };
-	sd_bus_message *call = NULL;
-	int rc = job_open(&job, unit, true);
+	int rc = sd_bus_message_append(call, "(sv)(sv)(sv)(sv)(sv)", "Type", "s", "notify",
+				       "Restart", "s", "always", "RestartUSec", "t",
+				       (uint64_t)500000, "TimeoutStartUSec", "t", UINT64_MAX,
+				       "StartLimitIntervalUSec", "t", (uint64_t)0);
 
-	if (rc >= 0)
-		rc = transient_begin(&job, unit, description, &call);
-	if (rc >= 0)
-		rc = sd_bus_message_append(call, "(sv)(sv)(sv)", "Type", "s", "notify", "Restart",
-					   "s", "always", "RestartUSec", "t", (uint64_t)500000);
 	if (rc >= 0)
 		rc = sd_bus_message_append(call, "(sv)(sv)", "SuccessExitStatus", "(aiai)", 1, fine,
 					   0, "RestartPreventExitStatus", "(aiai)", 2, 0, fine, 0);
+	return rc;
+}
+
+static int service_once(const struct service *service)
+{
+	_cleanup_job_ struct job job = { 0 };
+	sd_bus_message *call = NULL;
+	int rc = job_open(&job, service->unit, true);
+
 	if (rc >= 0)
-		rc = append_command(call, "ExecStart", argv, false);
+		rc = transient_begin(&job, service->unit, service->description, &call);
 	if (rc >= 0)
-		rc = append_command(call, "ExecStopPost", post, true);
+		rc = service_properties(call, service->fine);
+	if (rc >= 0)
+		rc = append_command(call, "ExecStart", service->argv, false);
+	if (rc >= 0)
+		rc = append_command(call, "ExecStopPost", service->post, true);
 	if (rc >= 0)
 		rc = transient_end(&job, call);
 	sd_bus_message_unref(call);
 	return rc < 0 ? rc : 0;
 }
 
-/* A unit of that name is what a killed one has left: process 1 is about to start it
- * again, or has, for a shield that is no more. It does the same as a new one. */
-int systemd_adapter_service(const char *unit, const char *description, char *const argv[],
-			    char *const post[], int fine)
+/* A unit of that name is what one has left that was killed, or is about to end:
+ * PID 1 is about to start it again, or is done with it. It does the same as a new one. */
+int systemd_adapter_service(const struct service *service)
 {
-	int rc = libsystemd_load(), tries = 0;
+	long long until = 0;
+	int rc = libsystemd_load();
 
 	if (rc == 0)
 		rc = -EAGAIN;
-	while (job_again(rc, &tries)) {
-		rc = service_once(unit, description, argv, post, fine);
+	while (job_again(rc, &until)) {
+		rc = service_once(service);
 		if (rc == -EEXIST)
-			rc = job_simple("RestartUnit", unit, true);
+			rc = job_ask("RestartUnit", service->unit);
 		if (rc == -ENOENT)
 			rc = -EEXIST;
 	}
-	return rc;
+	return job_result(rc);
 }

@@ -31,12 +31,22 @@ int systemd_adapter_stop(const char *unit);
 
 /*
  * A transient service that says by sd_notify(3) when it is ready. It is started
- * again whatever ends it, except with status 0 or `fine`, or when somebody stops it;
- * after each end `post` is run.
- * More settings are in drop-ins for its name. One of that name that is still
- * there is restarted as it is.
+ * again whatever ends it and however often, except with status 0 or `fine`, or when
+ * somebody stops it; after each end `post` is run. Neither has a time limit to
+ * start, since both may have to wait for a lock.
+ * More settings are in drop-ins for its name.
  */
-int systemd_adapter_service(const char *unit, const char *description, char *const argv[],
-			    char *const post[], int fine);
+struct service {
+	const char *unit, *description;
+	char *const *argv, *const *post;
+	int fine;
+};
+
+/*
+ * Returns when it is ready. One of that name that is still there is restarted as
+ * it is, and that is not waited for: its `post` may wait for what the caller holds.
+ * PID 1 has it in any case, and starts it whatever becomes of the caller.
+ */
+int systemd_adapter_service(const struct service *service);
 
 #endif

@@ -5,7 +5,6 @@
 #include <time.h>
 
 #define JOB_SECONDS 30
-#define TRIES 100
 #define PAUSE_MS 100
 /* Nothing was heard of a job for so long: what became of it is looked up. */
 #define SILENCE_MS 1000
@@ -45,13 +44,21 @@ static void rest(void)
 	nanosleep(&(struct timespec){ .tv_nsec = PAUSE_MS * 1000000L }, NULL);
 }
 
-bool job_again(int rc, int *tries)
+bool job_again(int rc, long long *until)
 {
-	if ((rc != -EAGAIN && rc != -EEXIST) || *tries == TRIES)
+	if (rc != -EAGAIN && rc != -EEXIST)
 		return false;
-	if ((*tries)++)
-		rest();
-	return true;
+	if (!*until) {
+		*until = now_ms() + JOB_SECONDS * 1000LL;
+		return true;
+	}
+	rest();
+	return now_ms() < *until;
+}
+
+int job_result(int rc)
+{
+	return rc == -EAGAIN ? -ETIMEDOUT : rc;
 }
 
 /* The bus answers, and process 1 is not on it (any more). */
@@ -162,7 +169,7 @@ static int job_wait(struct job *job)
 	return -ETIMEDOUT;
 }
 
-int job_run(struct job *job, sd_bus_message *call)
+static int job_send(struct job *job, sd_bus_message *call)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	sd_bus_message *reply = NULL;
@@ -174,12 +181,20 @@ int job_run(struct job *job, sd_bus_message *call)
 		job->path = xstrdup(path);
 	sd_bus_message_unref(reply);
 	sd_bus_error_free(&error);
+	return rc;
+}
+
+int job_run(struct job *job, sd_bus_message *call)
+{
+	int rc = job_send(job, call);
+
 	if (away(rc))
 		return job_outcome(job);
 	return rc < 0 ? rc : job_wait(job);
 }
 
-static int simple_once(const char *method, const char *unit, bool starts)
+/* wait: for the end of the job, too. */
+static int simple_once(const char *method, const char *unit, bool starts, bool wait)
 {
 	_cleanup_job_ struct job job = { 0 };
 	sd_bus_message *call = NULL;
@@ -190,16 +205,23 @@ static int simple_once(const char *method, const char *unit, bool starts)
 	if (rc >= 0)
 		rc = sd_bus_message_append(call, "ss", unit, "replace");
 	if (rc >= 0)
-		rc = job_run(&job, call);
+		rc = wait ? job_run(&job, call) : job_send(&job, call);
 	sd_bus_message_unref(call);
-	return rc < 0 ? rc : 0;
+	/* What it had not read when it was executed anew is lost. */
+	return !wait && away(rc) ? -EAGAIN : rc < 0 ? rc : 0;
 }
 
 int job_simple(const char *method, const char *unit, bool starts)
 {
-	int rc = -EAGAIN, tries = 0;
+	long long until = 0;
+	int rc = -EAGAIN;
 
-	while (job_again(rc, &tries))
-		rc = simple_once(method, unit, starts);
-	return rc;
+	while (job_again(rc, &until))
+		rc = simple_once(method, unit, starts, true);
+	return job_result(rc);
+}
+
+int job_ask(const char *method, const char *unit)
+{
+	return simple_once(method, unit, true, false);
 }

@@ -40,8 +40,13 @@ int job_run(struct job *job, sd_bus_message *call);
 /* The same for a method that takes a unit and a mode: "StartUnit". */
 int job_simple(const char *method, const char *unit, bool starts);
 
+/* The same, but only until PID 1 has the job: it is done whatever becomes of us. */
+int job_ask(const char *method, const char *unit);
+
 /* One more try after -EAGAIN, or for a unit that exists because it is just being
- * forgotten? Waits before all but the first. */
-bool job_again(int rc, int *tries);
+ * forgotten? Waits before all but the first. *until, 0 at first, is when to give up. */
+bool job_again(int rc, long long *until);
+/* The last result of these tries, for who does not try any more. */
+int job_result(int rc);
 
 #endif

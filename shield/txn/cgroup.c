@@ -189,8 +189,9 @@ int cgroup_remove(struct txn *txn, const struct object *object, const char *home
 	return remove_dir(txn, object->path, home);
 }
 
-/* A scope whose last process has ended: process 1 has forgotten it and taken back
- * the controller before it answers the next call. */
+/* A scope whose last process has ended: PID 1 has forgotten it and taken back the
+ * controller before it answers the next call. And whoever was killed may have asked
+ * for a unit that PID 1 has not made yet: it is asked after that to stop it. */
 static void await_systemd(struct txn *txn)
 {
 	for (size_t i = 0; txn->sys->ops->unit_stop && i < txn->state.n_objects; i++) {
@@ -198,8 +199,8 @@ static void await_systemd(struct txn *txn)
 		_cleanup_free_ char *unit = NULL, *slice = NULL;
 
 		if (o->kind == STEP_DIR && o->target && strcmp(o->target, o->original) == 0 &&
-		    place_is_unit(below_mount(txn, o->path), &unit, &slice) && slice &&
-		    !sys_exists(txn->sys, o->path))
+		    place_is_unit(below_mount(txn, o->path), &unit, &slice) &&
+		    (slice || txn->recovering) && !sys_exists(txn->sys, o->path))
 			txn->sys->ops->unit_stop(txn->sys->ctx, unit);
 	}
 }

@@ -103,9 +103,26 @@ static int resume(struct txn *txn, struct err *err)
 	return txn->leftover.n ? incomplete(txn, err) : 0;
 }
 
+static bool pending(const struct txn *txn)
+{
+	for (size_t i = 0; i < txn->state.n_objects; i++)
+		if (txn->state.objects[i]->next)
+			return true;
+	return false;
+}
+
+bool txn_interrupted(const struct txn *txn)
+{
+	for (size_t i = 0; i < txn->state.n_shields; i++)
+		if (txn->state.shields[i].phase != PHASE_ACTIVE)
+			return true;
+	return pending(txn);
+}
+
 static int recover(struct txn *txn, struct err *err)
 {
-	bool interrupted = false, pending = false;
+	bool interrupted = false;
+	int rc;
 
 	for (size_t i = 0; i < txn->state.n_shields; i++) {
 		struct shield *s = &txn->state.shields[i];
@@ -117,40 +134,49 @@ static int recover(struct txn *txn, struct err *err)
 		s->phase = PHASE_RELEASING;
 		interrupted = true;
 	}
-	if (interrupted)
-		return release(txn, err);
-	for (size_t i = 0; !pending && i < txn->state.n_objects; i++)
-		pending = txn->state.objects[i]->next != NULL;
-	return pending ? resume(txn, err) : 0;
+	if (!interrupted && !pending(txn))
+		return 0;
+	txn->recovering = true;
+	rc = interrupted ? release(txn, err) : resume(txn, err);
+	txn->recovering = false;
+	return rc;
 }
 
-static int open_txn(struct txn *txn, struct sys *sys, struct err *err)
+static int open_txn(struct txn *txn, struct err *err)
 {
-	*txn = (struct txn){ .sys = sys, .lock = -1 };
-	if (read_cpus(sys, "/sys/devices/system/cpu/online", &txn->online, err) < 0)
+	if (read_cpus(txn->sys, "/sys/devices/system/cpu/online", &txn->online, err) < 0)
 		return -1;
-	if (sys->ops->cgroup_mount(sys->ctx, &txn->mount) < 0)
+	if (txn->sys->ops->cgroup_mount(txn->sys->ctx, &txn->mount) < 0)
 		txn->mount = NULL;
 	return 0;
 }
 
-int txn_begin(struct txn *txn, struct sys *sys, bool force, struct err *err)
+int txn_lock(struct txn *txn, struct sys *sys, struct err *err)
 {
-	if (open_txn(txn, sys, err) == 0) {
-		txn->force = force;
-		txn->lock = state_lock(sys, err);
-		/* What could not be restored must not keep the rest from ending. */
-		if (txn->lock >= 0 && state_load(sys, txn->mount, &txn->state, err) == 0 &&
-		    (recover(txn, err) == 0 || txn->leftover.n))
-			return 0;
-	}
+	*txn = (struct txn){ .sys = sys, .lock = state_lock(sys, err) };
+	return txn->lock < 0 ? -1 : 0;
+}
+
+int txn_enter(struct txn *txn, bool force, struct err *err)
+{
+	txn->force = force;
+	/* What could not be restored must not keep the rest from ending. */
+	if (open_txn(txn, err) == 0 && state_load(txn->sys, txn->mount, &txn->state, err) == 0 &&
+	    (recover(txn, err) == 0 || txn->leftover.n))
+		return 0;
 	txn_end(txn);
 	return -1;
 }
 
+int txn_begin(struct txn *txn, struct sys *sys, bool force, struct err *err)
+{
+	return txn_lock(txn, sys, err) < 0 ? -1 : txn_enter(txn, force, err);
+}
+
 int txn_view(struct txn *txn, struct sys *sys, struct err *err)
 {
-	if (open_txn(txn, sys, err) == 0 && state_load(sys, txn->mount, &txn->state, err) == 0)
+	*txn = (struct txn){ .sys = sys, .lock = -1 };
+	if (open_txn(txn, err) == 0 && state_load(sys, txn->mount, &txn->state, err) == 0)
 		return 0;
 	txn_end(txn);
 	return -1;
@@ -167,7 +193,27 @@ void txn_end(struct txn *txn)
 	strv_clear(&txn->immovable);
 	strv_clear(&txn->unmoved);
 	strv_clear(&txn->leftover);
+	strv_clear(&txn->protected);
 	*txn = (struct txn){ .lock = -1 };
+}
+
+static int protect(struct txn *txn, const char *name, struct err *err)
+{
+	if (!txn->protect || strv_contains(&txn->protected, name))
+		return 0;
+	if (txn->protect(txn, name, err) < 0)
+		return -1;
+	strv_add(&txn->protected, name);
+	return 0;
+}
+
+/* CPUs are given back also where nobody would go on with that. */
+static void protect_end(struct txn *txn, const char *name)
+{
+	struct err err = { 0 };
+
+	if (protect(txn, name, &err) < 0)
+		strv_addf(&txn->report, "%s; going on without", err.text);
 }
 
 /* Another shield has set it differently, and stays. */
@@ -227,6 +273,8 @@ int txn_on(struct txn *txn, const char *name, const struct plan *plan, struct er
 {
 	if (txn->leftover.n)
 		return incomplete(txn, err);
+	if (protect(txn, name, err) < 0)
+		return -1;
 	claim(txn, name, plan);
 	settle_aim(txn);
 	settle_announce(txn);
@@ -294,9 +342,12 @@ static void withdraw(struct txn *txn, const struct plan *plan, const struct form
 
 int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struct err *err)
 {
-	struct former *before = claims_before(txn, name, plan);
+	struct former *before;
 	int rc = -1;
 
+	if (protect(txn, name, err) < 0)
+		return -1;
+	before = claims_before(txn, name, plan);
 	claim(txn, name, plan);
 	settle_aim(txn);
 	settle_announce(txn);
@@ -324,6 +375,7 @@ int txn_off(struct txn *txn, const char *name, const struct plan *keep, struct e
 {
 	struct shield *shield = state_shield(&txn->state, name);
 
+	protect_end(txn, name);
 	for (size_t i = 0; keep && i < keep->n; i++)
 		state_add_object(&txn->state, &keep->steps[i]);
 	shield->phase = PHASE_RELEASING;
@@ -365,6 +417,8 @@ int txn_repair(struct txn *txn, const char *name, bool partition, struct err *er
 {
 	int rc;
 
+	if (protect(txn, name, err) < 0)
+		return -1;
 	if (partition)
 		dissolve(txn, name);
 	txn->reassert = true;
@@ -393,6 +447,7 @@ int txn_give_back(struct txn *txn, const struct plan *plan, struct err *err)
 
 int txn_undo(struct txn *txn, const char *name, const struct plan *plan, struct err *err)
 {
+	protect_end(txn, name);
 	for (size_t i = 0; i < plan->n; i++) {
 		struct object *o = state_add_object(&txn->state, &plan->steps[i]);
 

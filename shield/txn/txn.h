@@ -48,6 +48,8 @@
  *  9. The file is written once before the first change and once after the last.
  *     In between it holds both values of each object, so that whoever finds it
  *     can go either way; settle is idempotent, and may be killed and repeated.
+ * 10. What recovers if we are killed exists before the first change
+ *     (txn->protect), and waits for the lock, which our death releases.
  */
 #ifndef SHIELD_TXN_TXN_H
 #define SHIELD_TXN_TXN_H
@@ -58,9 +60,10 @@ struct txn {
 	struct sys *sys;
 	char *mount; /* of cgroup v2, or NULL */
 	int lock;
-	bool force;    /* take back what others changed */
-	bool reassert; /* the kernel changed what it should not have: not drift */
-	bool hotplug;  /* likewise, since CPUs go offline and online in this one */
+	bool force;	 /* take back what others changed */
+	bool reassert;	 /* the kernel changed what it should not have: not drift */
+	bool recovering; /* what is being done was interrupted before */
+	bool hotplug;	 /* likewise, since CPUs go offline and online in this one */
 	struct state state;
 	struct cpuset online;
 	struct strv report;		 /* left alone, gone, healed: one line each */
@@ -68,6 +71,10 @@ struct txn {
 	struct strv unmoved;		 /* should have moved, and did not */
 	struct strv leftover;		 /* could not be restored; still in the file */
 	void (*trace)(const char *line); /* each write as it is done; or NULL */
+	/* Called once a shield, before anything changes for its sake: whoever finishes
+	 * or undoes this if we are killed is there. NULL: that is us. */
+	int (*protect)(struct txn *txn, const char *name, struct err *err);
+	struct strv protected; /* the shields for which it was called */
 };
 
 /*
@@ -77,11 +84,17 @@ struct txn {
  * txn_end() releases the lock; it may be called on a zeroed struct.
  */
 int txn_begin(struct txn *txn, struct sys *sys, bool force, struct err *err);
+/* The same in two steps: wait for the lock, which changes nothing; and the rest. */
+int txn_lock(struct txn *txn, struct sys *sys, struct err *err);
+int txn_enter(struct txn *txn, bool force, struct err *err);
 void txn_end(struct txn *txn);
 #define _cleanup_txn_ _cleanup_(txn_end)
 
 /* The same for reading only: no lock, no root, no recovery. */
 int txn_view(struct txn *txn, struct sys *sys, struct err *err);
+
+/* Does the file tell of a transaction that is under way, or was interrupted? */
+bool txn_interrupted(const struct txn *txn);
 
 /*
  * Carry out a plan for a shield that the caller has put into txn->state with

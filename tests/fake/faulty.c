@@ -1,5 +1,7 @@
 #include "tests/fake/faulty.h"
 
+#include "shield/sys/systemd_adapter.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -38,6 +40,8 @@ static const struct {
 	[OP_CGROUP_MOUNT]   = { "cgroup mount",	false, { ENOENT, EIO } },
 	[OP_UNIT_START]	    = { "unit start",	true,  { EIO, ETIMEDOUT, EACCES } },
 	[OP_UNIT_STOP]	    = { "unit stop",	true,  { EIO, ETIMEDOUT } },
+	[OP_SERVICE_START]  = { "service start", true, { EIO, ETIMEDOUT, EACCES } },
+	[OP_SPAWN]	    = { "spawn",	true,  { EAGAIN, ENOMEM, ECHILD } },
 };
 /* clang-format on */
 
@@ -285,6 +289,18 @@ static int faulty_unit_stop(void *ctx, const char *unit)
 	return b->ops->unit_stop(b->ctx, unit);
 }
 
+static int faulty_service_start(void *ctx, const struct service *service)
+{
+	ENTER(OP_SERVICE_START, service->unit);
+	return b->ops->service_start(b->ctx, service);
+}
+
+static int faulty_spawn(void *ctx, void (*work)(void *arg), void *arg, int keep)
+{
+	ENTER(OP_SPAWN, "");
+	return b->ops->spawn(b->ctx, work, arg, keep);
+}
+
 void faulty_sys(struct faulty *faulty, const struct sys *below, struct sys *sys)
 {
 	static struct sys_ops faulty_ops = {
@@ -309,10 +325,12 @@ void faulty_sys(struct faulty *faulty, const struct sys *below, struct sys *sys)
 		.cgroup_delete = faulty_cgroup_delete,
 		.cgroup_attach = faulty_cgroup_attach,
 		.cgroup_mount = faulty_cgroup_mount,
+		.spawn = faulty_spawn,
 	};
 
 	/* NULL where no systemd is expected. */
 	faulty_ops.unit_start = below->ops->unit_start ? faulty_unit_start : NULL;
+	faulty_ops.service_start = below->ops->service_start ? faulty_service_start : NULL;
 	faulty_ops.unit_stop = below->ops->unit_stop ? faulty_unit_stop : NULL;
 	faulty->below = *below;
 	*sys = (struct sys){ &faulty_ops, faulty, below->readonly };

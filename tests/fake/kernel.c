@@ -427,6 +427,17 @@ static int fake_cgroup_mount(void *ctx, char **ret)
 	return 0;
 }
 
+/* It is somewhere else, and waits for the lock. */
+static int fake_spawn(void *ctx, void (*work)(void *arg), void *arg, int keep)
+{
+	struct fake *fake = ctx;
+
+	(void)work;
+	(void)arg;
+	(void)keep;
+	return (int)fake->next_pid++;
+}
+
 void fake_sys(struct fake *fake, struct sys *sys)
 {
 	static const struct sys_ops ops = {
@@ -452,6 +463,7 @@ void fake_sys(struct fake *fake, struct sys *sys)
 		.cgroup_delete = fake_cgroup_delete,
 		.cgroup_attach = fake_cgroup_attach,
 		.cgroup_mount = fake_cgroup_mount,
+		.spawn = fake_spawn,
 	};
 
 	*sys = (struct sys){ &ops, fake, false };

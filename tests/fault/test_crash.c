@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -218,6 +219,95 @@ static void killed_inside(void **state)
 	assert_true(deaths >= 8);
 }
 
+/* Shield's own directory, and what a dead writer left there: no change of the host. */
+static bool own_files(const struct fault_event *event)
+{
+	return (event->op == OP_MKDIR && strcmp(event->object, STATE_DIR) == 0) ||
+	       (event->op == OP_UNLINK && strcmp(event->object, STATE_FILE ".new") == 0);
+}
+
+/* What a command does before the guard is there: nothing. */
+static bool guard_is_first(const struct faulty *f, char **why)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		const struct fault_event *event = &f->trace[i];
+
+		if (event->op == OP_SPAWN)
+			return true;
+		if (!fault_op_changes(event->op) || own_files(event))
+			continue;
+		*why = xasprintf("no guard before the %s of \"%s\"", fault_op_name(event->op),
+				 event->object);
+		return false;
+	}
+	*why = xstrdup("no guard at all");
+	return false;
+}
+
+/* What recovers exists before the first change. */
+static void guard_first(void **state)
+{
+	(void)state;
+	failed = 0;
+	for (enum flavour flavour = 0; flavour < FAKE_FLAVOURS; flavour++)
+		for (size_t s = 0; s < ARRAY_SIZE(scenes); s++) {
+			struct faulty f = { .mode = FAULT_NONE };
+			_cleanup_free_ char *why = NULL;
+			struct outcome outcome;
+			struct world w;
+			struct sys sys;
+
+			if (flavour == FAKE_6_1 && scenes[s].commands[0] == CMD_START)
+				continue;
+			prepare(&w, flavour, s);
+			faulty_sys(&f, &w.sys, &sys);
+			world_run(&w, &sys, scenes[s].commands[scenes[s].before],
+				  scenes[s].shields[scenes[s].before], &outcome);
+			if (!guard_is_first(&f, &why))
+				complain(flavour, scenes[s].name, why);
+			faulty_clear(&f);
+			world_clear(&w);
+		}
+	assert_int_equal(failed, 0);
+}
+
+/* No guard, no shield: and nothing was changed. */
+static void guard_refused(void **state)
+{
+	(void)state;
+	for (enum flavour flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
+		struct faulty f = { .mode = FAULT_NONE };
+		_cleanup_free_ char *before = NULL, *after = NULL;
+		struct outcome outcome;
+		struct world w;
+		struct sys sys;
+
+		world_init(&w, flavour);
+		before = fake_snapshot_kernel(w.fake);
+		faulty_sys(&f, &w.sys, &sys);
+		world_run(&w, &sys, CMD_ON, "win11", &outcome);
+		assert_int_equal(outcome.rc, 0);
+		for (f.at = 1; f.at <= f.count && f.trace[f.at - 1].op != OP_SPAWN;)
+			f.at++;
+		world_clear(&w);
+		world_init(&w, flavour);
+		f.mode = FAULT_ONCE;
+		f.error = EAGAIN;
+		f.count = 0;
+		faulty_sys(&f, &w.sys, &sys);
+		world_run(&w, &sys, CMD_ON, "win11", &outcome);
+		assert_true(f.met);
+		assert_int_equal(outcome.rc, -1);
+		assert_int_equal(outcome.err.kind, ERR_FAILED);
+		assert_non_null(strstr(outcome.err.text, "guard"));
+		after = fake_snapshot_kernel(w.fake);
+		assert_string_equal(before, after);
+		assert_false(sys_exists(&w.sys, STATE_FILE));
+		faulty_clear(&f);
+		world_clear(&w);
+	}
+}
+
 static unsigned seed;
 
 static unsigned roll(unsigned n)
@@ -396,10 +486,9 @@ static void removed_meanwhile(void **state)
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(killed_inside),
-		cmocka_unit_test(removed_meanwhile),
-		cmocka_unit_test(random_walks),
-		cmocka_unit_test(crashes),
+		cmocka_unit_test(guard_first),	 cmocka_unit_test(guard_refused),
+		cmocka_unit_test(killed_inside), cmocka_unit_test(removed_meanwhile),
+		cmocka_unit_test(random_walks),	 cmocka_unit_test(crashes),
 	};
 
 	if (argc > 1)

@@ -1,5 +1,7 @@
 #include "tests/fault/world.h"
 
+#include "shield/run/guard.h"
+
 #include <string.h>
 
 /* The machine under the tests has other CPUs than the fake one. */
@@ -218,6 +220,7 @@ void world_run(struct world *w, struct sys *sys, enum command command, const cha
 
 	*outcome = (struct outcome){ 0 };
 	outcome->rc = txn_begin(&txn, sys, false, &outcome->err);
+	txn.protect = guard_protect;
 	if (outcome->rc == 0)
 		outcome->rc = act(w, &txn, command, name, &outcome->err);
 	if (outcome->rc == 0 && txn.leftover.n)
