@@ -31,7 +31,7 @@ _shield() {
 	if [[ $cur == -* ]]; then
 		local own=''
 		case $command in
-		run) own='--profile= --user= --force --isolated --qmp-timeout= --qmp-failure=' ;;
+		run) own='--profile= --user= --keep-fd= --allow-privileges --force --isolated --qmp-timeout= --qmp-failure=' ;;
 		on | plan) own='--profile= --partition= --owner= --force' ;;
 		off) own='--all --force' ;;
 		attach) own='--pid= --force' ;;

@@ -1,20 +1,24 @@
 /* shield run: on, the command in the shield, off; in the end its exit status. */
 #include "shield/cgroup/place.h"
 #include "shield/cmd/session_cmd.h"
+#include "shield/run/confine.h"
 #include "shield/run/hold.h"
 #include "shield/run/session.h"
 #include "shield/run/supervise.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { OPT_USER = 0x200, OPT_ISOLATED, OPT_TIMEOUT, OPT_FAILURE };
+enum { OPT_USER = 0x200, OPT_ISOLATED, OPT_TIMEOUT, OPT_FAILURE, OPT_KEEP_FD, OPT_PRIVILEGES };
 
 struct run {
 	struct app *app;
 	const char *profile, *user;
 	char **argv;
-	bool force, isolated, keep;
+	bool force, isolated, keep, privileges, told_root;
+	int keep_fds[64];
+	size_t n_keep_fds;
 	int qmp_timeout;
 	char *name;		  /* of the shield; NULL before it stands */
 	char *cgroup, *partition; /* of its process, and of its vCPUs */
@@ -26,7 +30,12 @@ struct run {
 
 static const struct argp_option options[] = {
 	{ "profile", 'p', "PROFILE", 0, "the profile, by name or as a path", 0 },
-	{ "user", OPT_USER, "USER", 0, "run the command as this user", 0 },
+	{ "user", OPT_USER, "USER", 0,
+	  "run the command as this user, with nothing of root's but a terminal of its own", 0 },
+	{ "keep-fd", OPT_KEEP_FD, "N", 0,
+	  "the user's command gets this descriptor too (3<>/dev/tap5); may be repeated", 0 },
+	{ "allow-privileges", OPT_PRIVILEGES, NULL, 0,
+	  "the user's command may run sudo, qemu-bridge-helper and other set-uid programs", 0 },
 	{ "force", 'f', NULL, 0, "take back what others changed; leave the host one CPU", 0 },
 	{ "isolated", OPT_ISOLATED, NULL, 0,
 	  "for a command that is no VM: do not balance its threads; it pins them itself", 0 },
@@ -35,6 +44,23 @@ static const struct argp_option options[] = {
 	  "what becomes of a VM whose vCPUs cannot be pinned (kill)", 0 },
 	{ 0 },
 };
+
+/* One that we were started with: our own are close-on-exec. */
+static void add_keep_fd(struct run *run, struct argp_state *state, const char *arg)
+{
+	char *end;
+	long fd = strtol(arg, &end, 10);
+
+	if (*end || end == arg || fd < 3 || fd > 1 << 20 || (fcntl((int)fd, F_GETFD) & FD_CLOEXEC))
+		argp_error(
+			state,
+			"--keep-fd: \"%s\" is no open descriptor from 3 on: open it before, as in "
+			"3<>/dev/tap5",
+			arg);
+	if (run->n_keep_fds == ARRAY_SIZE(run->keep_fds))
+		argp_error(state, "--keep-fd: more than %zu", ARRAY_SIZE(run->keep_fds));
+	run->keep_fds[run->n_keep_fds++] = (int)fd;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -48,6 +74,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_USER:
 		run->user = arg;
+		return 0;
+	case OPT_KEEP_FD:
+		add_keep_fd(run, state, arg);
+		return 0;
+	case OPT_PRIVILEGES:
+		run->privileges = true;
 		return 0;
 	case 'f':
 		run->force = true;
@@ -128,6 +160,17 @@ static int is_vm(void *ctx, pid_t qemu, struct err *err)
 	return rc;
 }
 
+/* Whoever breaks out of such a VM has the host. */
+static void tell_root(struct run *run, pid_t qemu)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/status", (int)qemu), *text = NULL;
+
+	if (!run->told_root && sys_read_line(&run->app->sys, path, &text) == 0 &&
+	    strstr(text, "\nUid:\t0\t"))
+		cmd_note(run->app, "the VM runs as root; with --user USER it does not");
+	run->told_root = true;
+}
+
 static int pin(void *ctx, pid_t qemu, const struct vm_vcpus *vcpus, struct err *err)
 {
 	struct run *run = ctx;
@@ -139,6 +182,8 @@ static int pin(void *ctx, pid_t qemu, const struct vm_vcpus *vcpus, struct err *
 	rc = session_attach(&txn, run->name, qemu, vcpus, NULL, err);
 	cmd_report(run->app, &txn);
 	txn_end(&txn);
+	if (rc == 0)
+		tell_root(run, qemu);
 	return rc;
 }
 
@@ -233,11 +278,20 @@ static int run_child(struct run *run, const struct user_account *user, struct er
 	if (supervise(&child, &run->app->sys,
 		      &(struct supervise_options){ .argv = run->argv,
 						   .user = user,
+						   .keep_fds = run->keep_fds,
+						   .n_keep_fds = run->n_keep_fds,
+						   .privileges = run->privileges,
 						   .socket = socket,
 						   .qmp_timeout = run->qmp_timeout,
 						   .keep = run->keep },
 		      &hooks, run, &status, err) < 0)
 		cmd_fail(err);
+	if (user && !run->privileges && status > 0 && status < CHILD_OURS &&
+	    !vm_is_qemu_command(run->argv[0]))
+		cmd_note(run->app,
+			 "if %s needs sudo, qemu-bridge-helper or another set-uid program: "
+			 "--allow-privileges",
+			 run->argv[0]);
 	if (end(run, &last) < 0) {
 		cmd_fail(&last);
 		status = status ? status : CHILD_OURS;
@@ -275,6 +329,26 @@ static int ask_profile(struct run *run, struct err *err)
 	return 0;
 }
 
+/* What another user's command would miss is told before anything is done. */
+static int check_user(const struct run *run, struct err *err)
+{
+	const char *needs = run->privileges ? NULL : confine_needs_privileges(run->argv);
+	int fd = confine_missing_fd(run->argv, run->keep_fds, run->n_keep_fds);
+
+	if (fd >= 0)
+		return err_set(err, ERR_USAGE,
+			       "the command uses descriptor %d, which the user's command gets only "
+			       "with --keep-fd %d",
+			       fd, fd);
+	if (needs)
+		return err_set(
+			err, ERR_USAGE,
+			"%s needs its set-uid bit, which the user's command can use only with "
+			"--allow-privileges",
+			needs);
+	return 0;
+}
+
 /* 0, or the exit status of what keeps it from being started. */
 static int check_command(struct run *run, struct user_account *user, struct err *err)
 {
@@ -287,7 +361,7 @@ static int check_command(struct run *run, struct user_account *user, struct err 
 	if (status)
 		return status;
 	if (cmd_need_root(run->app, err) < 0 || (!asked && ask_profile(run, err) < 0) ||
-	    (run->user && user_lookup(run->user, user, err) < 0))
+	    (run->user && (user_lookup(run->user, user, err) < 0 || check_user(run, err) < 0)))
 		return CHILD_OURS;
 	return 0;
 }

@@ -1,5 +1,6 @@
 #include "shield/run/child.h"
 
+#include "shield/run/confine.h"
 #include "shield/run/deadline.h"
 
 #include <errno.h>
@@ -136,8 +137,27 @@ int child_init(struct child *c, struct err *err)
 	return 0;
 }
 
+void child_terminal_leave(struct child *c)
+{
+	if (c->terminal)
+		terminal_leave(c->terminal);
+}
+
+void child_terminal_resume(struct child *c)
+{
+	if (c->terminal)
+		terminal_resume(c->terminal);
+}
+
+void child_terminal_end(struct child *c)
+{
+	terminal_free(c->terminal);
+	c->terminal = NULL;
+}
+
 void child_deinit(struct child *c)
 {
+	child_terminal_end(c);
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	closep(&c->signal_fd);
 	closep(&c->epoll_fd);
@@ -149,9 +169,50 @@ void child_deinit(struct child *c)
 	sigprocmask(SIG_SETMASK, &c->old_mask, NULL);
 }
 
-bool child_in_group(pid_t pid)
+bool child_in_group(const struct child *c, pid_t pid)
 {
-	return getpgid(pid) == getpgrp();
+	if (c->terminal)
+		return terminal_in_group(c->terminal, pid);
+	return getpgid(pid) == (c->session ? c->pid : getpgrp());
+}
+
+/* To the command, unless it has the signal from our terminal already. */
+static void forward(const struct child *c, int number, bool from_terminal)
+{
+	/* Not yet reaped, so the number is still that process. */
+	if (!c->running || (!c->session && from_terminal && child_in_group(c, c->pid)))
+		return;
+	if (!c->session || !from_terminal || kill(-c->pid, number) < 0)
+		kill(c->pid, number);
+}
+
+/* The command is in another session: stop it, and ourselves as Ctrl-Z would; the
+ * shell continues us. Where nobody could, the kernel does not stop us. */
+static void suspend(struct child *c)
+{
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTSTP);
+	kill(-c->pid, SIGSTOP);
+	child_terminal_leave(c);
+	sigprocmask(SIG_UNBLOCK, &stop, NULL);
+	kill(0, SIGTSTP);
+	sigprocmask(SIG_BLOCK, &stop, NULL);
+	child_terminal_resume(c);
+	kill(-c->pid, SIGCONT);
+}
+
+/* A signal that is no event, of a command with a session. */
+static bool job_control(struct child *c, int number)
+{
+	if (number != SIGTSTP && number != SIGCONT && number != SIGWINCH)
+		return false;
+	if (number == SIGTSTP && c->running)
+		suspend(c);
+	else
+		child_terminal_resume(c);
+	return true;
 }
 
 /* Take one signal: true if there was one that the caller should hear of. */
@@ -162,8 +223,9 @@ static bool take_signal(struct child *c, struct child_event *event)
 	while (read(c->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		int number = (int)info.ssi_signo;
 
-		if (number == SIGCHLD)
-			continue; /* it only wakes us: one may stand for many */
+		/* SIGCHLD only wakes us: one may stand for many. */
+		if (number == SIGCHLD || job_control(c, number))
+			continue;
 		*event = (struct child_event){ .type = CHILD_SIGNAL, .signal = number };
 		event->from_terminal =
 			info.ssi_code == SI_KERNEL && !(number == SIGHUP && getsid(0) == getpid());
@@ -171,12 +233,27 @@ static bool take_signal(struct child *c, struct child_event *event)
 			c->asked = number;
 			c->n_asked++;
 		}
-		/* Not yet reaped, so the number is still that process. */
-		if (c->running && !(event->from_terminal && child_in_group(c->pid)))
-			kill(c->pid, number);
+		forward(c, number, event->from_terminal);
 		return true;
 	}
 	return false;
+}
+
+/* The same of one that was typed in the command's own terminal. */
+static bool take_typed(struct child *c, struct child_event *event)
+{
+	int number = terminal_typed(c->terminal);
+
+	if (terminal_stopped(c->terminal) && c->running)
+		suspend(c);
+	if (!number)
+		return false;
+	*event = (struct child_event){ .type = CHILD_SIGNAL,
+				       .signal = number,
+				       .from_terminal = true };
+	c->asked = number;
+	c->n_asked++;
+	return true;
 }
 
 int child_interrupted(struct child *c)
@@ -188,12 +265,16 @@ int child_interrupted(struct child *c)
 	return c->asked;
 }
 
-/* Reap one child, if one has ended. */
+/* Reap one child, if one has ended. Beside a keeper (terminal.h) the command is an
+ * ordinary child only once it has become itself. */
 static bool reap_one(struct child *c, struct child_event *event)
 {
 	siginfo_t info = { 0 };
 
-	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+	if (c->terminal && c->running)
+		waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | __WALL);
+	if (info.si_pid == 0 &&
+	    (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0))
 		return false;
 	*event = (struct child_event){
 		.type = CHILD_ORPHAN,
@@ -223,40 +304,98 @@ void child_kill(struct child *c)
 	if (!c->running)
 		return;
 	kill(c->pid, SIGKILL);
-	while (waitid(P_PID, (id_t)c->pid, &info, WEXITED) < 0 && errno == EINTR)
+	while (waitid(P_PID, (id_t)c->pid, &info, WEXITED | __WALL) < 0 && errno == EINTR)
 		;
 	c->running = false;
 	c->status = CHILD_SIGNALLED + SIGKILL;
 }
 
-/* In the new process: never returns. */
-static _Noreturn void become(const struct child *c, int go, int report, char *const argv[],
-			     const struct child_options *options)
+/* What is made beforehand for the new process, which must not allocate. */
+struct becoming {
+	char *const *argv;
+	const struct child_options *options;
+	struct strv environment; /* of another user */
+	bool lock_memory;
+	int go, report;
+};
+
+/* From root to the user of the VM: 0 or a negated errno. */
+static int become_user(const struct becoming *b)
 {
+	int rc = confine_calls(b->options->privileges);
+
+	return rc < 0 ? rc : user_become(b->options->user, b->lock_memory);
+}
+
+/* In the new process: never returns. */
+static _Noreturn void become(const struct child *c, const struct becoming *b)
+{
+	const struct child_options *options = b->options;
+	bool user = options && options->user;
 	struct exec_failure failure = { FAILED_EXEC, 0 };
 	char byte;
 	int rc;
 
+	if (c->terminal)
+		terminal_streams(c->terminal);
+	else if (user)
+		setsid();
 	sigaction(SIGCHLD, &c->old_chld, NULL);
 	sigaction(SIGTTOU, &c->old_ttou, NULL);
 	sigprocmask(SIG_SETMASK, &c->old_mask, NULL);
-	while ((rc = (int)read(go, &byte, 1)) < 0 && errno == EINTR)
+	while ((rc = (int)read(b->go, &byte, 1)) < 0 && errno == EINTR)
 		;
 	if (rc != 1) /* the parent died or gave up */
 		_exit(CHILD_OURS);
+	if (user)
+		confine_descriptors();
 	for (size_t i = 0; options && i < options->n_keep; i++)
 		fcntl(options->keep[i], F_SETFD, 0);
-	rc = options && options->user ? user_become(options->user) : 0;
+	rc = user ? become_user(b) : 0;
 	if (rc < 0) {
 		failure.stage = FAILED_USER;
 		failure.number = -rc;
 	} else {
-		execvp(argv[0], argv);
+		execvpe(b->argv[0], b->argv, user ? b->environment.items : environ);
 		failure.number = errno;
 	}
-	if (write(report, &failure, sizeof(failure)) < 0)
+	if (write(b->report, &failure, sizeof(failure)) < 0)
 		_exit(CHILD_OURS);
 	_exit(CHILD_NOT_FOUND);
+}
+
+/* What the new process of another user needs, and the signals of job control. */
+static int prepare_user(struct child *c, struct becoming *b, struct err *err)
+{
+	const struct user_account *user = b->options->user;
+
+	confine_environment(user, &b->environment);
+	b->lock_memory = confine_locks_memory(b->argv, user);
+	if (terminal_new(&c->terminal, user->uid, c->epoll_fd, err) < 0)
+		return -1;
+	c->session = true;
+	sigaddset(&c->handled, SIGTSTP);
+	sigaddset(&c->handled, SIGCONT);
+	sigaddset(&c->handled, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &c->handled, NULL);
+	signalfd(c->signal_fd, &c->handled, 0);
+	return 0;
+}
+
+static int start(struct child *c, struct becoming *b, struct err *err)
+{
+	if (b->options && b->options->user && prepare_user(c, b, err) < 0)
+		return -1;
+	c->pid = c->terminal ? terminal_fork(c->terminal) : fork();
+	if (c->pid < 0)
+		return err_set(err, ERR_FAILED, "cannot start a process: %s", err_errno(errno));
+	if (c->pid == 0) {
+		close(c->go_fd); /* or it would wait for itself */
+		close(c->exec_fd);
+		become(c, b);
+	}
+	c->running = true;
+	return 0;
 }
 
 int child_start(struct child *c, char *const argv[], const struct child_options *options,
@@ -266,27 +405,21 @@ int child_start(struct child *c, char *const argv[], const struct child_options 
 	int go = -1;
 	_cleanup_(closep)
 	int report = -1;
-	int ends[2];
+	struct becoming b = { .argv = argv, .options = options };
+	int ends[2], rc;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_set(err, ERR_FAILED, "cannot make a pipe: %s", err_errno(errno));
-	go = ends[0];
+	b.go = go = ends[0];
 	c->go_fd = ends[1];
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_set(err, ERR_FAILED, "cannot make a pipe: %s", err_errno(errno));
 	c->exec_fd = ends[0];
-	report = ends[1];
+	b.report = report = ends[1];
 	c->name = argv[0];
-	c->pid = fork();
-	if (c->pid < 0)
-		return err_set(err, ERR_FAILED, "cannot start a process: %s", err_errno(errno));
-	if (c->pid == 0) {
-		close(c->go_fd); /* or it would wait for itself */
-		close(c->exec_fd);
-		become(c, go, report, argv, options);
-	}
-	c->running = true;
-	return 0;
+	rc = start(c, &b, err);
+	strv_clear(&b.environment);
+	return rc;
 }
 
 static int release_error(struct child *c, const struct exec_failure *failure, struct err *err)
@@ -313,6 +446,8 @@ int child_release(struct child *c, struct err *err)
 
 	/* A signal that came before must be there before exec is. */
 	child_interrupted(c);
+	if (c->terminal)
+		terminal_start(c->terminal, c->pid);
 	if (write(c->go_fd, "", 1) < 0 && errno != EPIPE)
 		return err_set(err, ERR_FAILED, "cannot let %s start: %s", c->name,
 			       err_errno(errno));
@@ -353,7 +488,7 @@ int child_wait(struct child *c, int timeout_ms, struct child_event *event, struc
 	for (;;) {
 		int n;
 
-		if (reap_one(c, event))
+		if (take_typed(c, event) || reap_one(c, event))
 			return 1;
 		n = epoll_wait(c->epoll_fd, &ready, 1,
 			       timeout_ms < 0 ? -1 : deadline_left(deadline));
@@ -363,6 +498,8 @@ int child_wait(struct child *c, int timeout_ms, struct child_event *event, struc
 		if (n == 0)
 			return 0;
 		if (n < 0)
+			continue;
+		if (terminal_ready(c->terminal, ready.data.fd, ready.events))
 			continue;
 		if (ready.data.fd != c->signal_fd) {
 			*event = (struct child_event){ .type = CHILD_FD,

@@ -21,6 +21,11 @@
  * ignored, so that a message of ours cannot stop us in the background. A
  * signal that was ignored when we were started (nohup) stays so.
  *
+ * As another user (options->user) the command is in a session of its own, with
+ * a terminal of its own if a stream is one (terminal.h), and nothing of ours but
+ * what is meant for it (confine.h). Then signals of our terminal do not reach it:
+ * they are sent to its group, SIGTSTP too, after which we stop ourselves.
+ *
  * The caller becomes a child subreaper: what the command leaves behind when it
  * ends, such as a QEMU that was told to -daemonize, becomes our child, and
  * child_wait() reports its end too. (prctl(2) PR_SET_CHILD_SUBREAPER,
@@ -32,6 +37,7 @@
 #ifndef SHIELD_RUN_CHILD_H
 #define SHIELD_RUN_CHILD_H
 
+#include "shield/run/terminal.h"
 #include "shield/run/user.h"
 
 #include <signal.h>
@@ -51,13 +57,17 @@ struct child {
 	const char *name; /* argv[0], the caller's */
 	int signal_fd, epoll_fd, go_fd, exec_fd;
 	sigset_t handled, old_mask;
+	bool session;		   /* it has one of its own */
+	struct terminal *terminal; /* or NULL */
 	struct sigaction old_chld, old_ttou;
 };
 
 struct child_options {
 	const struct user_account *user; /* NULL: stay who we are */
+	bool privileges;		 /* the user may gain some (set-uid programs) */
 	const int *keep;		 /* descriptors the command inherits, */
-	size_t n_keep;			 /* though they are close-on-exec here */
+	size_t n_keep;			 /* though they are close-on-exec here; the
+					  * user of a VM has no others */
 };
 
 /* Open /dev/null in the place of a closed stdin, stdout or stderr, so that a
@@ -111,8 +121,14 @@ int child_wait(struct child *c, int timeout_ms, struct child_event *event, struc
 /* Have we any child at all, ended or not? */
 bool child_any(void);
 
-/* Does a signal from our terminal reach that process as well? */
-bool child_in_group(pid_t pid);
+/* Does a signal from the terminal reach that process as well? */
+bool child_in_group(const struct child *c, pid_t pid);
+
+/* While something is printed our terminal has its old modes. */
+void child_terminal_leave(struct child *c);
+void child_terminal_resume(struct child *c);
+/* Show what the command has still to show, and give our terminal back. */
+void child_terminal_end(struct child *c);
 
 /* Kill the command and reap it; other events are lost. No-op if it ended. */
 void child_kill(struct child *c);

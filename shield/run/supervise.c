@@ -36,7 +36,7 @@ static void pass_on(const struct supervision *s, const struct child_event *event
 	bool ends = event->signal != SIGUSR1 && event->signal != SIGUSR2;
 
 	if (!s->vm || s->vm == s->c->pid || !ends ||
-	    (event->from_terminal && child_in_group(s->vm)))
+	    (event->from_terminal && child_in_group(s->c, s->vm)))
 		return;
 	if (!s->c->running || s->c->n_asked > 1)
 		signal_vm(s, event->signal);
@@ -179,6 +179,7 @@ static int give_up(struct supervision *s, struct err *err)
 	s->abandoned = true;
 	if (!s->vm)
 		supervise_watch_vm(s, pid, NULL);
+	child_terminal_leave(s->c);
 	s->hooks->abandon(s->ctx, pid, err);
 	/* Frozen by us and never let go, it would be of no use to anybody. */
 	if (s->launch.frozen &&
@@ -186,6 +187,7 @@ static int give_up(struct supervision *s, struct err *err)
 		s->hooks->note(s->ctx,
 			       "warning: QEMU stays frozen: it was started with -S, and its "
 			       "monitor does not take \"cont\"");
+	child_terminal_resume(s->c);
 	if (s->qmp.fd >= 0)
 		child_watch(s->c, s->qmp.fd, EPOLLIN, NULL);
 	return 0;
@@ -194,15 +196,21 @@ static int give_up(struct supervision *s, struct err *err)
 static int start_command(struct supervision *s, int *status, struct err *err)
 {
 	const struct supervise_options *o = s->options;
-	struct child_options options = { .user = o->user };
+	_cleanup_free_ int *keep =
+		xcalloc(o->n_keep_fds + ARRAY_SIZE(s->launch.keep), sizeof(*keep));
+	struct child_options options = { .user = o->user,
+					 .privileges = o->privileges,
+					 .keep = keep };
 	char *const *argv = o->argv;
 	int rc;
 
+	for (size_t i = 0; i < o->n_keep_fds; i++)
+		keep[options.n_keep++] = o->keep_fds[i];
 	if (s->direct) {
 		if (qmp_launch_prepare(&s->launch, o->argv, o->socket, err) < 0)
 			return -1;
-		options.keep = s->launch.keep;
-		options.n_keep = ARRAY_SIZE(s->launch.keep);
+		for (size_t i = 0; i < ARRAY_SIZE(s->launch.keep); i++)
+			keep[options.n_keep++] = s->launch.keep[i];
 		argv = s->launch.argv.items;
 	}
 	/* Before exec, or its event is missed. */
@@ -284,6 +292,7 @@ int supervise(struct child *c, struct sys *sys, const struct supervise_options *
 		rc = give_up(&s, err);
 	if (rc == 0)
 		rc = wait_for_end(&s, err);
+	child_terminal_end(c);
 	/* What has ended is still to be reaped; the VM for its status. */
 	for (int i = 0; i < 1000 && supervise_pump(&s, 0, NULL) > 0; i++)
 		;

@@ -47,9 +47,12 @@ struct supervise_hooks {
 struct supervise_options {
 	char *const *argv;
 	const struct user_account *user; /* or NULL */
-	const char *socket;		 /* the path for QEMU's monitor (qmp_launch.h) */
-	int qmp_timeout;		 /* seconds to find the vCPUs in; 0: 30 */
-	bool keep;			 /* a VM that cannot be pinned goes on; else it is killed */
+	const int *keep_fds;		 /* that he gets beside the streams */
+	size_t n_keep_fds;
+	bool privileges;    /* he may gain some (confine.h) */
+	const char *socket; /* the path for QEMU's monitor (qmp_launch.h) */
+	int qmp_timeout;    /* seconds to find the vCPUs in; 0: 30 */
+	bool keep;	    /* a VM that cannot be pinned goes on; else it is killed */
 };
 
 /*

@@ -95,15 +95,36 @@ static void choose_events(struct supervision *s)
 		supervise_look_in(s, THREADS_MS);
 }
 
+/* What the hooks say is not for a raw terminal. */
+static int place_vm(struct supervision *s, pid_t pid, struct err *err)
+{
+	int rc;
+
+	if (s->direct)
+		return 0;
+	child_terminal_leave(s->c);
+	rc = s->hooks->is_vm(s->ctx, pid, err);
+	child_terminal_resume(s->c);
+	return rc;
+}
+
+static int pin(struct supervision *s, pid_t pid, const struct vm_vcpus *vcpus, struct err *err)
+{
+	int rc;
+
+	child_terminal_leave(s->c);
+	rc = s->hooks->pin(s->ctx, pid, vcpus, err);
+	child_terminal_resume(s->c);
+	return rc;
+}
+
 /* Pin a VM that has just been found. The list moves into s. */
 static int adopt(struct supervision *s, pid_t pid, struct vm_vcpus *vcpus, struct err *err)
 {
 	/* The pidfd first: then it is the process that the threads belong to. */
 	if (supervise_watch_vm(s, pid, err) < 0 || vm_vcpus_verify(s->sys, pid, vcpus, err) < 0)
 		return -1;
-	if (!s->direct && s->hooks->is_vm(s->ctx, pid, err) < 0)
-		return -1;
-	if (s->hooks->pin(s->ctx, pid, vcpus, err) < 0)
+	if (place_vm(s, pid, err) < 0 || pin(s, pid, vcpus, err) < 0)
 		return -1;
 	s->vcpus = *vcpus;
 	*vcpus = (struct vm_vcpus){ 0 };
@@ -210,15 +231,16 @@ static void look_at_vm(struct supervision *s)
 	/* Meanwhile it may have ended, or the monitor may have told of another. */
 	if (rc <= 0 || pid != s->vm || vm_vcpus_within(&vcpus, &s->vcpus))
 		return;
-	if (vm_vcpus_verify(s->sys, pid, &vcpus, &err) == 0 &&
-	    s->hooks->pin(s->ctx, pid, &vcpus, &err) == 0) {
+	if (vm_vcpus_verify(s->sys, pid, &vcpus, &err) == 0 && pin(s, pid, &vcpus, &err) == 0) {
 		vm_vcpus_clear(&s->vcpus);
 		s->vcpus = vcpus;
 		vcpus = (struct vm_vcpus){ 0 };
 		return;
 	}
 	err_wrap(&err, "a vCPU was added to the VM, but could not be pinned");
+	child_terminal_leave(s->c);
 	s->hooks->note(s->ctx, err.text);
+	child_terminal_resume(s->c);
 }
 
 /* The candidate's vCPUs, if they can be told by now: 1, 0 if not. */

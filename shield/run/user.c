@@ -37,6 +37,7 @@ int user_lookup(const char *text, struct user_account *account, struct err *err)
 			       text);
 	a.name = xstrdup(entry->pw_name);
 	a.home = xstrdup(entry->pw_dir && *entry->pw_dir ? entry->pw_dir : "/");
+	a.shell = xstrdup(entry->pw_shell && *entry->pw_shell ? entry->pw_shell : "/bin/sh");
 	a.uid = entry->pw_uid;
 	a.gid = entry->pw_gid;
 	/* It answers -1 and the number it needs while the array is too small. */
@@ -54,22 +55,22 @@ void user_clear(struct user_account *account)
 {
 	free(account->name);
 	free(account->home);
+	free(account->shell);
 	free(account->groups);
 	*account = (struct user_account){ 0 };
 }
 
-int user_become(const struct user_account *account)
+int user_become(const struct user_account *account, bool lock_memory)
 {
 	static const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 
 	/* Without CAP_SYS_RESOURCE the limit stays as it is: a VM that needs no
 	 * locked memory still runs, and QEMU says so itself where it does. */
-	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	if (lock_memory)
+		setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	if (setgroups(account->n_groups, account->groups) < 0 ||
 	    setresgid(account->gid, account->gid, account->gid) < 0 ||
-	    setresuid(account->uid, account->uid, account->uid) < 0 ||
-	    setenv("HOME", account->home, 1) < 0 || setenv("USER", account->name, 1) < 0 ||
-	    setenv("LOGNAME", account->name, 1) < 0)
+	    setresuid(account->uid, account->uid, account->uid) < 0)
 		return -errno;
 	return 0;
 }

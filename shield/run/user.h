@@ -10,10 +10,11 @@
 
 #include "shield/base/err.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct user_account {
-	char *name, *home;
+	char *name, *home, *shell;
 	uid_t uid;
 	gid_t gid;
 	gid_t *groups; /* all of the account's groups: kvm, input, render … */
@@ -31,12 +32,11 @@ void user_clear(struct user_account *account);
 #define _cleanup_user_ _cleanup_(user_clear)
 
 /*
- * Become that user for good: RLIMIT_MEMLOCK is lifted first (VFIO pins all of
- * the guest's memory, and an ordinary user may lock 8 MiB), then groups, gid
- * and uid are set, real, effective and saved. The session's environment stays
- * but for HOME, USER and LOGNAME. For the new process between fork and exec;
- * 0 or a negated errno.
+ * Become that user for good: groups, gid and uid, real, effective and saved. With
+ * lock_memory RLIMIT_MEMLOCK is lifted first (VFIO pins all of the guest's memory,
+ * and an ordinary user may lock 8 MiB). For the new process between fork and
+ * exec; 0 or a negated errno.
  */
-int user_become(const struct user_account *account);
+int user_become(const struct user_account *account, bool lock_memory);
 
 #endif
