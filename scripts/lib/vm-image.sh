@@ -130,6 +130,7 @@ image_build() {
 	done
 	[ -z "$no_cgroup" ] || : >"$root/etc/shield-vm/no-cgroup"
 	[ -z "$nested_qemu" ] || add_qemu "$root"
+	[ -z "$kvm" ] || add_guest "$root"
 	if [ -n "$root_image" ]; then
 		root_unit "$root"
 		add_modules "$top" virtio_pci virtio_blk ext4 "${modules[@]}"

@@ -46,6 +46,79 @@ qemu_unpack() (
 	mv -T "$work/link" "$cache/qemu/current"
 )
 
+# kvm_boots: does a guest with two CPUs come to its user space with this machine's /dev/kvm? It takes a second or two.
+kvm_boots() {
+	local tree=$work/probe
+	[ -r /dev/kvm ] && [ -w /dev/kvm ] || return 1
+	mkdir -p "$tree/guest"
+	add_guest "$tree"
+	# In a shell of its own, which is told if it is killed.
+	(timeout --signal=KILL 20 "$qemu_program" -accel kvm -cpu host -smp 2 -m 256 -nodefaults -no-user-config -display none \
+		-no-reboot -kernel "$tree/guest/vmlinuz" -initrd "$tree/guest/initrd" -serial stdio \
+		-append 'console=ttyS0 quiet panic=-1 guest.reboot=0' </dev/null >"$tree/said" 2>&1) 2>/dev/null || true
+	grep -q '^guest [0-9]' "$tree/said"
+}
+
+# accel_choose: sets accel, and the option that says so to QEMU.
+accel_choose() {
+	if [ "$accel" = auto ]; then
+		accel=tcg
+		if kvm_boots; then
+			accel=kvm
+			say "the VM runs with KVM"
+		else
+			say "the VM is emulated: no guest boots with this machine's KVM"
+		fi
+	fi
+	accel_option=kvm
+	[ "$accel" = kvm ] || accel_option=tcg,thread=$threads
+}
+
+# kvm_inside: the modules for KVM in the VM, if it can be had.
+kvm_inside() {
+	local vendor
+	if [ "$accel" = tcg ]; then
+		modules+=(kvm kvm_amd)
+		return
+	fi
+	for vendor in amd intel; do
+		case $(cat "/sys/module/kvm_$vendor/parameters/nested" 2>/dev/null) in
+		1 | Y)
+			modules+=(kvm "kvm_$vendor")
+			return
+			;;
+		esac
+	done
+	say "the VM has no KVM of its own: this machine's does not nest"
+}
+
+# cpu_model: the CPUs of the VM.
+cpu_model() {
+	local model=max,cx16=off
+	if [ "$accel" = kvm ]; then
+		echo host
+		return
+	fi
+	[ -z "$smt" ] || model=Skylake-Client,cx16=off
+	if [ -n "$kvm" ]; then
+		model=max,+svm,+npt
+		[ -z "$smt" ] || model=EPYC,+svm,+npt
+		[ "$(qemu_version "$qemu_program")" -ge 9 ] || model+=,cx16=off
+	fi
+	printf '%s\n' "$model"
+}
+
+# add_guest ROOT: what --kvm has for a guest. Its busybox is all of its user space.
+add_guest() {
+	local tree=$work/guest
+	add_file "$1" "$cache/kernels/$kernel/vmlinuz" /guest/vmlinuz
+	mkdir -p "$tree/bin" "$tree/dev" "$tree/proc"
+	cp -L "$(command -v busybox)" "$tree/bin/busybox"
+	install -m 755 "$repo/tests/vm/guest/kvm-init" "$tree/init"
+	pack "$tree" >"$1/guest/initrd"
+	rm -rf "$tree"
+}
+
 # add_qemu ROOT: the QEMU that boots this VM, for use inside it, with its libraries, its accelerator and its firmware.
 add_qemu() {
 	local root=$1 prefix=${qemu_program%/bin/*} file name

@@ -79,7 +79,7 @@ qemu_start() {
 		options+=(-chardev "file,id=s$n,append=on,path=/dev/fd/$((n + 4))"
 			-device "isa-serial,index=$n,chardev=s$n,iobase=$iobase,irq=$irq")
 	done
-	TMPDIR=$work setpriv --pdeathsig KILL "$qemu_program" -name shield-vm -machine "$machine" -accel tcg,thread=$threads -cpu "$cpu" \
+	TMPDIR=$work setpriv --pdeathsig KILL "$qemu_program" -name shield-vm -machine "$machine" -accel "$accel_option" -cpu "$cpu" \
 		-smp "$smp" -m "$memory" -nodefaults -no-reboot -display none -no-user-config "${options[@]}" \
 		-kernel "$cache/kernels/$kernel/vmlinuz" -initrd "$work/initrd" \
 		-append "console=ttyS0,115200 loglevel=7 panic=-1 nokaslr mitigations=off rcupdate.rcu_cpu_stall_timeout=200 watchdog_thresh=60 random.trust_cpu=on ${root_image:+systemd.show_status=0 }$append" \
@@ -169,6 +169,7 @@ run() {
 		if [ -e "$work/trouble" ]; then
 			case $(head -n 1 "$work/trouble") in
 			*'Oops: int3'*) expired="the emulated CPU read code while it was changed: Oops: int3" ;;
+			*"IO-APIC + timer doesn't work"*) expired="on a busy machine the emulated timer came too late" ;;
 			*'soft lockup'* | *'blocked for more than'* | *'rcu: INFO'*) expired="an emulated CPU stood still" ;;
 			*) break ;;
 			esac
