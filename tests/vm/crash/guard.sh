@@ -27,7 +27,7 @@ healed() {
 		shield status
 		return 1
 	}
-	[ -z "$(snapshot on 2-5 | awk '$3 != "fixed"' | grep -v TCG | tee $T/on)" ] || {
+	[ -z "$(snapshot on 2-5 | awk '$3 != "fixed"' | grep -v "$accel" | tee $T/on)" ] || {
 		cat $T/on
 		return 1
 	}

@@ -14,7 +14,7 @@ back_in_2s() {
 still_shielded() {
 	snapshot on 2-5 | awk '$3 != "fixed"' >$T/on
 	cat $T/on
-	[ "$(wc -l <$T/on)" = 4 ] && [ "$(grep -c TCG $T/on)" = 4 ] && [ "$(cut -d' ' -f4 $T/on | sort | xargs)" = "2 3 4 5" ]
+	[ "$(wc -l <$T/on)" = 4 ] && [ "$(grep -c "$accel" $T/on)" = 4 ] && [ "$(cut -d' ' -f4 $T/on | sort | xargs)" = "2 3 4 5" ]
 }
 # order WHO…: kill them in turn; helped: whether a command must come to help (nobody is left who could).
 order() {

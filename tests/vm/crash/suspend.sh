@@ -29,7 +29,7 @@ true_again() {
 		shield status
 		return 1
 	}
-	snapshot on "$1" | awk '$3 != "fixed"' | grep -v TCG >$T/on
+	snapshot on "$1" | awk '$3 != "fixed"' | grep -v "$accel" >$T/on
 	! [ -s $T/on ] || {
 		cat $T/on
 		return 1

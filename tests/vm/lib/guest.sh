@@ -12,7 +12,12 @@ profiles=/etc/shield/profiles.d
 state=/run/shield/state.json
 cgroups=/sys/fs/cgroup
 vcpus=$cgroups/shield-win11/vcpus
-qemu="qemu-system-x86_64 -accel tcg,thread=multi -cpu qemu64,-cx16 -m 64 -nodefaults -display none -name g,debug-threads=on"
+# With KVM where this machine has it (scripts/vm --kvm); its vCPU threads are then called "CPU 0/KVM".
+accel=TCG accel_options="-accel tcg,thread=multi -cpu qemu64,-cx16"
+if [ -c /dev/kvm ]; then
+	accel=KVM accel_options="-accel kvm -cpu host"
+fi
+qemu="qemu-system-x86_64 $accel_options -m 64 -nodefaults -display none -name g,debug-threads=on"
 
 case $(uname -r) in
 6.1.*) kernel=6.1 ;;
@@ -203,6 +208,6 @@ main_job() {
 main_alone() {
 	snapshot on "$main_cpus" | awk '$3 != "fixed"' >$T/on
 	cat $T/on
-	[ "$(grep -cE 'CPU [0-9]+/TCG' $T/on)" = "$main_n" ] && [ "$(wc -l <$T/on)" = "$main_n" ] &&
+	[ "$(grep -cE "CPU [0-9]+/$accel" $T/on)" = "$main_n" ] && [ "$(wc -l <$T/on)" = "$main_n" ] &&
 		[ "$(cut -d' ' -f4 $T/on | sort -u | wc -l)" = "$main_n" ] && ! snapshot irqs "$main_cpus" | grep ' movable '
 }

@@ -32,8 +32,14 @@ build_image() {
 passed=0 failed=0
 # vm OPTION… -- COMMAND…: in a VM; what it prints, and at last "status N".
 vm() {
-	local status=0
-	"$root/scripts/vm" "$@" || status=$?
+	local status=0 kvm=()
+	# What the QEMU in it runs on; an option --accel sets it.
+	case ${SHIELD_ACCEL-tcg} in
+	tcg) ;;
+	kvm) kvm=(--kvm) ;;
+	*) die "SHIELD_ACCEL=$SHIELD_ACCEL: it is tcg or kvm" ;;
+	esac
+	"$root/scripts/vm" ${kvm[@]+"${kvm[@]}"} "$@" || status=$?
 	echo "status $status"
 }
 
@@ -73,6 +79,7 @@ systemd_options() {
 		--program) program=$2 && shift ;;
 		--short) short=short ;;
 		--only) only=$2 && shift ;;
+		--accel) export SHIELD_ACCEL=$2 && shift ;;
 		*)
 			sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
 			exit 2

@@ -41,7 +41,7 @@ reasons() {
 }
 vcpus_alone() {
 	[ "$(cat $vcpus/cpuset.cpus.partition)" = isolated ] || return 1
-	snapshot on 2-5 | grep -E 'CPU [0-9]+/TCG' >$T/vcpus || return 1
+	snapshot on 2-5 | grep -E "CPU [0-9]+/$accel" >$T/vcpus || return 1
 	cat $T/vcpus
 	[ "$(wc -l <$T/vcpus)" = 4 ] || return 1
 	[ "$(cut -d' ' -f4 $T/vcpus | sort | xargs)" = "2 3 4 5" ] || return 1
@@ -50,12 +50,12 @@ vcpus_alone() {
 }
 others_off() {
 	pid=$(pidof qemu-system-x86_64)
-	snapshot on 2-5 | awk -v pid="$pid" '$2 == pid && !/CPU [0-9]+\/TCG/' >$T/others
+	snapshot on 2-5 | awk -v pid="$pid" -v vcpu="CPU [0-9]+/$accel" '$2 == pid && $0 !~ vcpu' >$T/others
 	cat $T/others
 	[ ! -s $T/others ] && [ "$(ls /proc/"$pid"/task | wc -l)" -gt 4 ]
 }
 no_user_task() {
-	snapshot on 2-5 | awk '$3 != "fixed" && !/CPU [0-9]+\/TCG/' >$T/free
+	snapshot on 2-5 | awk -v vcpu="CPU [0-9]+/$accel" '$3 != "fixed" && $0 !~ vcpu' >$T/free
 	cat $T/free
 	[ ! -s $T/free ]
 }

@@ -26,7 +26,7 @@ alone() { # N vCPUs alone on CPUs, in the isolated partition; nobody else of QEM
 	[ "$(cat $vcpus/cpuset.cpus.partition)" = isolated ] || return 1
 	snapshot on 2-5 | awk '$3 != "fixed"' >$T/on
 	cat $T/on
-	[ "$(grep -cE 'CPU [0-9]+/TCG' $T/on)" = "$1" ] && [ "$(wc -l <$T/on)" = "$1" ] &&
+	[ "$(grep -cE "CPU [0-9]+/$accel" $T/on)" = "$1" ] && [ "$(wc -l <$T/on)" = "$1" ] &&
 		[ "$(cut -d' ' -f4 $T/on | grep -c '^[2-5]$')" = "$1" ] && [ "$(cut -d' ' -f4 $T/on | sort -u | wc -l)" = "$1" ] &&
 		status 0 shield status
 }
@@ -106,7 +106,7 @@ serial() {
 check "streams: -serial stdio" serial
 nographic() {
 	# SeaBIOS speaks on the serial port when there is no graphics card.
-	shield run -p win11 -- qemu-system-x86_64 -accel tcg,thread=multi -cpu qemu64,-cx16 -m 64 -nographic -net none </dev/null >$T/out 2>&1 &
+	shield run -p win11 -- qemu-system-x86_64 $accel_options -m 64 -nographic -net none </dev/null >$T/out 2>&1 &
 	run=$!
 	wait_for 60 vm_ready 1 && wait_for 30 grep -qa SeaBIOS $T/out && kill "$(pidof qemu-system-x86_64)" && ends 0
 }

@@ -68,7 +68,7 @@ echo $qemu_pid >$cgroups/machines/cgroup.procs
 check "attach: QEMU runs" wait_for 30 test -S $T/qmp.sock
 sleep 1
 for t in /proc/$qemu_pid/task/*; do
-	grep -q '/TCG' "$t/comm" && taskset -pc 0-3 "${t##*/}" >/dev/null
+	grep -q "/$accel" "$t/comm" && taskset -pc 0-3 "${t##*/}" >/dev/null
 done
 before
 check "attach: without a shield: 3" status 3 shield attach --pid $qemu_pid
@@ -79,7 +79,7 @@ check "attach" status 0 shield attach --pid $qemu_pid
 attached() {
 	snapshot on 2-5 | awk '$3 != "fixed"' >$T/on
 	cat $T/on
-	[ "$(grep -cE 'CPU [0-9]+/TCG' $T/on)" = 4 ] && [ "$(wc -l <$T/on)" = 4 ] && [ "$(cut -d' ' -f4 $T/on | sort | xargs)" = "2 3 4 5" ] &&
+	[ "$(grep -cE "CPU [0-9]+/$accel" $T/on)" = 4 ] && [ "$(wc -l <$T/on)" = 4 ] && [ "$(cut -d' ' -f4 $T/on | sort | xargs)" = "2 3 4 5" ] &&
 		shield status && [ "$(vm_pid)" = $qemu_pid ]
 }
 check "attach: vCPUs alone, all else off" attached
@@ -140,7 +140,7 @@ two_vms() {
 	first=$run
 	shield=two
 	start 1 shield run -p two -- $qemu -smp 1 || return 1
-	snapshot on 2-5 | awk '$3 != "fixed" && /TCG/' >$T/on
+	snapshot on 2-5 | awk -v vcpu="$accel" '$3 != "fixed" && $0 ~ vcpu' >$T/on
 	cat $T/on
 	[ "$(wc -l <$T/on)" = 2 ] && status 0 shield status || return 1
 	kill "$(answer -r '.shields[] | select(.name == "one") | .pid')"

@@ -143,7 +143,7 @@ threads_at() { # where each vCPU and I/O thread may run, by name
 placed() {
 	threads_at >$T/at
 	cat $T/at
-	for want in CPU_0/TCG:5 CPU_1/TCG:3 CPU_2/TCG:2 CPU_3/TCG:4 IO_io2:1 IO_io10:0; do
+	for want in CPU_0/$accel:5 CPU_1/$accel:3 CPU_2/$accel:2 CPU_3/$accel:4 IO_io2:1 IO_io10:0; do
 		grep -q "$want " $T/at || {
 			echo "missing: $want"
 			return 1
