@@ -56,6 +56,10 @@ pid_t fake_birth(struct fake *fake, pid_t tid, const char *comm, unsigned flags)
 #define FAKE_NOAFF 1  /* PF_NO_SETAFFINITY */
 #define FAKE_PERCPU 2 /* KTHREAD_IS_PER_CPU, which no cpuset moves */
 pid_t fake_kthread(struct fake *fake, const char *comm, const char *cpus, unsigned flags);
+/* The thread that has this number, made if need be: it has begun then, is one of
+ * that process, or a kernel thread. For state files of another machine. */
+void fake_task_as(struct fake *fake, pid_t tid, pid_t tgid, unsigned long long start,
+		  const char *comm, bool kernel);
 /* A thread ends; the last thread of a process ends the process. */
 void fake_exit(struct fake *fake, pid_t tid);
 

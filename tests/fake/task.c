@@ -143,6 +143,20 @@ pid_t fake_process_as(struct fake *fake, pid_t pid, const char *comm)
 	return add(fake, pid, pid, comm, fake->root)->tid;
 }
 
+void fake_task_as(struct fake *fake, pid_t tid, pid_t tgid, unsigned long long start,
+		  const char *comm, bool kernel)
+{
+	struct ftask *task = ftask_find(fake, tid);
+
+	if (!task) {
+		fake_process_as(fake, tid, comm);
+		task = ftask_find(fake, tid);
+		task->kthread = kernel;
+	}
+	task->tgid = tgid;
+	task->start = start;
+}
+
 pid_t fake_process(struct fake *fake, const char *comm, const char *cgroup)
 {
 	pid_t pid = new_pid(fake);
