@@ -28,12 +28,13 @@ case $(uname -r) in
 *) kernel=7 ;;
 esac
 
-# check NAME COMMAND…: one line of result; what the command said follows a failure, on stderr. COMMAND may be a function.
+# check NAME COMMAND…: one line of result; what the command said follows a failure, on stderr. COMMAND may be a function. A command
+# that this machine does not have is a failure, for `! COMMAND` would pass without it.
 check() {
 	check_name=$1
 	shift
 	[ -z "${TIMES-}" ] || echo "# $(cut -d' ' -f1 /proc/uptime) $check_name" >&2
-	if "$@" >$T/said 2>&1; then
+	if "$@" >$T/said 2>&1 && all_here; then
 		echo "ok $check_name"
 	else
 		echo "not ok $check_name"
@@ -43,6 +44,8 @@ check() {
 		} >&2
 	fi
 }
+
+all_here() { ! grep -qE '^([^ :]*sh|[^ :]*/command): (line [0-9]+: |[0-9]+: )?[^ :]+: not found$' $T/said; }
 
 # wait_for SECONDS COMMAND…: until it succeeds.
 wait_for() {
