@@ -59,6 +59,18 @@ check "plan: the very writes that on then makes" plan_is_on
 shield off -q
 finish "plan"
 
+# A dry run changes nothing, whatever it shows.
+dry() {
+	snapshot take $T/dry
+	shield on -n win11 >/dev/null && shield run -n -p win11 -- true >/dev/null && status 3 shield status && snapshot compare $T/dry || return 1
+	shield on -q win11 && snapshot take $T/dry || return 1
+	shield off -n win11 >/dev/null && shield recover -n >/dev/null && status 0 shield status && snapshot compare $T/dry
+	dry_got=$?
+	shield off -q win11 && return $dry_got
+}
+check "dry runs change nothing" dry
+finish "dry runs"
+
 # A VM that runs already, in a cgroup of its own and with masks of its own.
 mkdir $cgroups/machines
 before
