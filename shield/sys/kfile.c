@@ -111,6 +111,15 @@ static bool match(const char *pattern, const char *path)
 	}
 }
 
+/* As far as the pattern is plain: most differ there. */
+static bool begins(const char *pattern, const char *path)
+{
+	for (; *pattern && *pattern != '#' && *pattern != '*'; pattern++, path++)
+		if (*pattern != *path)
+			return false;
+	return true;
+}
+
 const struct kfile *kfile_find(const char *path, const char *mount)
 {
 	size_t n = mount ? strlen(mount) : 0;
@@ -124,7 +133,7 @@ const struct kfile *kfile_find(const char *path, const char *mount)
 			pattern++;
 			rest += n;
 		}
-		if (*rest == '/' && match(pattern + 1, rest + 1))
+		if (begins(pattern, rest) && match(pattern + 1, rest + 1))
 			return &table[i];
 	}
 	return NULL;

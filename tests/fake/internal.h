@@ -3,6 +3,7 @@
  *
  *	kernel.c	the operations, and who serves which path
  *	machine.c	setting up; plain files; texts of CPU sets
+ *	clone.c		the same machine once more
  *	cgroup.c	the cgroup tree; cgfile.c its files
  *	partition.c	cpuset: exclusive CPUs, partitions, effective CPUs
  *	task.c		threads, /proc/PID, affinity

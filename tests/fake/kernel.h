@@ -34,6 +34,8 @@ struct fake;
  * PID 1 and the process itself in the root cgroup. */
 struct fake *fake_new(enum flavour flavour, unsigned ncpus);
 void fake_free(struct fake *fake);
+/* Another one in the same state; nothing may be open. */
+struct fake *fake_clone(const struct fake *from);
 /* The door to it. */
 void fake_sys(struct fake *fake, struct sys *sys);
 const char *fake_flavour_name(enum flavour flavour);

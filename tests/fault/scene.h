@@ -66,7 +66,7 @@ static char *scene_original(enum flavour flavour, const struct scene_case *s)
 }
 
 /* Every operation (or allocation), or ($SHIELD_FAULT_SAMPLE, "K/N") those whose
- * number is K modulo N: with sanitizers all of them take half an hour. */
+ * number is K modulo N, for a build with sanitizers (scripts/test). */
 static size_t scene_sample, scene_sample_of = 1;
 
 /* A main(): test() is called for each scene, its initial state. With the name of a

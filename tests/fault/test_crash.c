@@ -121,7 +121,7 @@ static unsigned crash_scene(enum flavour flavour, size_t s, unsigned *twice)
 	const char *shield = scenes[s].shields[scenes[s].before];
 	_cleanup_free_ char *original = NULL, *before = NULL, *after = NULL;
 	struct outcome outcome;
-	struct world w;
+	struct world prepared, w;
 	bool died = true;
 	size_t n;
 
@@ -131,7 +131,8 @@ static unsigned crash_scene(enum flavour flavour, size_t s, unsigned *twice)
 			world_run(&w, &w.sys, scenes[s].commands[i], NULL, &outcome);
 	original = fake_snapshot_kernel(w.fake);
 	world_clear(&w);
-	prepare(&w, flavour, s);
+	prepare(&prepared, flavour, s);
+	world_copy(&w, &prepared);
 	before = fake_snapshot_kernel(w.fake);
 	world_run(&w, &w.sys, command, shield, &outcome);
 	after = fake_snapshot_kernel(w.fake);
@@ -144,7 +145,7 @@ static unsigned crash_scene(enum flavour flavour, size_t s, unsigned *twice)
 				"%s, died at change %zu, recovery at %zu", scenes[s].name, n, m);
 			bool again = true;
 
-			prepare(&w, flavour, s);
+			world_copy(&w, &prepared);
 			died = world_crash(&w, command, shield, n, true);
 			if (died && m)
 				again = world_crash(&w, CMD_RECOVER, shield, m, true);
@@ -156,6 +157,7 @@ static unsigned crash_scene(enum flavour flavour, size_t s, unsigned *twice)
 				break;
 		}
 	}
+	world_clear(&prepared);
 	return (unsigned)n - 2;
 }
 

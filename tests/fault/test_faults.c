@@ -46,6 +46,7 @@ static const struct scene_case scenes[] = {
 
 /* The kernel as it may be afterwards. */
 struct reference {
+	struct world prepared;
 	char *original, *before, *goal;
 	struct fault_event *trace;
 	size_t count;
@@ -59,7 +60,8 @@ static void refer(struct reference *r, enum flavour flavour, const struct scene_
 	struct sys sys;
 
 	r->original = scene_original(flavour, s);
-	scene_prepare(&w, flavour, s);
+	scene_prepare(&r->prepared, flavour, s);
+	world_copy(&w, &r->prepared);
 	r->before = fake_snapshot_kernel(w.fake);
 	faulty_sys(&f, &w.sys, &sys);
 	world_run(&w, &sys, s->command, s->shield, &outcome);
@@ -145,7 +147,7 @@ static void attempt(enum flavour flavour, const struct scene_case *s, const stru
 	struct world w;
 	struct sys sys;
 
-	scene_prepare(&w, flavour, s);
+	world_copy(&w, &r->prepared);
 	faulty_sys(&f, &w.sys, &sys);
 	world_run(&w, &sys, s->command, s->shield, &outcome);
 	tally->runs++;
@@ -193,6 +195,7 @@ static void scene(const struct scene_case *s)
 			if (op == OP_READ || op == OP_WRITE)
 				attempt(flavour, s, &r, at, FAULT_SHORT, 0, &tally);
 		}
+		world_clear(&r.prepared);
 		free(r.original);
 		free(r.before);
 		free(r.goal);

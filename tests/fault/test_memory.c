@@ -161,12 +161,13 @@ static void scene(void **state)
 	for (enum flavour flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
 		_cleanup_free_ char *original = NULL, *before = NULL, *goal = NULL;
 		size_t n, ignored;
-		struct world w;
+		struct world prepared, w;
 
 		if (!scene_possible(flavour, s))
 			continue;
 		original = scene_original(flavour, s);
-		scene_prepare(&w, flavour, s);
+		scene_prepare(&prepared, flavour, s);
+		world_copy(&w, &prepared);
 		before = fake_snapshot_kernel(w.fake);
 		starve(&w, s->command, s->shield, 0, &n);
 		goal = fake_snapshot_kernel(w.fake);
@@ -176,7 +177,7 @@ static void scene(void **state)
 		     at += scene_sample_of) {
 			_cleanup_free_ char *why = NULL;
 
-			scene_prepare(&w, flavour, s);
+			world_copy(&w, &prepared);
 			if (!starve(&w, s->command, s->shield, at, &ignored))
 				why = xstrdup("it went on without memory");
 			else
@@ -187,6 +188,7 @@ static void scene(void **state)
 				print_error("%s, %s: allocation %zu of %zu: %s\n", s->name,
 					    fake_flavour_name(flavour), at, n, why);
 		}
+		world_clear(&prepared);
 		print_message("%s, %s: %zu allocations\n", s->name, fake_flavour_name(flavour), n);
 	}
 	print_message("%s: %zu failed allocations, %zu not recovered\n", s->name, runs, failed);

@@ -1,8 +1,9 @@
 /*
  * A state file that is damaged: cut after every byte, and every bit of every
- * byte flipped (in a sample one bit of every byte). What is cut is refused, with the way to go on,
- * and nothing is changed. A flipped bit may make another file that Shield could have written: then
- * nothing is written but to files that are Shield's to write. And one that is lost.
+ * byte flipped (in a sample one bit of every byte). What is cut is refused, with
+ * the way to go on, and nothing is changed. A flipped bit may make another file
+ * that Shield could have written: then nothing is written but to files that are
+ * Shield's to write. And one that is lost.
  */
 #include "tests/fault/world.h"
 

@@ -73,6 +73,13 @@ void world_clear(struct world *w)
 	fake_free(w->fake);
 }
 
+void world_copy(struct world *w, const struct world *from)
+{
+	*w = *from;
+	w->fake = fake_clone(from->fake);
+	fake_sys(w->fake, &w->sys);
+}
+
 #define SCOPE "machine.slice/vm.scope/libvirt"
 
 static void put(struct world *w, const char *file, const char *text)
