@@ -58,6 +58,21 @@ packages_get() {
 	done
 }
 
+# source_get PACKAGE SUITE DIR: its sources as they are, into DIR/apt.
+source_get() (
+	address=$(mirror) || exit 1
+	mkdir -p "$3/apt/lists/partial" "$3/apt/cache/archives/partial"
+	cd "$3/apt" || exit 1
+	: >status
+	printf 'Types: deb-src\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' \
+		"$address" "$2" /usr/share/keyrings/debian-archive-keyring.gpg >debian.sources
+	options=(-o "Dir::Etc::SourceList=$PWD/debian.sources" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State::Lists=$PWD/lists"
+		-o "Dir::State::status=$PWD/status" -o "Dir::Cache=$PWD/cache" -o APT::Sandbox::User= -o Acquire::Retries=3)
+	say "downloading the sources of $1 ($2)"
+	apt-get -qq "${options[@]}" update >&2
+	apt-get -qq "${options[@]}" source --download-only "$1" >&2
+)
+
 # locked DIR COMMAND…: runs COMMAND while holding the lock of DIR, which is made if need be.
 locked() {
 	local lock status=0

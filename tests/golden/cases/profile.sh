@@ -44,9 +44,7 @@ esac
 
 # The shipped profile: what it comes to here, and that it is found without a name.
 case $name in # real machines that were recorded
-recorded/20em64t-hybrid-*) shipped=i7-1370p ;;
 recorded/x86_64-epyc_7451) shipped=epyc-7451-dual ;;
-recorded/32em64t-2n8c+*) shipped=xeon-e5-2680-dual ;;
 *) shipped=$name ;;
 esac
 if [ -e "$repo/profiles/$shipped.json" ]; then
