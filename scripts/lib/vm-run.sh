@@ -19,6 +19,36 @@
 trouble='^\[ *[0-9]+\.[0-9]+\](\[ *[TC][0-9]+\])? (WARNING: |BUG: |kernel BUG at |Oops|Kernel panic|general protection fault|watchdog: (BUG|.*LOCKUP)|'
 trouble+='INFO: task .* blocked for more than|rcu: INFO: .*stall|refcount_t: |UBSAN: |list_(add|del) corruption|.* \[#[0-9]+\])'
 
+# A warning that a test causes on purpose is announced by it in the kernel log itself, so the order is the kernel's:
+#
+#   shield-vm: expect may REGEX     from here on a line that fits is no trouble
+#   shield-vm: expect must REGEX    and one has to come
+#   shield-vm: expect last REGEX    until the machine is off: what the kernel says of its end
+#   shield-vm: expect end           whatever comes from here on is trouble again
+stamp='^\[ *[0-9]+\.[0-9]+\](\[ *[TC][0-9]+\])? '
+expected='' expected_how='' expected_met=''
+in_trouble() {
+	printf '%s\n' "$1" >>"$work/trouble"
+	echo trouble >&9
+}
+expect() { # "may REGEX" …
+	local how=${1%% *} regex=${1#* }
+	case $how in
+	may | must | last)
+		[ -z "$expected" ] || in_trouble "shield-vm: expected is \"$regex\", and \"$expected\" has not ended"
+		expected=$regex expected_how=$how expected_met=
+		;;
+	end)
+		expect_over
+		expected=
+		;;
+	*) in_trouble "shield-vm: what is \"expect $1\"?" ;;
+	esac
+}
+expect_over() {
+	[ -n "$expected" ] || in_trouble "shield-vm: the end of an expectation that has no beginning"
+	[ "$expected_how" != must ] || [ -n "$expected_met" ] || in_trouble "shield-vm: the kernel did not complain as expected: $expected"
+}
 read_log() {
 	local line first=1
 	while IFS= read -r line || [ -n "$line" ]; do
@@ -29,11 +59,19 @@ read_log() {
 			first=
 			echo first >&9
 		fi
-		if [[ $line =~ $trouble ]] && ! { [ -n "$ignore_kernel" ] && [[ $line =~ $ignore_kernel ]]; }; then
-			printf '%s\n' "$line" >>"$work/trouble"
-			echo trouble >&9
+		if [[ $line =~ ${stamp}shield-vm:\ expect\ (.*)$ ]]; then
+			expect "${BASH_REMATCH[2]}"
+		elif [[ $line =~ $trouble ]]; then
+			if [ -n "$expected" ] && [[ $line =~ $expected ]]; then
+				expected_met=1
+			elif ! { [ -n "$ignore_kernel" ] && [[ $line =~ $ignore_kernel ]]; }; then
+				in_trouble "$line"
+			fi
 		fi
 	done >"$work/kernel.log" <"$work/log"
+	# Who announces it also ends it, if the machine lives.
+	[ -z "$expected" ] || [ "$expected_how" = last ] || [ ! -e "$work/exit" ] ||
+		in_trouble "shield-vm: what was expected has not ended: $expected"
 	echo end >&9
 }
 
@@ -82,7 +120,7 @@ qemu_start() {
 	TMPDIR=$work setpriv --pdeathsig KILL "$qemu_program" -name shield-vm -machine "$machine" -accel "$accel_option" -cpu "$cpu" \
 		-smp "$smp" -m "$memory" -nodefaults -no-reboot -display none -no-user-config "${options[@]}" \
 		-kernel "$cache/kernels/$kernel/vmlinuz" -initrd "$work/initrd" \
-		-append "console=ttyS0,115200 loglevel=7 panic=-1 nokaslr mitigations=off rcupdate.rcu_cpu_stall_timeout=200 watchdog_thresh=60 random.trust_cpu=on ${root_image:+systemd.show_status=0 }$append" \
+		-append "console=ttyS0,115200 loglevel=7 panic=-1 nokaslr mitigations=off rcupdate.rcu_cpu_stall_timeout=200 watchdog_thresh=60 random.trust_cpu=on printk.devkmsg=on ${root_image:+systemd.show_status=0 }$append" \
 		"${qemu_args[@]}" </dev/null >"$work/qemu.log" 2>&1 9>&- &
 	qemu=$!
 }
@@ -187,7 +225,8 @@ run() {
 
 	if [ -s "$work/trouble" ]; then
 		say "the kernel complains:"
-		grep -F -m 1 -A 40 -- "$(head -n 1 "$work/trouble")" "$work/kernel.log" | sed 's/^/vm:   /' >&2
+		grep -F -m 1 -A 40 -- "$(head -n 1 "$work/trouble")" "$work/kernel.log" | sed 's/^/vm:   /' >&2 ||
+			sed '1q; s/^/vm:   /' "$work/trouble" >&2
 		[ "$(wc -l <"$work/trouble")" -lt 2 ] || sed '1d; s/^/vm:   also: /' "$work/trouble" | head -n 20 >&2
 		status=$exit_kernel
 	elif [ -s "$work/fail" ]; then
