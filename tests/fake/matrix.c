@@ -281,9 +281,15 @@ char *matrix_run(struct matrix_host *host, const struct matrix_case *c)
 	_cleanup_free_ char *steps = xstrdup(c->steps);
 	char *at = steps, *word;
 
-	while (!run.why && (word = strsep(&at, " ")))
-		if (*word)
-			step(&run, word);
+	while (!run.why && (word = strsep(&at, " "))) {
+		if (!*word)
+			continue;
+		if (host->tell)
+			host->tell(host->ctx, c->name, word);
+		step(&run, word);
+	}
+	if (host->tell)
+		host->tell(host->ctx, c->name, NULL);
 	clean_up(&run);
 	strv_clear(&run.made);
 	strv_clear(&run.names);

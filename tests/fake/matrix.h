@@ -55,6 +55,9 @@ struct matrix_host {
 	pid_t (*spawn)(void *ctx, const char *name);
 	void (*kill)(void *ctx, pid_t pid);
 	int (*cpu)(void *ctx, unsigned cpu, bool online);
+	/* Told of each step before it is done, and of a case's end with NULL;
+	 * may be NULL. */
+	void (*tell)(void *ctx, const char *name, const char *step);
 	unsigned irq, fixed_irq;
 	/* How often to look again, at 10 ms, for what the kernel does later:
 	 * 6.1 returns the CPUs of a cgroup that is gone asynchronously. */

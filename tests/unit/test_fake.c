@@ -54,7 +54,7 @@ static void matrix(enum flavour flavour)
 		const struct matrix_case *c = &matrix_cases[i];
 		struct fake *fake;
 		struct sys sys;
-		struct matrix_host host = { &sys, NULL, spawn, end, hotplug, 24, 0, 0 };
+		struct matrix_host host = { &sys, NULL, spawn, end, hotplug, NULL, 24, 0, 0 };
 
 		if (!(c->kernels & (1u << flavour)))
 			continue;

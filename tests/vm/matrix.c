@@ -73,6 +73,53 @@ static int hotplug(void *ctx, unsigned cpu, bool online)
 	return sys_write(ctx, path, online ? "1" : "0");
 }
 
+/*
+ * Steps at which a kernel warns, with no Shield about. Announced in the kernel
+ * log (scripts/vm --help): it must warn there, and may nowhere else.
+ */
+static const struct {
+	unsigned kernels;
+	const char *name, *step, *regex;
+} warnings[] = {
+	{ K612, "invalid, written again", "A:cpus=2-3", " partition_xcpus_del\\+" },
+	{ K612, "remote, ancestor gains", "A/B:part=member", " remote_partition_disable\\+" },
+};
+
+static unsigned this_kernel(void);
+
+static void log_line(const char *text)
+{
+	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		perror("/dev/kmsg");
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The log says of each step when it began: there a complaint is found at once. */
+static void tell(void *ctx, const char *name, const char *step)
+{
+	_cleanup_free_ char *line = xasprintf("matrix: %s: %s", name, step ? step : "ends");
+	static bool expected;
+
+	(void)ctx;
+	if (expected)
+		log_line("shield-vm: expect end");
+	expected = false;
+	log_line(line);
+	for (size_t i = 0; step && i < ARRAY_SIZE(warnings); i++) {
+		_cleanup_free_ char *must =
+			xasprintf("shield-vm: expect must %s", warnings[i].regex);
+
+		if (!(warnings[i].kernels & this_kernel()) || strcmp(warnings[i].name, name) != 0 ||
+		    strcmp(warnings[i].step, step) != 0)
+			continue;
+		log_line(must);
+		expected = true;
+	}
+}
+
 static unsigned this_kernel(void)
 {
 	unsigned major = 0, minor = 0;
@@ -131,7 +178,7 @@ int main(int argc, char **argv)
 {
 	unsigned kernel = this_kernel(), ran = 0, failed = 0;
 	struct sys sys;
-	struct matrix_host host = { &sys, &sys, spawn, end, hotplug, 0, 0, 100 };
+	struct matrix_host host = { &sys, &sys, spawn, end, hotplug, tell, 0, 0, 100 };
 
 	sys_open_real(&sys, "");
 	if (!kernel || geteuid() != 0 || sysconf(_SC_NPROCESSORS_ONLN) != 8 || !find_irqs(&host)) {
