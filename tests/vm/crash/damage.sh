@@ -5,6 +5,7 @@ snapshot take $T/before
 shield on win11 2>/dev/null
 guard=$(jq -r .shields.win11.guard.pid $state)
 kill -9 "$guard"
+wait_for 5 not_running "$guard"
 cp $state $T/good
 size=$(wc -c <$T/good)
 snapshot take $T/during

@@ -7,8 +7,7 @@ wrapper() { echo "$run"; }
 guard() { answer '.shields[0]' >/dev/null; jq -r '.shields.win11.guard.pid' $state; }
 vm() { pidof qemu-system-x86_64; }
 back_in_2s() {
-	wait_for 2 test ! -e $state || return
-	snapshot compare $T/before
+	snapshot compare --within 2 $T/before
 }
 # While the VM runs, whatever else was killed, it stays shielded.
 still_shielded() {

@@ -16,6 +16,7 @@ sleep_and_wake() {
 	echo 0 >/sys/class/rtc/rtc0/wakealarm
 	echo +3 >/sys/class/rtc/rtc0/wakealarm && echo deep >/sys/power/mem_sleep && echo mem >/sys/power/state || return 1
 	slept=$((slept + 1))
+	has_slept
 	[ "$(cat /sys/power/suspend_stats/success)" = $slept ] && [ "$(cat /sys/devices/system/cpu/online)" = 0-7 ]
 }
 slept=0

@@ -34,6 +34,7 @@ check() {
 	check_name=$1
 	shift
 	[ -z "${TIMES-}" ] || echo "# $(cut -d' ' -f1 /proc/uptime) $check_name" >&2
+	echo "check: $check_name" >/dev/kmsg # there the kernel's complaints are found
 	if "$@" >$T/said 2>&1 && all_here; then
 		echo "ok $check_name"
 	else
@@ -79,10 +80,35 @@ profile() { # NAME JSON
 profile win11 '{"version":1,"name":"win11","guest":"2-5","emulator":"housekeeping"}'
 
 before() { snapshot take $T/before; }
-# The threads of shell scripts that a case itself left behind would only be in the way.
+# Whoever ends a shield is done before the last process of ours has ended.
 restored() {
-	wait_for 5 test ! -e $state || return
+	wait_for 5 over || return
 	snapshot compare $T/before
+}
+over() { [ ! -e $state ] && ! pidof shield; }
+# What a kernel complains of when a change of a partition is killed: it got no worker (shield/txn/apply.c).
+case $kernel in
+6.1) killed_inside= ;;
+6.12) killed_inside=' remote_partition_(en|dis)able\+' ;;
+7) killed_inside=' (housekeeping_update|remote_partition_(en|dis)able)\+' ;;
+esac
+# Some kernels complain when a machine that has slept is turned off; tests/vm/guest/init announces it then.
+has_slept() {
+	[ $kernel = 6.12 ] || echo 'kernel/exit.c:[0-9]+ (at )?do_exit\+' >/run/shield-vm/expect-last
+}
+# complains may|must REGEX COMMAND…: while COMMAND runs the kernel may warn so, or has to; anywhere else that is a failure.
+complains() {
+	[ -n "$2" ] || {
+		shift 2
+		"$@"
+		return
+	}
+	echo "shield-vm: expect $1 $2" >/dev/kmsg
+	shift 2
+	"$@"
+	complains_got=$?
+	echo "shield-vm: expect end" >/dev/kmsg
+	return $complains_got
 }
 # After a case that failed the next one shall have a chance.
 clean() {

@@ -15,10 +15,12 @@ die() {
 
 # The small programs that look at the kernel from outside.
 build_tools() {
-	local tool
+	local tool sources
 	mkdir -p "$work/bin"
 	for tool in "$@"; do
-		gcc -std=gnu17 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -static -pthread -o "$work/bin/$tool" "$lib/$tool.c" || die "$tool.c"
+		sources=("$lib/$tool.c")
+		[ ! -f "$lib/$tool-take.c" ] || sources+=("$lib/$tool-take.c")
+		gcc -std=gnu17 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -static -pthread -o "$work/bin/$tool" "${sources[@]}" || die "$tool.c"
 	done
 }
 
@@ -87,10 +89,11 @@ systemd_options() {
 		esac
 		shift
 	done
+	build_tools snapshot
 }
 # in_vm OPTION… -- COMMAND…: with $kernel and what these suites share, and its results counted. in_vm_bare: without the program.
 in_vm() { in_vm_bare --program "$program" "$@"; }
 in_vm_bare() {
 	count_results "$kernel " < <(vm --kernel "$kernel" --append rcupdate.rcu_cpu_stall_timeout=200 --file "$root/tests/vm/systemd:/test" \
-		--file "${program%/bin/*}/units:/units" "$@")
+		--file "${program%/bin/*}/units:/units" --file "$work/bin/snapshot:/usr/local/bin/" "$@")
 }

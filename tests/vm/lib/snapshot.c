@@ -1,9 +1,14 @@
 /*
- * snapshot: what the kernel holds, read without any help from Shield.
+ * snapshot: the judge. What the kernel holds, read without any help from
+ * Shield, and whether it is as it was.
  *
  *	snapshot take FILE		write it down, a line an object
- *	snapshot compare BEFORE [AFTER]	0: the same; without AFTER it is what the kernel
- *					holds now. Threads count only if they live in both.
+ *	snapshot compare [--within S] BEFORE [AFTER]
+ *					0: the same; without AFTER it is what the kernel
+ *					holds now, or within S seconds. Of what differs,
+ *					"OBJECT: was VALUE, is VALUE" a line
+ *	snapshot table			what is left out on this kernel, a line each:
+ *					OBJECT, how, why, with tabs between
  *	snapshot on CPULIST		the threads that may use any of these CPUs:
  *					TID TGID KIND CPULIST CGROUP COMM, where KIND
  *					is user, kernel, or fixed (a kernel thread
@@ -12,310 +17,183 @@
  *					and whether the kernel takes a change:
  *					N movable|immovable CPULIST
  *
- * On a kernel before 6.7 the kernel itself rewrites the CPUs even of fixed
- * kernel threads at every cpuset change, and takes no correction: there, these
- * are compared as a note and not as a difference.
+ * snapshot-take.c reads, and leaves nothing out; what is left out is in the
+ * table below and nowhere else. tests/vm/judge plants a change beside each row
+ * and wants it named: who adds a row adds a case there.
  */
-#include <ctype.h>
-#include <dirent.h>
+#include "snapshot.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
-#define FIXED 0x04000000UL   /* PF_NO_SETAFFINITY */
-#define KTHREAD 0x00200000UL /* PF_KTHREAD */
-#define MOUNT "/sys/fs/cgroup"
-
-struct thread {
-	long tid, tgid;
-	unsigned long flags;
-	unsigned long long start;
-	char comm[64], allowed[1024], cgroup[PATH_MAX];
+enum kernel {
+	K_OLD = 1, /* before 6.7, which has no remote partitions */
+	K_MID = 2,
+	K_7 = 4,
+	K_ALL = 7,
 };
 
-static void die(const char *what)
+enum how {
+	VALUE,	  /* it is not looked at */
+	COMES,	  /* it may come and go, with what is below; while there it is compared */
+	BALANCED, /* it is not looked at while an irqbalance runs */
+};
+
+/*
+ * An object is a key of the snapshot. In a pattern "*" is within a name,
+ * "@(a|b)" one of these, and "**" any number of folders.
+ */
+static const struct row {
+	const char *object;
+	enum kernel kernels;
+	enum how how;
+	const char *why;
+} table[] = {
+	{ "thread *", K_ALL, COMES, "the host's own begin and end" },
+	{ "thread * @(fixed|rescuer)", K_OLD, VALUE,
+	  "the kernel rewrites their CPUs at every change of a cpuset, and takes no correction" },
+	{ "thread * rescuer", K_MID | K_7, VALUE,
+	  "it has the CPUs that workqueues had when it last helped, and nobody may set them" },
+
+	{ "/sys/fs/cgroup/**/cgroup.@(procs|threads)", K_ALL, VALUE,
+	  "each thread's own line has its cgroup" },
+	{ "/sys/fs/cgroup/**/@(cgroup|cpu|io|memory).stat?(.local)", K_ALL, VALUE, "counts" },
+	{ "/sys/fs/cgroup/**/memory.numa_stat", K_ALL, VALUE, "counts" },
+	{ "/sys/fs/cgroup/**/*.@(current|peak|events|events.local)", K_ALL, VALUE,
+	  "what is used now; who lives where is in the threads' lines" },
+	{ "/sys/fs/cgroup/**/hugetlb.*.numa_stat", K_ALL, VALUE, "counts" },
+	{ "/sys/fs/cgroup/**/@(cpu|io|irq|memory).pressure", K_ALL, VALUE, "averages over time" },
+
+	{ "/proc/irq/*/effective_affinity?(_list)", K_ALL, VALUE,
+	  "the kernel chooses a CPU of the mask, and not before the next interrupt" },
+	{ "/proc/irq/*/spurious", K_ALL, VALUE, "counts" },
+	{ "/proc/irq/*/smp_affinity?(_list)", K_ALL, BALANCED,
+	  "irqbalance sets them, whenever it likes" },
+
+	{ "/proc/sys/fs/@(aio-nr|dentry-state|file-nr|inode-nr|inode-state)", K_ALL, VALUE,
+	  "counts" },
+	{ "/proc/sys/fs/quota/@(allocated_dquots|cache_hits|drops|free_dquots|lookups|reads|syncs|"
+	  "writes)",
+	  K_ALL, VALUE, "counts" },
+	{ "/proc/sys/kernel/random/@(uuid|entropy_avail)", K_ALL, VALUE,
+	  "another one at every look" },
+	{ "/proc/sys/kernel/ns_last_pid", K_ALL, VALUE, "counts" },
+	{ "/proc/sys/kernel/pty/nr", K_ALL, VALUE, "counts" },
+	{ "/proc/sys/kernel/tainted", K_ALL, VALUE,
+	  "a warning sets it, and who reads the kernel log judges warnings" },
+	{ "/proc/sys/kernel/perf_event_max_sample_rate", K_ALL, VALUE,
+	  "the kernel lowers it when its interrupts take long, as they do here" },
+	{ "/proc/sys/vm/stat_refresh", K_ALL, VALUE, "to read it does something" },
+
+	{ "/sys/devices/virtual/workqueue/*/pool_ids", K_OLD, VALUE,
+	  "numbers that the kernel gives anew at every change of a mask" },
+	{ "/sys/module/damon_stat/parameters/@(aggr_interval_us|memory_idle_ms_percentiles|"
+	  "estimated_memory_bandwidth|memory_idle_ms|kdamond_pid)",
+	  K_7, VALUE, "it measures, and tunes itself" },
+	{ "/sys/devices/**/power/@(async|autosuspend_delay_ms|runtime_*)", K_ALL, VALUE,
+	  "how devices sleep that never do: CPUs, nodes, clocks, workqueues" },
+	{ "/sys/devices/system/cpu/cpu*/@(cache|topology)", K_ALL, VALUE,
+	  "what the machine is made of" },
+	{ "/sys/devices/system/cpu/cpu*/cpuidle/state*/@(above|below|rejected|time|usage)", K_ALL,
+	  VALUE, "counts" },
+	{ "/sys/devices/system/cpu/cpufreq/policy*/@(scaling|cpuinfo)_cur_freq", K_ALL, VALUE,
+	  "what the clock is now" },
+	{ "/sys/devices/system/cpu/cpufreq/policy*/stats/*", K_ALL, VALUE, "counts" },
+	{ "/sys/devices/system/node/node*/@(meminfo|numastat|vmstat)", K_ALL, VALUE, "counts" },
+	{ "/sys/kernel/mm/transparent_hugepage/khugepaged/@(pages_collapsed|full_scans)", K_ALL,
+	  VALUE, "counts" },
+	{ "/sys/kernel/mm/transparent_hugepage/hugepages-*/stats/*", K_MID | K_7, VALUE, "counts" },
+	{ "/sys/kernel/mm/ksm/@(full_scans|general_profit|ksm_zero_pages|pages_scanned|"
+	  "pages_shared|pages_sharing|pages_skipped|pages_unshared|pages_volatile|"
+	  "stable_node_chains|stable_node_dups)",
+	  K_ALL, VALUE, "counts" },
+	{ "/sys/class/net/*/queues/*/byte_queue_limits/@(inflight|limit|stall_cnt|stall_max)",
+	  K_ALL, VALUE, "what is under way now" },
+	{ "/run/shield", K_ALL, COMES,
+	  "the first command makes the folder, which is what is locked" },
+};
+
+#define ITEMS(array) (sizeof(array) / sizeof(*(array)))
+
+static enum kernel this_kernel(void)
 {
-	fprintf(stderr, "snapshot: %s: %s\n", what, strerror(errno));
-	exit(2);
+	static enum kernel kernel;
+	unsigned major, minor;
+	struct utsname name;
+
+	if (kernel)
+		return kernel;
+	if (uname(&name) < 0 || sscanf(name.release, "%u.%u", &major, &minor) != 2)
+		die("uname");
+	kernel = major >= 7 ? K_7 : major == 6 && minor >= 7 ? K_MID : K_OLD;
+	return kernel;
 }
 
-static char *format(const char *fmt, ...)
+/* "HEAD/ ** /TAIL": the tail may begin behind any slash. */
+static bool fits(const char *pattern, const char *key)
 {
-	va_list args;
-	char *text;
+	const char *deep = strstr(pattern, "/**/"), *at;
+	int flags = FNM_PATHNAME | FNM_EXTMATCH;
 
-	va_start(args, fmt);
-	if (vasprintf(&text, fmt, args) < 0)
-		die("memory");
-	va_end(args);
-	return text;
-}
-
-/* The content, without the last newline; others as "|". NULL when unreadable. */
-static char *slurp(const char *path)
-{
-	static char buffer[1 << 20];
-	size_t size = 0;
-	ssize_t n = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		return NULL;
-	while (size < sizeof(buffer) - 1 &&
-	       (n = read(fd, buffer + size, sizeof(buffer) - 1 - size)) > 0)
-		size += (size_t)n;
-	close(fd);
-	if (n < 0)
-		return NULL;
-	while (size && buffer[size - 1] == '\n')
-		size--;
-	buffer[size] = '\0';
-	for (size_t i = 0; i < size; i++)
-		if (buffer[i] == '\n' || buffer[i] == '\0')
-			buffer[i] = '|';
-	return strdup(buffer);
-}
-
-static bool number(const char *name)
-{
-	return isdigit((unsigned char)*name);
-}
-
-/* Calls back for every entry of a directory, in a stable order. */
-static void each(const char *dir, void (*fn)(const char *dir, const char *name, void *ctx),
-		 void *ctx)
-{
-	struct dirent **names;
-	int n = scandir(dir, &names, NULL, alphasort);
-
-	for (int i = 0; i < n; i++) {
-		if (names[i]->d_name[0] != '.')
-			fn(dir, names[i]->d_name, ctx);
-		free(names[i]);
-	}
-	if (n >= 0)
-		free(names);
-}
-
-static bool read_stat(const char *dir, struct thread *t)
-{
-	char *path = format("%s/stat", dir), *text = slurp(path), *open, *close;
-	bool ok = false;
-
-	free(path);
-	if (!text)
+	/* Most fail here already, and fnmatch() is slow where all is emulated. */
+	if (strncmp(pattern, key, strcspn(pattern, "*@?")) != 0)
 		return false;
-	open = strchr(text, '(');
-	close = strrchr(text, ')');
-	if (open && close) {
-		*close = '\0';
-		snprintf(t->comm, sizeof(t->comm), "%s", open + 1);
-		/* state ppid pgrp session tty tpgid flags, and 13 fields on: start */
-		ok = sscanf(close + 2,
-			    "%*c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-			    &t->flags, &t->start) == 2;
+	if (!deep)
+		return fnmatch(pattern, key, flags) == 0;
+	for (at = key + (deep - pattern); (at = strchr(at, '/')); at++)
+		if (fnmatch(deep + 4, at + 1, flags) == 0)
+			return true;
+	return false;
+}
+
+static bool applies(const struct row *row)
+{
+	return (row->kernels & this_kernel()) && (row->how != BALANCED || balancer_runs());
+}
+
+bool left_out(const char *key)
+{
+	for (size_t i = 0; i < ITEMS(table); i++)
+		if (table[i].how != COMES && applies(&table[i]) && fits(table[i].object, key))
+			return true;
+	return false;
+}
+
+/* Did an irqbalance run when either snapshot was taken? */
+static bool balanced;
+
+/* Also what was left out on one side only, for irqbalance. */
+static bool may_come(const char *key)
+{
+	for (size_t i = 0; i < ITEMS(table); i++) {
+		const struct row *row = &table[i];
+
+		if (row->how == COMES && applies(row) && fits(row->object, key))
+			return true;
+		if (row->how == BALANCED && balanced && fits(row->object, key))
+			return true;
 	}
-	free(text);
-	return ok;
+	return false;
 }
 
-static bool read_status(const char *dir, struct thread *t)
+static int print_table(void)
 {
-	static const char key[] = "|Cpus_allowed_list:\t";
-	char *path = format("%s/status", dir), *text = slurp(path);
-	char *at = text ? strstr(text, key) : NULL;
-
-	free(path);
-	if (at)
-		snprintf(t->allowed, sizeof(t->allowed), "%.*s",
-			 (int)strcspn(at + sizeof(key) - 1, "|"), at + sizeof(key) - 1);
-	free(text);
-	return at != NULL;
-}
-
-static bool read_cgroup(const char *dir, struct thread *t)
-{
-	char *path = format("%s/cgroup", dir), *text = slurp(path);
-	char *at = text ? strstr(text, "0::") : NULL;
-
-	free(path);
-	snprintf(t->cgroup, sizeof(t->cgroup), "%.*s", at ? (int)strcspn(at + 3, "|") : 0,
-		 at ? at + 3 : "");
-	free(text);
-	return true;
-}
-
-static void with_threads(void (*fn)(const struct thread *t, void *ctx), void *ctx)
-{
-	DIR *proc = opendir("/proc");
-	struct dirent *p, *e;
-
-	if (!proc)
-		die("/proc");
-	while ((p = readdir(proc))) {
-		char *tasks;
-		DIR *dir;
-
-		if (!number(p->d_name))
-			continue;
-		tasks = format("/proc/%s/task", p->d_name);
-		dir = opendir(tasks);
-		while (dir && (e = readdir(dir))) {
-			char *path = format("%s/%s", tasks, e->d_name);
-			struct thread t = { .tid = atol(e->d_name), .tgid = atol(p->d_name) };
-
-			if (number(e->d_name) && read_stat(path, &t) && read_status(path, &t) &&
-			    read_cgroup(path, &t))
-				fn(&t, ctx);
-			free(path);
-		}
-		if (dir)
-			closedir(dir);
-		free(tasks);
-	}
-	closedir(proc);
-}
-
-static void put(FILE *out, const char *key, const char *value)
-{
-	fprintf(out, "%s\t%s\n", key, value ? value : "(unreadable)");
-}
-
-static void put_file(FILE *out, const char *path)
-{
-	char *value = slurp(path);
-
-	put(out, path, value);
-	free(value);
-}
-
-static void put_thread(const struct thread *t, void *ctx)
-{
-	char *key =
-		format("thread %ld %llu %s", t->tid, t->start, t->flags & FIXED ? "fixed" : "free");
-	char *value = format("%s in %s (%s)", t->allowed, t->cgroup, t->comm);
-
-	put(ctx, key, value);
-	free(key);
-	free(value);
-}
-
-static void put_cgroup(const char *dir, const char *name, void *ctx)
-{
-	char *path = format("%s/%s", dir, name);
-	struct stat st;
-
-	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-		put(ctx, path, "is a cgroup");
-		each(path, put_cgroup, ctx);
-	} else if (strncmp(name, "cpuset.", 7) == 0 ||
-		   strcmp(name, "cgroup.subtree_control") == 0 ||
-		   strcmp(name, "cgroup.type") == 0) {
-		put_file(ctx, path);
-	}
-	free(path);
-}
-
-static void put_irq(const char *dir, const char *name, void *ctx)
-{
-	char *path = format("%s/%s%s", dir, name, number(name) ? "/smp_affinity" : "");
-
-	if (number(name) || strcmp(name, "default_smp_affinity") == 0)
-		put_file(ctx, path);
-	free(path);
-}
-
-static void put_workqueue(const char *dir, const char *name, void *ctx)
-{
-	char *path = format("%s/%s", dir, name);
-	struct stat st;
-
-	if (strncmp(name, "cpumask", 7) == 0)
-		put_file(ctx, path);
-	else if (strcmp(name, "power") != 0 && strcmp(name, "subsystem") != 0 &&
-		 lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		each(path, put_workqueue, ctx);
-	free(path);
-}
-
-static void put_sysctl(const char *dir, const char *name, void *ctx)
-{
-	static const char *const moving[] = { "ns_last_pid", "stat_refresh", "compact_memory",
-					      "drop_caches", "tainted",	     "random",
-					      "pty",	     "keys" };
-	char *path = format("%s/%s", dir, name);
-	struct stat st;
-	bool skip = false;
-
-	for (size_t i = 0; i < sizeof(moving) / sizeof(*moving); i++)
-		skip |= strcmp(name, moving[i]) == 0;
-	if (!skip && lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0444))
-		put_file(ctx, path);
-	free(path);
-}
-
-static void put_cpu(const char *dir, const char *name, void *ctx)
-{
-	static const char *const files[] = { "online", "cpufreq/scaling_governor",
-					     "power/pm_qos_resume_latency_us" };
-
-	if (strncmp(name, "cpu", 3) != 0 || !number(name + 3))
-		return;
-	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
-		char *path = format("%s/%s/%s", dir, name, files[i]);
-
-		if (access(path, R_OK) == 0)
-			put_file(ctx, path);
-		free(path);
-	}
-}
-
-static void put_run(const char *dir, const char *name, void *ctx)
-{
-	char *path = format("%s/%s", dir, name);
-	struct stat st;
-	char *value;
-
-	if (lstat(path, &st) == 0) {
-		value = format("mode %o, %lld bytes", st.st_mode, (long long)st.st_size);
-		put(ctx, path, value);
-		free(value);
-		if (S_ISDIR(st.st_mode))
-			each(path, put_run, ctx);
-	}
-	free(path);
-}
-
-static void take(FILE *out)
-{
-	static const char *const settings[] = {
-		"/sys/kernel/mm/ksm/run",
-		"/sys/kernel/mm/transparent_hugepage/enabled",
-		"/sys/kernel/mm/transparent_hugepage/khugepaged/defrag",
-		"/sys/kernel/rcu_normal",
-		"/sys/devices/system/machinecheck/machinecheck0/check_interval",
+	static const char *const how[] = {
+		[VALUE] = "value",
+		[COMES] = "comes",
+		[BALANCED] = "balanced",
 	};
 
-	put(out, "fixed threads",
-	    access(MOUNT "/cpuset.cpus.isolated", F_OK) ? "rewritten" : "kept");
-	with_threads(put_thread, out);
-	put_cgroup("/sys/fs", "cgroup", out);
-	each("/proc/irq", put_irq, out);
-	each("/sys/devices/virtual/workqueue", put_workqueue, out);
-	each("/proc/sys/kernel", put_sysctl, out);
-	each("/proc/sys/vm", put_sysctl, out);
-	each("/sys/devices/system/cpu", put_cpu, out);
-	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
-		if (access(settings[i], R_OK) == 0)
-			put_file(out, settings[i]);
-	each("/run/shield", put_run, out);
+	for (size_t i = 0; i < ITEMS(table); i++)
+		if (table[i].kernels & this_kernel())
+			printf("%s\t%s\t%s\n", table[i].object, how[table[i].how], table[i].why);
+	return 0;
 }
 
 static int take_into(const char *file)
@@ -330,46 +208,55 @@ static int take_into(const char *file)
 	return 0;
 }
 
-/* A snapshot in memory: "key\tvalue" lines, sorted. */
+/* A snapshot in memory, sorted by key. */
+struct line {
+	char *key, *value;
+	const char *note;
+};
+
 struct lines {
-	char **items;
+	struct line *items;
 	size_t n;
 };
 
-static int by_text(const void *a, const void *b)
+static int by_key(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	return strcmp(((const struct line *)a)->key, ((const struct line *)b)->key);
+}
+
+static void add_line(struct lines *lines, char *text)
+{
+	char *tab = strchr(text, '\t'), *second = tab ? strchr(tab + 1, '\t') : NULL;
+
+	if (!tab)
+		return;
+	*tab = '\0';
+	if (second)
+		*second = '\0';
+	if (lines->n % 1024 == 0)
+		lines->items = realloc(lines->items, (lines->n + 1024) * sizeof(*lines->items));
+	if (!lines->items)
+		die("memory");
+	lines->items[lines->n++] =
+		(struct line){ strdup(text), strdup(tab + 1), second ? strdup(second + 1) : "" };
 }
 
 static struct lines load(FILE *in)
 {
 	struct lines lines = { 0 };
-	size_t size = 0, cap = 0;
+	size_t size = 0;
 	char *line = NULL;
 	ssize_t n;
 
 	while ((n = getline(&line, &size, in)) > 0) {
-		char *tab = strchr(line, '\t');
-
-		line[n - 1] = '\0';
-		if (!tab)
-			continue;
-		*tab = '\0';
-		if (lines.n == cap) {
-			cap = cap ? 2 * cap : 1024;
-			lines.items = realloc(lines.items, cap * sizeof(*lines.items));
-			if (!lines.items)
-				die("memory");
-		}
-		/* key NUL value NUL */
-		lines.items[lines.n] = malloc((size_t)n);
-		if (!lines.items[lines.n])
-			die("memory");
-		memcpy(lines.items[lines.n++], line, (size_t)n);
+		if (line[n - 1] == '\n')
+			line[n - 1] = '\0';
+		add_line(&lines, line);
 	}
 	free(line);
 	fclose(in);
-	qsort(lines.items, lines.n, sizeof(*lines.items), by_text);
+	if (lines.n)
+		qsort(lines.items, lines.n, sizeof(*lines.items), by_key);
 	return lines;
 }
 
@@ -395,54 +282,156 @@ static struct lines load_now(void)
 	return load(fmemopen(text, size, "r"));
 }
 
-static const char *value_of(const char *line)
+static const char *find(const struct lines *lines, const char *key)
 {
-	return line + strlen(line) + 1;
+	struct line wanted = { .key = (char *)key }, *found;
+
+	found = lines->n ? bsearch(&wanted, lines->items, lines->n, sizeof(wanted), by_key) : NULL;
+	return found ? found->value : NULL;
 }
 
-/* Threads come and go, and change their names. */
-static bool differs(const char *key, const char *a, const char *b)
+/* The number of the interrupt that is called so, if exactly one is. */
+static long number_of(const struct lines *lines, const char *actions)
 {
-	if (strncmp(key, "thread ", 7) != 0)
-		return strcmp(a, b) != 0;
-	return strcspn(a, "(") != strcspn(b, "(") || strncmp(a, b, strcspn(a, "(")) != 0;
+	long number, found = -1;
+
+	for (size_t i = 0; i < lines->n; i++) {
+		if (sscanf(lines->items[i].key, "/sys/kernel/irq/%ld/actions", &number) != 1 ||
+		    strcmp(lines->items[i].value, actions) != 0)
+			continue;
+		if (found >= 0)
+			return -1;
+		found = number;
+	}
+	return found;
 }
 
-static int compare(const char *before, const char *after)
+/* The number that the interrupt N of BEFORE has in AFTER; N if nobody can tell. */
+static long renumbered(const struct lines *before, const struct lines *after, long n)
 {
-	struct lines a = load_file(before), b = after ? load_file(after) : load_now();
-	size_t i = 0, k = 0, compared = 0, threads = 0, differences = 0, notes = 0;
-	bool rewritten = false;
+	char *key = format("/sys/kernel/irq/%ld/actions", n);
+	const char *was = find(before, key), *is = find(after, key);
+	long now = -1;
 
-	while (i < a.n || k < b.n) {
-		int order = i == a.n ? 1 : k == b.n ? -1 : strcmp(a.items[i], b.items[k]);
-		const char *key = order <= 0 ? a.items[i] : b.items[k];
-		bool thread = strncmp(key, "thread ", 7) == 0;
-		const char *was = order <= 0 ? value_of(a.items[i]) : "absent";
-		const char *is = order >= 0 ? value_of(b.items[k]) : "absent";
+	if (was && *was && (!is || strcmp(was, is) != 0) && number_of(before, was) == n)
+		now = number_of(after, was);
+	free(key);
+	return now >= 0 ? now : n;
+}
 
-		if (strcmp(key, "fixed threads") == 0)
-			rewritten = strcmp(is, "rewritten") == 0;
-		if (order == 0) {
-			compared++;
-			threads += thread;
-		}
-		if (order == 0 ? differs(key, was, is) : !thread) {
-			bool note = thread && rewritten && strstr(key, " fixed");
+/* A driver that starts again gets other numbers for its interrupts. */
+static void renumber(struct lines *before, const struct lines *after)
+{
+	size_t size = before->n * sizeof(*before->items);
+	struct lines renamed = { malloc(size + 1), before->n };
 
-			printf("%s%s: was %s, is %s\n",
-			       note ? "note: the kernel's own doing: " : "", key, was, is);
-			if (note)
-				notes++;
-			else
-				differences++;
-		}
+	if (!renamed.items)
+		die("memory");
+	for (size_t i = 0; i < before->n; i++) {
+		struct line line = before->items[i];
+		char *at = strstr(line.key, "/irq/"), *rest;
+		long n = at ? strtol(at + 5, &rest, 10) : 0, now = n;
+
+		if (at && rest > at + 5)
+			now = renumbered(before, after, n);
+		if (now != n)
+			line.key =
+				format("%.*s%ld%s", (int)(at + 5 - line.key), line.key, now, rest);
+		renamed.items[i] = line;
+	}
+	if (renamed.n)
+		qsort(renamed.items, renamed.n, sizeof(*renamed.items), by_key);
+	*before = renamed;
+}
+
+struct verdict {
+	size_t compared, threads, differ;
+};
+
+static void judge(const struct line *was, const struct line *is, struct verdict *verdict)
+{
+	const char *key = was ? was->key : is->key;
+
+	if (!was || !is) {
+		if (may_come(key))
+			return;
+	} else {
+		verdict->compared++;
+		verdict->threads += strncmp(key, "thread ", 7) == 0;
+		if (strcmp(was->value, is->value) == 0)
+			return;
+	}
+	verdict->differ++;
+	printf("%s: was %s, is %s%s%s\n", key, was ? was->value : "absent",
+	       is ? is->value : "absent", *(is ? is->note : was->note) ? " " : "",
+	       is ? is->note : was->note);
+}
+
+static struct verdict judge_all(const struct lines *a, const struct lines *b)
+{
+	struct verdict verdict = { 0 };
+	size_t i = 0, k = 0;
+
+	while (i < a->n || k < b->n) {
+		int order = i == a->n ? 1 : k == b->n ? -1 : by_key(&a->items[i], &b->items[k]);
+
+		judge(order <= 0 ? &a->items[i] : NULL, order >= 0 ? &b->items[k] : NULL, &verdict);
 		i += order <= 0;
 		k += order >= 0;
 	}
-	printf("%zu values compared, %zu of them threads: %zu differ, %zu notes\n", compared,
-	       threads, differences, notes);
-	return differences ? 1 : 0;
+	printf("%zu values compared, %zu of them threads: %zu differ\n", verdict.compared,
+	       verdict.threads, verdict.differ);
+	return verdict;
+}
+
+static struct verdict compare_once(const char *before, const char *after)
+{
+	struct lines a = load_file(before), b = after ? load_file(after) : load_now();
+	struct verdict verdict;
+
+	balanced = find(&a, "irqbalance CPUs") || find(&b, "irqbalance CPUs");
+	renumber(&a, &b);
+	verdict = judge_all(&a, &b);
+	if (!verdict.compared) {
+		fprintf(stderr, "snapshot: %s: holds nothing to compare\n", before);
+		exit(2);
+	}
+	return verdict;
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Each look begins anew, the last one when the time is over; only that is printed. */
+static int compare_within(long seconds, const char *before, const char *after)
+{
+	double end = now() + (double)seconds, begin;
+	struct verdict verdict;
+	FILE *real = stdout;
+	size_t size;
+	char *text;
+
+	for (;;) {
+		begin = now();
+		stdout = open_memstream(&text, &size);
+		if (!stdout)
+			die("memory");
+		verdict = compare_once(before, after);
+		fclose(stdout);
+		stdout = real;
+		if (!verdict.differ || begin >= end)
+			break;
+		free(text);
+		usleep(200000);
+	}
+	fputs(text, stdout);
+	free(text);
+	return verdict.differ ? 1 : 0;
 }
 
 static bool parse_list(const char *text, bool *set, size_t n)
@@ -485,9 +474,9 @@ static void print_thread(const struct thread *t, void *ctx)
 	(void)ctx;
 	if (t->tgid != getpid() && touches(t->allowed))
 		printf("%ld %ld %s %s %s %s\n", t->tid, t->tgid,
-		       !(t->flags & KTHREAD) ? "user"
-		       : t->flags & FIXED    ? "fixed"
-					     : "kernel",
+		       !(t->flags & PF_KERNEL) ? "user"
+		       : t->flags & PF_FIXED   ? "fixed"
+					       : "kernel",
 		       t->allowed, t->cgroup, t->comm);
 }
 
@@ -499,7 +488,7 @@ static void print_irq(const char *dir, const char *name, void *ctx)
 	int fd;
 
 	(void)ctx;
-	if (number(name) && mask && touches(mask)) {
+	if (is_number(name) && mask && touches(mask)) {
 		fd = open(path, O_WRONLY | O_CLOEXEC);
 		movable = fd >= 0 && write(fd, mask, strlen(mask)) > 0;
 		if (fd >= 0)
@@ -510,23 +499,44 @@ static void print_irq(const char *dir, const char *name, void *ctx)
 	free(path);
 }
 
+static int usage(void)
+{
+	fprintf(stderr, "usage: snapshot take FILE | compare [--within S] BEFORE [AFTER] | table | "
+			"on CPULIST | irqs CPULIST\n");
+	return 2;
+}
+
+static int compare(int argc, char **argv)
+{
+	long within = 0;
+
+	if (argc > 2 && strcmp(argv[0], "--within") == 0) {
+		within = atol(argv[1]);
+		argc -= 2;
+		argv += 2;
+	}
+	if (argc != 1 && argc != 2)
+		return usage();
+	return compare_within(within, argv[0], argc == 2 ? argv[1] : NULL);
+}
+
 int main(int argc, char **argv)
 {
-	if (argc == 3 && strcmp(argv[1], "take") == 0)
+	const char *command = argc > 1 ? argv[1] : "";
+
+	if (strcmp(command, "compare") == 0)
+		return compare(argc - 2, argv + 2);
+	if (argc == 2 && strcmp(command, "table") == 0)
+		return print_table();
+	if (argc == 3 && strcmp(command, "take") == 0)
 		return take_into(argv[2]);
-	if ((argc == 3 || argc == 4) && strcmp(argv[1], "compare") == 0)
-		return compare(argv[2], argv[3]);
-	if (argc == 3 && parse_list(argv[2], wanted, CPUS)) {
-		if (strcmp(argv[1], "on") == 0) {
-			with_threads(print_thread, NULL);
-			return 0;
-		}
-		if (strcmp(argv[1], "irqs") == 0) {
-			each("/proc/irq", print_irq, NULL);
-			return 0;
-		}
-	}
-	fprintf(stderr,
-		"usage: snapshot take FILE | compare BEFORE [AFTER] | on CPULIST | irqs CPULIST\n");
-	return 2;
+	if (argc != 3 || !parse_list(argv[2], wanted, CPUS))
+		return usage();
+	if (strcmp(command, "on") == 0)
+		with_threads(print_thread, NULL);
+	else if (strcmp(command, "irqs") == 0)
+		each("/proc/irq", print_irq, NULL);
+	else
+		return usage();
+	return 0;
 }

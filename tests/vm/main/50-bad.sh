@@ -186,7 +186,7 @@ mute_kept() {
 	cat $T/err
 	pid=$(pidof sleep) || return 1
 	snapshot take $T/after1
-	sed -i '/^\/run\/shield\/win11.qmp/d' $T/after1 # goes when the VM does
+	sed -i '/^\/run\/shield\/win11.qmp/d; /^process [0-9]* shield\t/d' $T/after1 # go when the VM does
 	snapshot compare $T/before $T/after1 || return 1
 	kill "$pid"
 	wait $run
