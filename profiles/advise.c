@@ -151,6 +151,15 @@ static void huge_pages_elsewhere(struct sys *sys, const struct topology *topo,
 		  p->path, there, list, cpuset_next(&nodes, -1));
 }
 
+/* Which words choose cores of one kind here? */
+static const char *kind_words(const struct topology *topo)
+{
+	for (size_t i = 0; i < topo->n; i++)
+		if (strcmp(topo->cpus[i].kind, "P") == 0)
+			return "p-cores or e-cores";
+	return "those of one kind ('shield topology' shows which they are)";
+}
+
 static void mixed_kinds(const struct topology *topo, const struct profile *p, struct strv *warnings)
 {
 	const char *kind = NULL;
@@ -161,9 +170,10 @@ static void mixed_kinds(const struct topology *topo, const struct profile *p, st
 		if (!cpuset_has(&p->guest, cpu->cpu))
 			continue;
 		if (kind && strcmp(kind, cpu->kind) != 0) {
-			add(warnings, p,
-			    "the guest has cores of different kinds, and its scheduler does not "
-			    "know; choose p-cores or e-cores");
+			strv_addf(warnings,
+				  "%s: the guest has cores of different kinds, and its scheduler "
+				  "does not know; choose %s",
+				  p->path, kind_words(topo));
 			return;
 		}
 		kind = cpu->kind;

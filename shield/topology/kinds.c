@@ -35,44 +35,89 @@ static void from_perf(struct sys *sys, struct topology *topo)
 	}
 }
 
+/* A CPU and how strong it is. */
+struct strength {
+	struct topo_cpu *cpu;
+	unsigned long value;
+	unsigned long type; /* what it was built as; 0: unknown */
+	size_t group;
+};
+
 static int descending(const void *a, const void *b)
 {
-	long x = *(const long *)a, y = *(const long *)b;
+	const struct strength *x = a, *y = b;
 
-	return x < y ? 1 : x > y ? -1 : 0;
+	return x->value < y->value ? 1 : x->value > y->value ? -1 : 0;
 }
 
-/* ARM: the scheduler's capacity of each CPU, 1024 for the strongest. */
-static void from_capacity(struct sys *sys, struct topology *topo)
+/* The group of a stronger CPU of the same type, or n. */
+static size_t same_type(const struct strength *all, size_t n)
 {
-	_cleanup_free_ long *of_cpu = xcalloc(topo->n, sizeof(*of_cpu));
-	_cleanup_free_ long *values = xcalloc(topo->n, sizeof(*values));
-	size_t n = 0;
+	for (size_t i = 0; i < n && all[n].type; i++)
+		if (all[i].type == all[n].type)
+			return all[i].group;
+	return n;
+}
+
+/* Cores of one sort differ a little, each from the next: by their turbo, or by
+ * what the firmware measured. Another sort begins where more than a tenth is
+ * missing. Sorts the array; returns how many groups there are, 0 the strongest. */
+static size_t group(struct strength *all, size_t n)
+{
+	size_t groups = 0;
+
+	qsort(all, n, sizeof(*all), descending);
+	for (size_t i = 0; i < n; i++) {
+		size_t same = same_type(all, i);
+
+		if (same < i)
+			all[i].group = same;
+		else if (i && all[i].value * 10 >= all[i - 1].value * 9)
+			all[i].group = all[i - 1].group;
+		else
+			all[i].group = groups++;
+	}
+	return groups;
+}
+
+static void name_groups(const struct strength *all, size_t n, size_t groups)
+{
+	for (size_t i = 0; i < n && groups > 1; i++)
+		if (groups == 2)
+			name(all[i].cpu, all[i].group ? "E" : "P");
+		else
+			snprintf(all[i].cpu->kind, sizeof(all[i].cpu->kind), "K%u",
+				 (unsigned)(groups - 1 - all[i].group) % 1000);
+}
+
+static bool read_number(struct sys *sys, unsigned cpu, const char *file, int base,
+			unsigned long *ret)
+{
+	_cleanup_free_ char *path = xasprintf("/sys/devices/system/cpu/cpu%u/%s", cpu, file);
+	_cleanup_free_ char *text = NULL;
+
+	if (sys_read_line(sys, path, &text) < 0 || !isdigit((unsigned char)*text))
+		return false;
+	*ret = strtoul(text, NULL, base);
+	return true;
+}
+
+/* By a number that a file of every CPU has; where one has none, nothing is said. */
+static void from_strength(struct sys *sys, const char *file, struct topology *topo)
+{
+	/* Of MIDR_EL1 implementer and part number: not the revision. */
+	const unsigned long part = 0xff00fff0;
+	_cleanup_free_ struct strength *all = xcalloc(topo->n, sizeof(*all));
 
 	for (size_t i = 0; i < topo->n; i++) {
-		_cleanup_free_ char *path =
-			xasprintf("/sys/devices/system/cpu/cpu%u/cpu_capacity", topo->cpus[i].cpu);
-		_cleanup_free_ char *text = NULL;
-
-		if (sys_read_line(sys, path, &text) < 0 || !isdigit((unsigned char)*text))
+		all[i].cpu = &topo->cpus[i];
+		if (!read_number(sys, topo->cpus[i].cpu, file, 10, &all[i].value))
 			return;
-		of_cpu[i] = values[i] = strtol(text, NULL, 10);
+		if (read_number(sys, topo->cpus[i].cpu, "regs/identification/midr_el1", 16,
+				&all[i].type))
+			all[i].type &= part;
 	}
-	qsort(values, topo->n, sizeof(*values), descending);
-	for (size_t i = 0; i < topo->n; i++)
-		if (n == 0 || values[n - 1] != values[i])
-			values[n++] = values[i];
-	for (size_t i = 0; i < topo->n && n > 1; i++) {
-		size_t rank = 0;
-
-		while (values[rank] != of_cpu[i])
-			rank++;
-		if (n == 2)
-			name(&topo->cpus[i], rank ? "E" : "P");
-		else
-			snprintf(topo->cpus[i].kind, sizeof(topo->cpus[i].kind), "K%u",
-				 (unsigned)(n - 1 - rank) % 1000);
-	}
+	name_groups(all, topo->n, group(all, topo->n));
 }
 
 /* The CPUs that share a CPU's L2 cache; empty if the machine does not say. */
@@ -152,15 +197,18 @@ static void find_low_power(struct topology *topo)
 
 void kinds_load(const char *root, hwloc_topology_t hwloc, struct topology *topo)
 {
+	static const char *const dense[] = { "cpufreq/cpuinfo_max_freq", "acpi_cppc/highest_perf" };
 	struct sys sys;
 	bool alike = true;
 
 	sys_open_real(&sys, root);
 	from_perf(&sys, topo);
 	if (!known(topo))
-		from_capacity(&sys, topo);
+		from_strength(&sys, "cpu_capacity", topo);
 	if (!known(topo) && hwloc_cpukinds_get_nr(hwloc, 0) != 1)
 		from_l2(&sys, topo);
+	for (size_t i = 0; i < ARRAY_SIZE(dense) && !known(topo); i++)
+		from_strength(&sys, dense[i], topo);
 	sys_close_real(&sys);
 
 	find_low_power(topo);

@@ -8,6 +8,14 @@
  *	cpuN/cpu_capacity						ARM
  *	hwloc: cores that share their L2 beside cores that own theirs	Intel,
  *							where the files are missing
+ *	cpuN/cpufreq/cpuinfo_max_freq, acpi_cppc/highest_perf		AMD's dense
+ *							cores
+ *
+ * Numbers make another sort only where more than a tenth lies between one CPU
+ * and the next: one sort of core differs by a few parts in a thousand, or from
+ * its best core to its worst in small steps. CPUs with the same MIDR_EL1 (ARM)
+ * are of one sort whatever the numbers. Two sorts are "P" and "E", more of them
+ * "K0" (the weakest), "K1", …
  *
  * An efficiency core without an L3, where others have one, is "LP-E".
  */

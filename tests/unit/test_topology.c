@@ -19,7 +19,8 @@ static int setup(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(folder));
 	command = xasprintf("'%s/machines/generate' '%s' i9-9900k i7-13700k ultra7-155h rk3588 "
-			    "ryzen-7950x3d threadripper-2990wx gaps one-cpu xeon-1024",
+			    "ryzen-7950x3d threadripper-2990wx gaps one-cpu xeon-1024 "
+			    "arm-two-sorts arm-four-sorts amd-dense",
 			    TESTS_DIR, folder);
 	return system(command);
 }
@@ -80,11 +81,16 @@ static void test_kinds(void **state)
 		unsigned cpu;
 		const char *kind;
 	} expected[] = {
-		{ "i7-13700k", 0, "P" },    { "i7-13700k", 15, "P" },
-		{ "i7-13700k", 16, "E" },   { "ultra7-155h", 11, "P" },
-		{ "ultra7-155h", 12, "E" }, { "ultra7-155h", 20, "LP-E" },
-		{ "rk3588", 0, "E" },	    { "rk3588", 7, "P" },
-		{ "ryzen-7950x3d", 0, "" },
+		{ "i7-13700k", 0, "P" },       { "i7-13700k", 15, "P" },
+		{ "i7-13700k", 16, "E" },      { "ultra7-155h", 11, "P" },
+		{ "ultra7-155h", 12, "E" },    { "ultra7-155h", 20, "LP-E" },
+		{ "rk3588", 0, "E" },	       { "rk3588", 7, "P" },
+		{ "ryzen-7950x3d", 0, "" },    { "arm-two-sorts", 0, "E" },
+		{ "arm-two-sorts", 5, "P" },   { "arm-two-sorts", 10, "E" },
+		{ "arm-two-sorts", 19, "P" },  { "arm-four-sorts", 2, "K0" },
+		{ "arm-four-sorts", 4, "K1" }, { "arm-four-sorts", 5, "K1" },
+		{ "arm-four-sorts", 7, "K2" }, { "amd-dense", 3, "P" },
+		{ "amd-dense", 4, "E" },
 	};
 
 	(void)state;

@@ -31,5 +31,11 @@ epyc-7543-dual)
 	advice_case pages-here l3:15
 	rm -r "$machine"/sys/devices/system/node/node{0,1}/hugepages
 	;;
+arm-two-sorts)
+	advice_case good p-cores
+	advice_case one-cluster 15-19
+	advice_case kinds 8-12
+	;;
+arm-four-sorts) advice_case kinds 4-7 ;;
 threadripper-2990wx) advice_case no-memory node:1 ;;
 esac
