@@ -1,6 +1,7 @@
 #include "irq/irq.h"
 
 #include "irq/pci.h"
+#include "shield/base/pci_address.h"
 #include "shield/base/text.h"
 
 #include <ctype.h>

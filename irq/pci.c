@@ -126,17 +126,3 @@ bool pci_has_irq(struct sys *sys, const char *address, unsigned number)
 	return sys_exists(sys, msi) ||
 	       (sys_read_line(sys, path, &line) == 0 && strcmp(line, text) == 0);
 }
-
-bool pci_address_ok(const char *text)
-{
-	static const char shape[] = "xxxx:xx:xx.x", hex[] = "0123456789abcdefABCDEF";
-	size_t i = 0, domain = strspn(text, hex);
-
-	/* "10000:e1:00.0", behind Intel's VMD */
-	if (domain > 4 && domain <= 8)
-		text += domain - 4;
-	while (shape[i] && text[i] &&
-	       (shape[i] == 'x' ? isxdigit((unsigned char)text[i]) != 0 : shape[i] == text[i]))
-		i++;
-	return !shape[i] && !text[i];
-}

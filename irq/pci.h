@@ -41,7 +41,4 @@ const struct pci_device *pci_of_irq(const struct pci *pci, unsigned number);
 /* Does the interrupt belong to the device now? One or two look-ups. */
 bool pci_has_irq(struct sys *sys, const char *address, unsigned number);
 
-/* "0000:00:14.0"? A domain may have up to eight digits. */
-bool pci_address_ok(const char *text);
-
 #endif

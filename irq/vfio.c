@@ -1,6 +1,7 @@
 #include "irq/vfio.h"
 
 #include "irq/pci.h"
+#include "shield/base/pci_address.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 #include "profiles/fields.h"
 
 #include "profiles/profile.h"
+#include "shield/base/pci_address.h"
 #include "shield/base/similar.h"
 #include "shield/base/text.h"
 #include "shield/sys/kfile.h"
@@ -90,29 +91,15 @@ static int check_bool(const struct document *doc, const struct place *place, jso
 static int check_pci(const struct document *doc, const struct place *place, json_t *value,
 		     const struct field *field, struct err *err)
 {
-	static const char shape[] = "xxxx:xx:xx.o";
 	const char *string = json_string_value(value);
-	size_t i = 0, domain;
+	_cleanup_free_ char *address = NULL;
 
 	if (!string)
 		return wrong_type(doc, place, value, field, err);
-	/* "10000:e1:00.0", behind Intel's VMD */
-	domain = strspn(string, "0123456789abcdef");
-	if (domain > 4 && domain <= 8)
-		string += domain - 4;
-	for (; shape[i] && string[i]; i++) {
-		const char *set = shape[i] == 'x' ? "0123456789abcdef" : "01234567";
-
-		if (isalpha((unsigned char)shape[i]) ? !strchr(set, string[i])
-						     : string[i] != shape[i])
-			break;
-	}
-	if (shape[i] || string[i])
-		return document_error(doc, place, err,
-				      "expected %s, in full and in lower case; lspci "
-				      "-D lists them",
-				      field->expected);
-	return 0;
+	address = pci_address_parse(string);
+	if (address)
+		return 0;
+	return document_error(doc, place, err, "expected %s; lspci -D lists them", field->expected);
 }
 
 static int check_match(const struct document *doc, const struct place *place, json_t *value,

@@ -3,6 +3,7 @@
 #include "profiles/advise.h"
 #include "profiles/chain.h"
 #include "profiles/machine.h"
+#include "shield/base/pci_address.h"
 #include "shield/base/text.h"
 #include "shield/topology/expr.h"
 
@@ -216,7 +217,7 @@ static int read_irq(struct load *load)
 		if (strcmp(vfio, names[i]) == 0)
 			p->vfio = (enum profile_vfio)i;
 	json_array_foreach (json_object_get(object, "devices"), i, value)
-		strv_add(&p->devices, json_string_value(value));
+		strv_take(&p->devices, pci_address_parse(json_string_value(value)));
 	p->rules = xcalloc(json_array_size(array), sizeof(*p->rules));
 	json_array_foreach (array, i, value) {
 		struct place rule = { .in = &rules, .index = i };

@@ -6,11 +6,15 @@
  *	another one at least;
  *	one kind of core: performance cores, if there are kinds;
  *	cores all of whose CPUs are online;
- *	one node: the GPU's, else one that has memory and not core 0;
- *	one package, if it can be without core 0;
+ *	one package: the GPU's, else one without core 0;
+ *	one node: the GPU's, else one that has memory, not core 0, and a cache
+ *	that core 0 does not use;
  *	whole L3 caches: the largest if they differ (V-Cache), else those that
  *	core 0 is not in;
  *	whole cores, the last ones.
+ *
+ * A guest that needs several nodes has the same share of each, and is told of
+ * them; beside a GPU all that its node has, and the rest from the nearest.
  */
 #ifndef SHIELD_PROFILES_SUGGEST_H
 #define SHIELD_PROFILES_SUGGEST_H
@@ -25,6 +29,12 @@ struct wish {
 	const char *gpu; /* its PCI address, or NULL */
 };
 
+/* What the guest has of a node: the vCPUs follow each other, node by node. */
+struct suggestion_cell {
+	int node;
+	unsigned vcpus;
+};
+
 struct suggestion {
 	struct cpuset guest, housekeeping;
 	unsigned *vcpus; /* the CPU of each vCPU, siblings side by side */
@@ -32,7 +42,10 @@ struct suggestion {
 	unsigned threads; /* for each core of the guest */
 	struct cpuset *iothreads;
 	unsigned n_iothreads;
-	int node;	     /* of all guest CPUs, on machines with several; else -1 */
+	struct suggestion_cell *cells; /* none on machines with one node */
+	size_t n_cells;
+	bool bound;	     /* all of these have memory, which can be bound to them */
+	char *gpu;	     /* its address in full, or NULL */
 	struct strv devices; /* the GPU's functions */
 	struct strv reasons, warnings;
 };

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Memory of each node of the guest in the lines that are shown. */
+#define CELL_GIB 8
+
 static json_t *list(const struct cpuset *cpus)
 {
 	_cleanup_free_ char *text = cpulist_format(cpus);
@@ -35,6 +38,7 @@ static json_t *glob(const char *name)
 static json_t *profile_of(const struct machine *machine, const struct suggestion *s)
 {
 	json_t *profile = json_object(), *names = json_object(), *iothreads = json_array();
+	json_t *vcpus = json_array();
 
 	if (*machine->cpu)
 		json_object_set_new(names, "cpu", glob(machine->cpu));
@@ -46,6 +50,12 @@ static json_t *profile_of(const struct machine *machine, const struct suggestion
 		json_object_set(profile, "machine", names);
 	json_decref(names);
 	json_object_set_new(profile, "guest", list(&s->guest));
+	/* In the order of the guest's nodes, which "auto" does not know. */
+	for (unsigned i = 0; i < s->n_vcpus; i++)
+		json_array_append_new(vcpus, json_integer(s->vcpus[i]));
+	if (s->n_cells > 1)
+		json_object_set(profile, "vcpus", vcpus);
+	json_decref(vcpus);
 	json_object_set_new(profile, "emulator", json_string("housekeeping"));
 	for (unsigned i = 0; i < s->n_iothreads; i++)
 		json_array_append_new(iothreads, list(&s->iothreads[i]));
@@ -65,16 +75,82 @@ static bool needs_topoext(const struct machine *machine, const struct suggestion
 	return s->threads > 1 && strncmp(machine->cpu, "AMD ", 4) == 0;
 }
 
+/* Sockets of the guest: one for each of its nodes, if these are alike. */
+static unsigned sockets_of(const struct suggestion *s)
+{
+	for (size_t i = 1; i < s->n_cells; i++)
+		if (s->cells[i].vcpus != s->cells[0].vcpus)
+			return 1;
+	return s->n_cells > 1 ? (unsigned)s->n_cells : 1;
+}
+
+/* The vCPUs of a cell: "0-7". */
+static char *cell_vcpus(const struct suggestion *s, size_t cell)
+{
+	unsigned first = 0;
+
+	for (size_t i = 0; i < cell; i++)
+		first += s->cells[i].vcpus;
+	return s->cells[cell].vcpus == 1
+		       ? xasprintf("%u", first)
+		       : xasprintf("%u-%u", first, first + s->cells[cell].vcpus - 1);
+}
+
+static FILE *open_text(char **text, size_t *size)
+{
+	FILE *out = open_memstream(text, size);
+
+	if (!out)
+		mem_exhausted();
+	return out;
+}
+
+/* Where the memory is: the guest's own nodes, if the host's are several. */
+static void print_numatune(const struct suggestion *s, FILE *out)
+{
+	_cleanup_cpuset_ struct cpuset nodes = { 0 };
+	_cleanup_free_ char *list = NULL;
+
+	if (!s->bound)
+		return;
+	for (size_t i = 0; i < s->n_cells; i++)
+		cpuset_add(&nodes, (unsigned)s->cells[i].node);
+	list = cpulist_format(&nodes);
+	fprintf(out, "<numatune>\n  <memory mode='strict' nodeset='%s'/>\n", list);
+	for (size_t i = 0; s->n_cells > 1 && i < s->n_cells; i++)
+		fprintf(out, "  <memnode cellid='%zu' mode='strict' nodeset='%d'/>\n", i,
+			s->cells[i].node);
+	fprintf(out, "</numatune>\n");
+}
+
+static void print_cpu(const struct machine *machine, const struct suggestion *s, FILE *out)
+{
+	unsigned sockets = sockets_of(s);
+
+	fprintf(out,
+		"<cpu mode='host-passthrough'>\n"
+		"  <topology sockets='%u' dies='1' cores='%u' threads='%u'/>\n%s",
+		sockets, s->n_vcpus / s->threads / sockets, s->threads,
+		needs_topoext(machine, s) ? "  <feature policy='require' name='topoext'/>\n" : "");
+	if (s->n_cells > 1)
+		fprintf(out, "  <numa>\n");
+	for (size_t i = 0; s->n_cells > 1 && i < s->n_cells; i++) {
+		_cleanup_free_ char *vcpus = cell_vcpus(s, i);
+
+		fprintf(out, "    <cell id='%zu' cpus='%s' memory='%d' unit='GiB'/>\n", i, vcpus,
+			CELL_GIB);
+	}
+	fprintf(out, "%s</cpu>\n", s->n_cells > 1 ? "  </numa>\n" : "");
+}
+
 /* The lines of a libvirt domain. */
 static char *libvirt_of(const struct machine *machine, const struct suggestion *s)
 {
 	_cleanup_free_ char *host = cpulist_format(&s->housekeeping);
 	char *text = NULL;
 	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	FILE *out = open_text(&text, &size);
 
-	if (!out)
-		mem_exhausted();
 	fprintf(out, "<vcpu placement='static'>%u</vcpu>\n", s->n_vcpus);
 	if (s->n_iothreads)
 		fprintf(out, "<iothreads>%u</iothreads>\n", s->n_iothreads);
@@ -88,14 +164,43 @@ static char *libvirt_of(const struct machine *machine, const struct suggestion *
 		fprintf(out, "  <iothreadpin iothread='%u' cpuset='%s'/>\n", i + 1, cpus);
 	}
 	fprintf(out, "</cputune>\n");
-	if (s->node >= 0)
-		fprintf(out, "<numatune>\n  <memory mode='strict' nodeset='%d'/>\n</numatune>\n",
-			s->node);
-	fprintf(out,
-		"<cpu mode='host-passthrough'>\n"
-		"  <topology sockets='1' dies='1' cores='%u' threads='%u'/>\n%s</cpu>\n",
-		s->n_vcpus / s->threads, s->threads,
-		needs_topoext(machine, s) ? "  <feature policy='require' name='topoext'/>\n" : "");
+	print_numatune(s, out);
+	print_cpu(machine, s, out);
+	if (fclose(out) != 0)
+		mem_exhausted();
+	return text;
+}
+
+/* The options for the memory of each node of the guest. */
+static void print_memory(const struct suggestion *s, FILE *out)
+{
+	if (!s->bound && s->n_cells < 2)
+		return;
+	fprintf(out, " -m %zuG", s->n_cells * CELL_GIB);
+	for (size_t i = 0; i < s->n_cells; i++) {
+		_cleanup_free_ char *vcpus = cell_vcpus(s, i);
+
+		fprintf(out, " -object memory-backend-ram,id=ram%zu,size=%dG", i, CELL_GIB);
+		if (s->bound)
+			fprintf(out, ",host-nodes=%d,policy=bind", s->cells[i].node);
+		if (s->n_cells > 1)
+			fprintf(out, " -numa node,nodeid=%zu,cpus=%s,memdev=ram%zu", i, vcpus, i);
+	}
+	if (s->n_cells == 1)
+		fprintf(out, " -machine memory-backend=ram0");
+}
+
+static char *qemu_of(const struct machine *machine, const struct suggestion *s)
+{
+	unsigned sockets = sockets_of(s);
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_text(&text, &size);
+
+	fprintf(out, "-smp %u,sockets=%u,cores=%u,threads=%u%s", s->n_vcpus, sockets,
+		s->n_vcpus / s->threads / sockets, s->threads,
+		needs_topoext(machine, s) ? " -cpu host,topoext=on" : "");
+	print_memory(s, out);
 	if (fclose(out) != 0)
 		mem_exhausted();
 	return text;
@@ -115,9 +220,7 @@ int suggest_print(struct app *app, const struct topology *topo, const struct wis
 	if (needs_topoext(&machine, &s))
 		strv_addf(&s.reasons, "topoext: without it a guest on AMD sees no siblings");
 	libvirt = libvirt_of(&machine, &s);
-	qemu = xasprintf("-smp %u,sockets=1,cores=%u,threads=%u%s", s.n_vcpus,
-			 s.n_vcpus / s.threads, s.threads,
-			 needs_topoext(&machine, &s) ? " -cpu host,topoext=on" : "");
+	qemu = qemu_of(&machine, &s);
 	profile = profile_of(&machine, &s);
 	if (app->json)
 		return cmd_print_json(

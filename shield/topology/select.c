@@ -1,5 +1,6 @@
 #include "shield/topology/select.h"
 
+#include "shield/base/pci_address.h"
 #include "shield/base/similar.h"
 
 #include <ctype.h>
@@ -226,20 +227,13 @@ static int parse_group(struct select *s, const struct word *word, struct selecti
 static int parse_near(struct select *s, const struct word *word, struct selection *ret)
 {
 	size_t n = strspn(s->at, "0123456789abcdefABCDEF:.");
-	_cleanup_free_ char *address = xstrndup(s->at, n);
-	_cleanup_free_ char *path = NULL, *text = NULL;
-	size_t digits = strcspn(address, ":");
-	unsigned domain, bus, device, function;
-	int end = 0;
+	_cleanup_free_ char *written = xstrndup(s->at, n);
+	_cleanup_free_ char *address = pci_address_parse(written), *path = NULL, *text = NULL;
 
 	(void)word;
-	/* A domain has four digits, or more: "10000:e1:00.0", behind Intel's VMD. */
-	if (sscanf(address, "%8x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &end) != 4 ||
-	    (size_t)end != n || digits < 4 || n - digits != strlen(":00:00.0"))
-		return select_error(
-			s, "expected a PCI address like 0000:01:00.0; lspci -D lists them");
-	path = xasprintf("/sys/bus/pci/devices/%04x:%02x:%02x.%x/local_cpulist", domain, bus,
-			 device, function);
+	if (!address)
+		return select_error(s, "expected " PCI_ADDRESS_EXPECTED "; lspci -D lists them");
+	path = xasprintf("/sys/bus/pci/devices/%s/local_cpulist", address);
 	if (sys_read_line(s->env->sys, path, &text) < 0)
 		return select_error(s, "there is no PCI device %s; lspci -D lists them", address);
 	if (cpulist_parse(text, &ret->cpus, NULL) < 0)

@@ -11,7 +11,7 @@ NEAR = {
     "smt": ["whole", "split", "Whole", "whole ", "whole\n", "spli"],
     "vfio": ["spread", "guest", "housekeeping", "leave", "Guest", "leave\n", "host"],
     "devices": ["0000:01:00.0", "0000:01:00.7", "0000:01:00.8", "0000:01:00", "01:00.0", "0000:0A:00.0", "0000:01:00.0\n",
-                " 0000:01:00.0", "00000:01:00.0", "ffff:ff:ff.7", "0000:0g:00.0", "0000-01-00.0"],
+                " 0000:01:00.0", "00000:01:00.0", "ffff:ff:ff.7", "0000:0g:00.0", "0000-01-00.0", "01:1F.0", "01:20.0"],
     "match": ["driver:", "driver:x", "driver:\n", "driver", "Driver:x", "pci:*", "pci:", "pci:0000:01:00.*\n", "pci:0000:0A:*", "pci:[!0]*",
               "chip:a b", "action:\u00e9", "irq:5", " pci:*", "pci:\u0000", "action:\u0000", "driver:x\n"],
     "governor": ["performance", "schedutil", "Performance", "a b", "a" * 32, "a" * 33, "performance\n", "x-y_9", "\u00e9"],

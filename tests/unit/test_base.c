@@ -1,5 +1,6 @@
 /* CPU sets and their texts: what is accepted, what is refused and how. */
 #include "shield/base/cpuset.h"
+#include "shield/base/pci_address.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -279,6 +280,40 @@ static void errors(void **state)
 	assert_string_equal(err_errno(-2), err_errno(2));
 }
 
+static void pci_addresses(void **state)
+{
+	static const struct {
+		const char *text, *address;
+	} forms[] = {
+		{ "0000:01:00.0", "0000:01:00.0" },
+		{ "01:00.0", "0000:01:00.0" },
+		{ "0A:1F.7", "0000:0a:1f.7" },
+		{ "10000:E1:00.0", "10000:e1:00.0" },
+		{ "0001000a:e1:00.0", "1000a:e1:00.0" },
+		{ "1:00.0", NULL },
+		{ "000:01:00.0", NULL },
+		{ "123456789:01:00.0", NULL },
+		{ "01:20.0", NULL },
+		{ "01:00.8", NULL },
+		{ "01:00.0 ", NULL },
+		{ " 01:00.0", NULL },
+		{ "0000:01:00", NULL },
+		{ "0000-01-00.0", NULL },
+		{ "../../x", NULL },
+		{ "", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		_cleanup_free_ char *address = pci_address_parse(forms[i].text);
+
+		if (forms[i].address)
+			assert_string_equal(address, forms[i].address);
+		else
+			assert_null(address);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -286,6 +321,7 @@ int main(void)
 		cmocka_unit_test(list_enormous), cmocka_unit_test(masks_table),
 		cmocka_unit_test(mask_width),	 cmocka_unit_test(round_trips),
 		cmocka_unit_test(algebra),	 cmocka_unit_test(errors),
+		cmocka_unit_test(pci_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -481,6 +481,7 @@ static void test_paths(void **state)
 	assert_true(pci_address_ok("10000:e1:00.0"));
 	assert_false(pci_address_ok("123456789:e1:00.0"));
 	assert_false(pci_address_ok("000:e1:00.0"));
+	assert_false(pci_address_ok("00:1f.2"));
 	assert_string_equal(irq_write_hint(-ENOENT), "");
 	assert_non_null(strstr(irq_write_hint(-ENOSPC), "vector"));
 }

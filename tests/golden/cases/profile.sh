@@ -12,7 +12,10 @@ one-cpu | recorded/2arm-2c | recorded/x86_64-dell_e4310) suggest_case suggest 4 
 *) suggest_case suggest 0 ;;
 esac
 case $name in
-i9-9900k) suggest_case suggest.gpu 0 --gpu 0000:01:00.0 --iothreads 2 ;;
+i9-9900k)
+	suggest_case suggest.gpu 0 --gpu 0000:01:00.0 --iothreads 2
+	suggest_case suggest.short 0 --gpu 01:00.0
+	;;
 i7-13700k)
 	suggest_case suggest.8 0 --vcpus 8 --iothreads 2
 	suggest_case suggest.16 0 --vcpus 16
@@ -28,6 +31,28 @@ epyc-7543-dual)
 	suggest_case suggest.gpu0 0 --gpu 0000:01:00.0 --vcpus 16 --iothreads 2
 	suggest_case suggest.8 0 --vcpus 8
 	suggest_case suggest.100 0 --vcpus 100
+	;;
+arm-two-sorts)
+	suggest_case suggest.4 0 --vcpus 4
+	suggest_case suggest.10 0 --vcpus 10
+	;;
+amd-dense) suggest_case suggest.8 0 --vcpus 8 ;;
+epyc-nps4-dual)
+	suggest_case suggest.gpu5 0 --vcpus 16 --gpu 0000:c1:00.0
+	suggest_case suggest.gpu1 0 --vcpus 48 --gpu 0000:41:00.0
+	suggest_case suggest.24 0 --vcpus 24
+	suggest_case suggest.48 0 --vcpus 48
+	suggest_case suggest.60 0 --vcpus 60
+	;;
+snc-dual)
+	suggest_case suggest.unknown 0 --vcpus 4 --gpu 0000:04:00.0
+	suggest_case suggest.gpu2 0 --vcpus 4 --gpu 0000:82:00.0
+	suggest_case suggest.8 0 --vcpus 8
+	;;
+round-robin)
+	suggest_case suggest.16 0 --vcpus 16
+	suggest_case suggest.17 0 --vcpus 17
+	suggest_case suggest.gpu2 0 --vcpus 12 --gpu 0000:82:00.0
 	;;
 esac
 
