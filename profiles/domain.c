@@ -2,6 +2,7 @@
 
 #include "profiles/libxml.h"
 #include "profiles/profile.h"
+#include "shield/base/pci_address.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -175,8 +176,28 @@ static int read_wish(xmlNode *metadata, struct domain *d, struct err *err)
 	return 0;
 }
 
+/* <vcpu id='N' enabled='no'/>: each may be switched off, those in the middle too. */
+static int read_states(xmlNode *vcpus, struct domain *d, struct err *err)
+{
+	for (xmlNode *n = vcpus ? vcpus->children : NULL; n; n = n->next) {
+		_cleanup_(freexml)
+		xmlChar *enabled = NULL;
+		size_t id;
+
+		if (!is(n, "vcpu"))
+			continue;
+		if (attribute(n, "id", DOMAIN_VCPUS_MAX, &id, err) < 0)
+			return -1;
+		enabled = xmlGetProp(n, (const xmlChar *)"enabled");
+		if (enabled && id < d->n_vcpus)
+			d->off[id] = strcmp((const char *)enabled, "no") == 0;
+	}
+	return 0;
+}
+
 static int read_counts(xmlNode *root, struct domain *d, struct err *err)
 {
+	size_t n_current;
 	xmlNode *vcpu = child(root, "vcpu");
 	_cleanup_cpuset_ struct cpuset all = { 0 };
 	_cleanup_(freexml)
@@ -186,17 +207,63 @@ static int read_counts(xmlNode *root, struct domain *d, struct err *err)
 	if (vcpu && (content(vcpu, DOMAIN_VCPUS_MAX, &d->n_vcpus) < 0 || !d->n_vcpus))
 		return err_set(err, ERR_USAGE, "line %ld: <vcpu> is no number of vCPUs",
 			       xmlGetLineNo(vcpu));
-	d->n_current = d->n_vcpus;
-	if (current && (number(current, d->n_vcpus, &d->n_current) < 0 || !d->n_current))
+	n_current = d->n_vcpus;
+	if (current && (number(current, d->n_vcpus, &n_current) < 0 || !n_current))
 		return err_set(err, ERR_USAGE,
 			       "line %ld: <vcpu>: current is not a number from 1 to %zu",
 			       xmlGetLineNo(vcpu), d->n_vcpus);
 	d->vcpus = xcalloc(d->n_vcpus, sizeof(*d->vcpus));
+	d->off = xcalloc(d->n_vcpus, sizeof(*d->off));
+	for (size_t i = n_current; i < d->n_vcpus; i++)
+		d->off[i] = true;
 	if (vcpu && cpuset(vcpu, &all, err) < 0)
 		return -1;
 	for (size_t i = 0; i < d->n_vcpus; i++)
 		cpuset_copy(&d->vcpus[i], &all);
-	return 0;
+	return read_states(child(root, "vcpus"), d, err);
+}
+
+/* A part of an address, which libvirt writes as 0x1f, people also as 31. */
+static bool part(xmlNode *address, const char *key, unsigned long max, unsigned long *ret)
+{
+	_cleanup_(freexml)
+	xmlChar *text = xmlGetProp(address, (const xmlChar *)key);
+	char *end;
+
+	*ret = 0;
+	if (!text)
+		return true;
+	if (*text < '0' || *text > '9')
+		return false;
+	*ret = strtoul((const char *)text, &end, 0);
+	return !*end && *ret <= max;
+}
+
+/* The host's PCI devices that the domain is given. */
+static void read_hostdev(xmlNode *hostdev, struct domain *d)
+{
+	xmlNode *address = child(child(hostdev, "source"), "address");
+	_cleanup_(freexml)
+	xmlChar *type = xmlGetProp(hostdev, (const xmlChar *)"type");
+	_cleanup_free_ char *text = NULL;
+	unsigned long domain, bus, slot, function;
+	char *canonical;
+
+	if (!type || strcmp((const char *)type, "pci") != 0 || !address ||
+	    !part(address, "domain", UINT32_MAX, &domain) || !part(address, "bus", 0xff, &bus) ||
+	    !part(address, "slot", 0x1f, &slot) || !part(address, "function", 7, &function))
+		return;
+	text = xasprintf("%04lx:%02lx:%02lx.%lx", domain, bus, slot, function);
+	canonical = pci_address_parse(text);
+	if (canonical)
+		strv_take(&d->devices, canonical);
+}
+
+static void read_devices(xmlNode *devices, struct domain *d)
+{
+	for (xmlNode *n = devices ? devices->children : NULL; n; n = n->next)
+		if (is(n, "hostdev"))
+			read_hostdev(n, d);
 }
 
 static int read_tune(xmlNode *tune, const size_t *ids, struct domain *d, struct err *err)
@@ -241,6 +308,7 @@ static int read_domain(xmlNode *root, struct domain *d, struct err *err)
 	d->iothreads = xcalloc(d->n_iothreads, sizeof(*d->iothreads));
 	if (read_tune(child(root, "cputune"), ids, d, err) < 0)
 		return -1;
+	read_devices(child(root, "devices"), d);
 	if (child(root, "numatune"))
 		strv_add(&d->others, "numatune");
 	return read_wish(child(root, "metadata"), d, err);
@@ -296,7 +364,9 @@ void domain_clear(struct domain *domain)
 		cpuset_clear(&domain->iothreads[i]);
 	cpuset_clear(&domain->emulator);
 	strv_clear(&domain->others);
+	strv_clear(&domain->devices);
 	free(domain->vcpus);
+	free(domain->off);
 	free(domain->iothreads);
 	free(domain->name);
 	*domain = (struct domain){ 0 };

@@ -8,6 +8,8 @@
  *	  <emulatorpin cpuset='0-1'/>
  *	  <iothreadpin iothread='1' cpuset='1'/>
  *	</cputune>
+ *	<vcpus><vcpu id='0' enabled='yes'/> … </vcpus>
+ *	<devices><hostdev type='pci'><source><address bus='0x01' …
  *	<metadata>
  *	  <shield:domain xmlns:shield='urn:shield:domain' on-error='fail'/>
  *	</metadata>
@@ -28,11 +30,12 @@
 struct domain {
 	char *name;
 	size_t n_vcpus;		/* at most, with those to be plugged in */
-	size_t n_current;	/* when it starts */
+	bool *off;		/* which of them it starts without */
 	struct cpuset *vcpus;	/* where each may run; empty: not pinned */
 	struct cpuset emulator; /* likewise */
 	size_t n_iothreads;
 	struct cpuset *iothreads; /* likewise, in the order of their ids */
+	struct strv devices;	  /* PCI addresses of <hostdev> */
 	struct strv others;	  /* the elements that say more, "vcpusched" */
 	bool shielded;		  /* <metadata> asks for a shield, */
 	bool required;		  /* and the domain is not to run without (on-error='fail') */

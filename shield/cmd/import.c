@@ -49,43 +49,75 @@ static int check_guest(const struct topology *topo, const struct domain *d,
 	return 0;
 }
 
-/* All vCPUs together; and, if each has one CPU that no other has, in order. */
-static int guest_of(const struct topology *topo, const struct domain *d, struct cpuset *guest,
-		    json_t **vcpus, struct strv *warnings, struct err *err)
+/* The vCPUs that the domain has, or may get, and where they are pinned. */
+struct vcpus {
+	json_t *map; /* the CPU of each that it starts with, in order; NULL: not one each */
+	size_t n, unpinned;
+};
+
+/* Those to be plugged in may have pins, or not. */
+static void count_vcpus(const struct domain *d, struct cpuset *guest, struct vcpus *v)
 {
 	bool single = true, shared = false;
-	size_t unpinned = 0, n = 0;
 
+	v->map = json_array();
 	for (size_t i = 0; i < d->n_vcpus; i++) {
-		/* Those to be plugged in may have pins, or not. */
-		if (i >= d->n_current && cpuset_empty(&d->vcpus[i]))
+		const struct cpuset *pins = &d->vcpus[i];
+
+		if (d->off[i] && cpuset_empty(pins))
 			continue;
-		n++;
-		unpinned += cpuset_empty(&d->vcpus[i]);
-		single = single && cpuset_count(&d->vcpus[i]) == 1 && n == i + 1;
-		shared = shared || cpuset_intersects(guest, &d->vcpus[i]);
-		cpuset_or(guest, &d->vcpus[i]);
+		/* The map is for the vCPUs in their order: one that is plugged in has its
+		 * place in it only behind the others. */
+		if (!d->off[i] || json_array_size(v->map) == i) {
+			single = single && cpuset_count(pins) == 1;
+			json_array_append_new(v->map, json_integer(cpuset_next(pins, -1)));
+		}
+		v->n++;
+		v->unpinned += cpuset_empty(pins);
+		shared = shared || cpuset_intersects(guest, pins);
+		cpuset_or(guest, pins);
 	}
-	if (check_guest(topo, d, guest, err) < 0)
-		return -1;
-	if (cpuset_count(guest) < n)
-		strv_addf(warnings, "domain %s has %zu vCPUs on %u CPUs; each needs one of its own",
-			  d->name, n, cpuset_count(guest));
-	if (unpinned)
+	if (single && !shared)
+		return;
+	json_decref(v->map);
+	v->map = NULL;
+}
+
+static void warn_vcpus(const struct domain *d, const struct cpuset *guest, const struct vcpus *v,
+		       struct strv *warnings)
+{
+	unsigned cpus = cpuset_count(guest);
+
+	if (cpus < v->n)
+		strv_addf(
+			warnings,
+			"domain %s has %zu vCPUs on %u CPUs, which 'shield run' refuses, for each "
+			"needs one of its own: start it with -smp %u, or give it more CPUs",
+			d->name, v->n, cpus, cpus);
+	else if (v->unpinned)
 		strv_addf(warnings,
 			  "%zu of the vCPUs of domain %s are not pinned; the shield will "
 			  "place them",
-			  unpinned, d->name);
-	if (single && !shared) {
-		*vcpus = json_array();
-		for (size_t i = 0; i < n; i++)
-			json_array_append_new(*vcpus, json_integer(cpuset_next(&d->vcpus[i], -1)));
-	} else if (!unpinned) {
+			  v->unpinned, d->name);
+	else if (!v->map)
 		strv_addf(warnings,
 			  "domain %s does not give each vCPU one CPU of its own; the "
 			  "shield will",
 			  d->name);
+}
+
+static int guest_of(const struct topology *topo, const struct domain *d, struct cpuset *guest,
+		    json_t **map, struct strv *warnings, struct err *err)
+{
+	struct vcpus v = { 0 };
+
+	count_vcpus(d, guest, &v);
+	if (check_guest(topo, d, guest, err) < 0) {
+		json_decref(v.map);
+		return -1;
 	}
+	warn_vcpus(d, guest, &v, warnings);
+	*map = v.map;
 	return 0;
 }
 
@@ -137,10 +169,29 @@ static void warn_others(const struct domain *d, struct strv *warnings)
 			  d->others.items[i]);
 }
 
+/* Would a set of the profile become larger, were its cores taken whole? */
+static bool needs_split(const struct topology *topo, const struct domain *d,
+			const struct cpuset *guest)
+{
+	_cleanup_cpuset_ struct cpuset whole = { 0 };
+
+	for (size_t i = 0; i < d->n_iothreads + 2; i++) {
+		const struct cpuset *set = i == 0   ? guest
+					   : i == 1 ? &d->emulator
+						    : &d->iothreads[i - 2];
+
+		cpuset_copy(&whole, set);
+		topology_complete(topo, &whole);
+		if (!cpuset_equal(&whole, set))
+			return true;
+	}
+	return false;
+}
+
 static json_t *profile_of(const struct topology *topo, const struct domain *d,
 			  struct strv *warnings, struct err *err)
 {
-	_cleanup_cpuset_ struct cpuset guest = { 0 }, whole = { 0 };
+	_cleanup_cpuset_ struct cpuset guest = { 0 };
 	_cleanup_free_ char *name = domain_shield_name(d->name);
 	json_t *vcpus = NULL, *profile, *iothreads;
 
@@ -152,9 +203,7 @@ static json_t *profile_of(const struct topology *topo, const struct domain *d,
 	profile = json_pack("{s:i, s:s, s:o}", "version", 1, "name", name, "guest", list(&guest));
 	if (vcpus)
 		json_object_set_new(profile, "vcpus", vcpus);
-	cpuset_copy(&whole, &guest);
-	topology_complete(topo, &whole);
-	if (!cpuset_equal(&whole, &guest))
+	if (needs_split(topo, d, &guest))
 		json_object_set_new(profile, "smt", json_string("split"));
 	if (!cpuset_empty(&d->emulator) &&
 	    beside(topo, &guest, &d->emulator, "emulatorpin",
@@ -163,6 +212,9 @@ static json_t *profile_of(const struct topology *topo, const struct domain *d,
 	iothreads = iothreads_of(topo, d, &guest, warnings);
 	if (iothreads)
 		json_object_set_new(profile, "iothreads", iothreads);
+	if (d->devices.n)
+		json_object_set_new(profile, "irq",
+				    json_pack("{s:o}", "devices", cmd_json_strings(&d->devices)));
 	warn_others(d, warnings);
 	return profile;
 }
