@@ -58,6 +58,7 @@ struct load {
 	struct cpuset housekeeping;
 	struct strv *warnings;
 	struct err *err;
+	bool foreign; /* for another machine: which CPUs it comes to is unknown */
 };
 
 /* Evaluate the CPU expression at place. */
@@ -69,6 +70,7 @@ static int evaluate(struct load *load, const struct document *doc, const struct 
 				.topo = load->topo,
 				.housekeeping = guest ? NULL : &load->housekeeping,
 				.split = load->profile->smt_split,
+				.foreign = load->foreign,
 				.keep_first = guest };
 	struct err why = { 0 };
 
@@ -93,7 +95,7 @@ static int evaluate_beside(struct load *load, const struct document *doc, const 
 		return -1;
 	cpuset_copy(&both, set);
 	cpuset_and(&both, &load->profile->guest);
-	if (cpuset_empty(&both))
+	if (cpuset_empty(&both) || load->foreign)
 		return 0;
 	list = cpulist_format(&both);
 	return document_error(doc, place, load->err,
@@ -131,6 +133,8 @@ static int read_guest(struct load *load)
 	if (evaluate(load, doc, &place, value, true, &load->profile->guest) < 0)
 		return -1;
 	cpuset_copy(&load->housekeeping, &load->topo->online);
+	if (load->foreign)
+		return 0;
 	cpuset_andnot(&load->housekeeping, &load->profile->guest);
 	if (!cpuset_empty(&load->housekeeping))
 		return check_housekeeping(load);
@@ -186,7 +190,7 @@ static int read_vcpus(struct load *load)
 		struct place inner = { .in = &place, .index = i };
 		unsigned cpu = (unsigned)json_integer_value(value);
 
-		if (!cpuset_has(&p->guest, cpu)) {
+		if (!load->foreign && !cpuset_has(&p->guest, cpu)) {
 			_cleanup_free_ char *list = cpulist_format(&p->guest);
 
 			return document_error(doc, &inner, load->err,
@@ -272,7 +276,7 @@ int profile_load(struct sys *sys, const struct topology *topo, const char *which
 	_cleanup_chain_ struct chain chain = { 0 };
 	_cleanup_profile_ struct profile p = { 0 };
 	_cleanup_free_ char *found = NULL;
-	struct load load = { sys, topo, &chain, &p, { 0 }, warnings, err };
+	struct load load = { sys, topo, &chain, &p, { 0 }, warnings, err, false };
 	int rc;
 
 	if (!which) {
@@ -293,6 +297,21 @@ int profile_load(struct sys *sys, const struct topology *topo, const char *which
 	*profile = p;
 	p = (struct profile){ 0 };
 	return 0;
+}
+
+int profile_check_foreign(struct sys *sys, const struct topology *topo, const char *which,
+			  struct err *err)
+{
+	_cleanup_chain_ struct chain chain = { 0 };
+	_cleanup_profile_ struct profile p = { 0 };
+	_cleanup_strv_ struct strv warnings = { 0 };
+	struct load load = { sys, topo, &chain, &p, { 0 }, &warnings, err, true };
+	int rc = chain_load(sys, which, &chain, err);
+
+	if (rc == 0)
+		rc = read_all(&load);
+	cpuset_clear(&load.housekeeping);
+	return rc;
 }
 
 void profile_clear(struct profile *profile)

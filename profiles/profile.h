@@ -63,6 +63,10 @@ struct profile {
  */
 int profile_load(struct sys *sys, const struct topology *topo, const char *which,
 		 struct profile *profile, struct strv *warnings, struct err *err);
+/* Check all of a profile that is for another machine but which CPUs it comes to:
+ * what this machine has not is no error. */
+int profile_check_foreign(struct sys *sys, const struct topology *topo, const char *which,
+			  struct err *err);
 void profile_clear(struct profile *profile);
 #define _cleanup_profile_ _cleanup_(profile_clear)
 

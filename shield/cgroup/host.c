@@ -3,6 +3,7 @@
 #include "shield/sys/kfile.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 void host_clear(struct host *host)
@@ -22,6 +23,11 @@ void host_clear(struct host *host)
 	*host = (struct host){ 0 };
 }
 
+/* With hybrid cgroups systemd gives no cgroup the cpuset controller. */
+#define UNIFIED                                                                              \
+	"remove systemd.unified_cgroup_hierarchy=0 from the kernel command line (or set it " \
+	"to 1) and reboot"
+
 static bool has_word(const char *text, const char *word)
 {
 	size_t n = strlen(word);
@@ -37,7 +43,7 @@ static int diagnose(struct sys *sys, struct err *err)
 {
 	_cleanup_free_ char *mounts = NULL, *cmdline = NULL;
 	char *save = NULL;
-	bool v2 = false;
+	bool v2 = false, whole = false, systemd = sys_exists(sys, "/run/systemd/system");
 
 	if (sys_read_line(sys, "/proc/cmdline", &cmdline) == 0 &&
 	    strstr(cmdline, "cgroup_disable=") && strstr(cmdline, "cpuset"))
@@ -51,20 +57,25 @@ static int diagnose(struct sys *sys, struct err *err)
 
 		if (!type)
 			continue;
-		if (strncmp(type, " cgroup2 ", 9) == 0)
+		if (strncmp(type, " cgroup2 ", 9) == 0) {
 			v2 = true;
+			whole |= strncmp(where, " /sys/fs/cgroup ", 16) == 0;
+		}
 		if (strncmp(type, " cgroup ", 8) == 0 && has_word(type + 8, "cpuset")) {
 			*type = '\0';
 			return err_set(err, ERR_UNSUPPORTED,
 				       "the cpuset controller is bound to cgroup v1 (%s), so there "
-				       "are no partitions: boot with cgroup_no_v1=cpuset, or with "
-				       "systemd.unified_cgroup_hierarchy=1",
-				       where + 1);
+				       "are no partitions: %s",
+				       where + 1,
+				       systemd ? UNIFIED : "boot with cgroup_no_v1=cpuset");
 		}
 	}
 	if (!v2)
 		return err_set(err, ERR_UNSUPPORTED,
 			       "cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup");
+	if (systemd && !whole)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "systemd has its cgroups in v1 (hybrid): " UNIFIED);
 	return err_set(err, ERR_UNSUPPORTED,
 		       "the kernel has no cpuset controller on cgroup v2: it needs CONFIG_CPUSETS, "
 		       "and a host, not a container");
@@ -124,6 +135,40 @@ static int probe(struct sys *sys, const char *path, bool *found)
 	return rc == -ENOENT || rc == -ENOTDIR ? 0 : rc;
 }
 
+/* "6.12.95" is 612. */
+static unsigned release(struct sys *sys)
+{
+	_cleanup_free_ char *text = NULL;
+	unsigned major, minor;
+
+	if (sys_read_line(sys, "/proc/sys/kernel/osrelease", &text) < 0 ||
+	    sscanf(text, "%4u.%2u", &major, &minor) != 2)
+		return 0;
+	return 100 * major + minor;
+}
+
+/* What looks like the root of cgroup v2 may be that of a cgroup namespace. All
+ * cgroups have cgroup.type but the real root, which alone has the list of
+ * isolated CPUs (visible from Linux 6.8). */
+static int check_root(struct sys *sys, const struct host *host, struct err *err)
+{
+	_cleanup_free_ char *type = xasprintf("%s/cgroup.type", host->mount);
+	_cleanup_free_ char *events = xasprintf("%s/cgroup.events", host->mount);
+
+	if (host->systemd && strcmp(host->mount, "/sys/fs/cgroup") != 0)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "cgroup v2 is on %s beside v1 (hybrid), where systemd gives no "
+			       "cgroup the cpuset controller: " UNIFIED,
+			       host->mount);
+	if (!host->remote &&
+	    (release(sys) >= 608 || sys_exists(sys, type) || sys_exists(sys, events)))
+		return err_set(err, ERR_UNSUPPORTED,
+			       "%s is not the root of the host's cgroups but that of a container "
+			       "(cpuset.cpus.isolated is missing): run shield on the host",
+			       host->mount);
+	return 0;
+}
+
 int host_probe(struct sys *sys, struct host *host, struct err *err)
 {
 	_cleanup_strv_ struct strv names = { 0 };
@@ -142,6 +187,8 @@ int host_probe(struct sys *sys, struct host *host, struct err *err)
 			&host->workqueues)) < 0 ||
 	    (rc = probe(sys, "/run/systemd/system", &host->systemd)) < 0)
 		return err_set(err, ERR_FAILED, "the host cannot be probed: %s", err_errno(rc));
+	if (check_root(sys, host, err) < 0)
+		return -1;
 	rc = read_set(sys, "/sys/devices/system/cpu/online", &host->online);
 	if (rc >= 0)
 		rc = read_set(sys, "/sys/devices/system/cpu/present", &host->present);

@@ -35,7 +35,8 @@ struct host {
 };
 
 /* -1 with ERR_UNSUPPORTED, saying why and what to do, when there is no cpuset
- * controller on cgroup v2. Release with host_clear(). */
+ * controller on cgroup v2, when systemd manages cgroups of v1 (hybrid), and in a
+ * container. Release with host_clear(). */
 int host_probe(struct sys *sys, struct host *host, struct err *err);
 void host_clear(struct host *host);
 #define _cleanup_host_ _cleanup_(host_clear)

@@ -33,6 +33,7 @@ struct findings {
 	struct finding *items;
 	size_t n, cap;
 	size_t count[PROBLEM + 1];
+	size_t of_profile; /* problems that the profile has, not the host */
 };
 
 /* What is looked at. */
@@ -144,6 +145,7 @@ static void look_at_cpus(struct visit *v)
 static void look_at_command_line(struct visit *v)
 {
 	_cleanup_free_ char *quiet = NULL;
+	_cleanup_cpuset_ struct cpuset tickless = { 0 };
 	const struct cpuset none = { 0 };
 	struct err err = { 0 };
 
@@ -151,8 +153,9 @@ static void look_at_command_line(struct visit *v)
 		return;
 	if (policy_check_isolcpus(&v->scene.host, &none, &err) < 0)
 		found(v, PROBLEM, "command line", "%s", err.text);
+	/* Without nohz_full= the kernel prints "(null)", after as many blanks as it has CPUs. */
 	else if (sys_read_line(v->sys, "/sys/devices/system/cpu/nohz_full", &quiet) == 0 &&
-		 *quiet && strcmp(quiet, "(null)") != 0)
+		 cpulist_parse(quiet, &tickless, NULL) == 0 && !cpuset_empty(&tickless))
 		found(v, OK, "command line",
 		      "nohz_full=%s: no timer ticks on these CPUs while one task has them; leave "
 		      "the host at least one that is not among them",
@@ -331,6 +334,7 @@ static int look_at_profile(struct visit *v, struct err *err)
 	    policy_intend(&v->scene, &profile, "isolated", &active, false, &intent, &warnings,
 			  &refused) < 0) {
 		found(v, PROBLEM, "profile", "%s: %s", profile.name, refused.text);
+		v->findings.of_profile++;
 		return 0;
 	}
 	guest = cpulist_format(&intent.guest);
@@ -356,8 +360,12 @@ static void print(const struct app *app, const struct findings *f)
 			       verdicts[item->verdict], app->color ? "\033[0m" : "", item->about,
 			       item->text);
 	}
-	printf("%sThis host can%s have shields: problems %zu, warnings %zu\n",
-	       journal_behind(STDOUT_FILENO) ? "" : "\n", f->count[PROBLEM] ? "not" : "",
+	printf("%sThis host can%s have shields%s: problems %zu, warnings %zu\n",
+	       journal_behind(STDOUT_FILENO) ? "" : "\n",
+	       f->count[PROBLEM] > f->of_profile ? "not" : "",
+	       f->count[PROBLEM] && f->count[PROBLEM] == f->of_profile
+		       ? ", but not with this profile"
+		       : "",
 	       f->count[PROBLEM], f->count[WARNING]);
 }
 
@@ -370,8 +378,9 @@ static int print_json(const struct findings *f)
 				      json_pack("{s:s, s:s, s:o}", "about", f->items[i].about,
 						"verdict", verdicts[f->items[i].verdict], "text",
 						cmd_json_bytes(f->items[i].text)));
-	return cmd_print_json(json_pack("{s:i, s:b, s:o}", "version", 1, "supported",
-					f->count[PROBLEM] == 0, "checks", checks));
+	return cmd_print_json(json_pack("{s:i, s:b, s:b, s:o}", "version", 1, "supported",
+					f->count[PROBLEM] == 0, "host",
+					f->count[PROBLEM] == f->of_profile, "checks", checks));
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)

@@ -9,6 +9,7 @@
 #include "shield/cmd/import.h"
 #include "shield/cmd/suggest.h"
 #include "shield/policy/irqs.h"
+#include "shield/policy/policy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -69,8 +70,8 @@ struct loaded {
 	struct strv warnings;
 	struct err err;
 	bool good;
-	bool other; /* good as far as can be said, but for another machine */
-	char *path; /* of the latter */
+	bool other;	      /* good as far as can be said, but for another machine */
+	char *path, *machine; /* of the latter, and the CPU that is here */
 };
 
 static void loaded_clear(struct loaded *loaded)
@@ -78,6 +79,7 @@ static void loaded_clear(struct loaded *loaded)
 	profile_clear(&loaded->profile);
 	strv_clear(&loaded->warnings);
 	free(loaded->path);
+	free(loaded->machine);
 }
 
 /* A profile for other machines names CPUs that are not here: that is no fault. */
@@ -93,6 +95,7 @@ static bool is_other(struct app *app, const char *which, struct loaded *loaded)
 	if (machine_match(&machine, &doc, NULL))
 		return false;
 	loaded->path = xstrdup(doc.path);
+	loaded->machine = xstrdup(*machine.cpu ? machine.cpu : "unknown");
 	return true;
 }
 
@@ -103,13 +106,20 @@ static void load(struct app *app, const struct topology *topo, const char *which
 				    &loaded->err) == 0;
 }
 
-/* The same of all profiles there are, those of other machines among them. */
-static void load_any(struct app *app, const struct topology *topo, const char *which,
-		     struct loaded *loaded)
+/* With what `on` would refuse; one for another machine as far as can be said here. */
+static void check(struct app *app, const struct topology *topo, const char *which,
+		  struct loaded *loaded)
 {
-	loaded->other = is_other(app, which, loaded);
-	if (!loaded->other)
-		load(app, topo, which, loaded);
+	if (is_other(app, which, loaded)) {
+		loaded->other = profile_check_foreign(&app->sys, topo, which, &loaded->err) == 0;
+		return;
+	}
+	load(app, topo, which, loaded);
+	if (!loaded->good ||
+	    policy_check_profile(&app->sys, topo, &loaded->profile, &loaded->err) == 0)
+		return;
+	err_wrap(&loaded->err, "%s", loaded->profile.path);
+	loaded->good = false;
 }
 
 static void set_list(json_t *object, const char *key, const struct cpuset *cpus)
@@ -201,7 +211,7 @@ static int do_list(struct app *app, const struct topology *topo)
 		struct loaded loaded = { 0 };
 		_cleanup_free_ char *guest = NULL;
 
-		load_any(app, topo, names.items[i], &loaded);
+		check(app, topo, names.items[i], &loaded);
 		json_array_append_new(all, describe(topo, names.items[i], &loaded));
 		guest = cpulist_format(&loaded.profile.guest);
 		if (!app->json && loaded.good)
@@ -286,10 +296,7 @@ static int do_check(struct app *app, const struct topology *topo, struct strv *w
 		_cleanup_(loaded_clear)
 		struct loaded loaded = { 0 };
 
-		if (which->n == 1)
-			load_any(app, topo, all.items[i], &loaded);
-		else
-			load(app, topo, all.items[i], &loaded);
+		check(app, topo, all.items[i], &loaded);
 		if (loaded.good && known)
 			policy_unused_rules(&irqs, &loaded.profile, NULL, 0, &loaded.warnings);
 		json_array_append_new(results, describe(topo, all.items[i], &loaded));
@@ -303,7 +310,10 @@ static int do_check(struct app *app, const struct topology *topo, struct strv *w
 
 			printf("%s: good, guest %s\n", loaded.profile.path, guest);
 		} else if (loaded.other) {
-			printf("%s: good, for another machine\n", loaded.path);
+			printf("%s: good, but for another machine than this (CPU \"%s\"), so that "
+			       "its CPUs were not looked up; --sysroot DIR checks it against a "
+			       "recorded one\n",
+			       loaded.path, loaded.machine);
 		} else {
 			cmd_fail_shown(&loaded.err);
 		}

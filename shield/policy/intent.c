@@ -1,6 +1,8 @@
 /* Preflight: may this profile be carried out on this host? */
 #include "shield/policy/policy.h"
 
+#include "shield/policy/settings.h"
+
 #include <string.h>
 
 void intent_clear(struct intent *intent)
@@ -222,4 +224,32 @@ int policy_intend(const struct scene *scene, const struct profile *profile, cons
 		return -1;
 	policy_warn_irqbalance(&scene->tasks, &scene->irqbalance, &intent->guest, warnings);
 	return 0;
+}
+
+int policy_check_profile(struct sys *sys, const struct topology *topo,
+			 const struct profile *profile, struct err *err)
+{
+	_cleanup_host_ struct host host = { 0 };
+	_cleanup_intent_ struct intent intent = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+	const struct cpuset none = { 0 };
+	struct err no_host = { 0 };
+	struct scene scene = { 0 };
+
+	/* A host that can have no shield is for `doctor` to tell. */
+	if (host_probe(sys, &host, &no_host) < 0) {
+		host_clear(&host);
+		host.remote = true;
+		cpuset_copy(&host.online, &topo->online);
+		cpuset_copy(&host.present, &topo->present);
+	}
+	/* What others have now may change. */
+	scene.host = host;
+	scene.host.n_siblings = 0;
+	scene.host.isolcpus = none;
+	scene.topo = *topo;
+	if (policy_intend(&scene, profile, "isolated", &none, false, &intent, &plan.warnings, err) <
+	    0)
+		return -1;
+	return policy_settings(sys, &intent, &plan, err);
 }

@@ -68,8 +68,9 @@ static void read_file(struct sys *sys, const char *file, int length, const char 
 	if (cpus)
 		strv_addf(
 			warnings,
-			"%s limits %.*s to CPUs %s; guest CPUs among them are taken from it while "
-			"the shield is active ('systemctl revert %.*s' forgets the limit)",
+			"%s limits %.*s to CPUs %s; a shield that has some of them takes them from "
+			"it meanwhile, one of all of them is refused, and before Linux 6.7 one of "
+			"any ('systemctl revert %.*s' forgets the limit)",
 			file, length, unit, cpus, length, unit);
 }
 

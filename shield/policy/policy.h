@@ -66,6 +66,11 @@ int policy_intend(const struct scene *scene, const struct profile *profile, cons
 		  const struct cpuset *active, bool force, struct intent *intent,
 		  struct strv *warnings, struct err *err);
 
+/* The same for `profile check`: what `on` refuses of this profile whoever else
+ * uses the host. */
+int policy_check_profile(struct sys *sys, const struct topology *topo,
+			 const struct profile *profile, struct err *err);
+
 /* Parts of it that need no profile, for `doctor`. guest: NULL or empty if not
  * known yet. */
 int policy_check_isolcpus(const struct host *host, const struct cpuset *guest, struct err *err);

@@ -386,12 +386,20 @@ static int recorded_getaffinity(void *ctx, pid_t tid, struct cpuset *cpus)
 
 static int recorded_cgroup_mount(void *ctx, char **ret)
 {
+	/* The second: systemd's hybrid mode, of use only where it has the controller. */
+	static const char *const mounts[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
 	struct sys sys = { &real_ops, ctx, true };
 
-	if (!sys_exists(&sys, "/sys/fs/cgroup/cgroup.controllers"))
-		return -ENOENT;
-	*ret = xstrdup("/sys/fs/cgroup");
-	return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
+		_cleanup_free_ char *path = xasprintf("%s/cgroup.controllers", mounts[i]);
+		_cleanup_free_ char *text = NULL;
+
+		if (sys_read_line(&sys, path, &text) < 0 || (i && !strstr(text, "cpuset")))
+			continue;
+		*ret = xstrdup(mounts[i]);
+		return 0;
+	}
+	return -ENOENT;
 }
 
 void sys_open_real(struct sys *sys, const char *root)

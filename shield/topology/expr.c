@@ -160,7 +160,7 @@ static int evaluate(struct select *s, struct selection *sel, struct strv *notes)
 		return select_trailing(s);
 	keep_first(s->env, sel, notes);
 	note_siblings(s, sel, notes);
-	if (!cpuset_empty(&sel->cpus))
+	if (!cpuset_empty(&sel->cpus) || s->env->foreign)
 		return 0;
 	s->at = s->text;
 	return select_error(s, "no CPU is left of it on this machine");

@@ -28,7 +28,9 @@ struct expr_env {
 	const struct cpuset *housekeeping; /* what that word means; NULL: not allowed here */
 	bool split;
 	bool keep_first;
-	size_t at; /* out, on failure: the offset of the offending byte */
+	bool foreign; /* written for another machine: what this one has not is no
+		       * error, and the set may be empty */
+	size_t at;    /* out, on failure: the offset of the offending byte */
 };
 
 /*

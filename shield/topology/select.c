@@ -97,7 +97,7 @@ static int parse_numbers(struct select *s, const char *what, const struct cpuset
 		cpuset_andnot(&missing, out);
 		cpuset_andnot(&missing, of);
 	}
-	if (!cpuset_empty(&missing)) {
+	if (!cpuset_empty(&missing) && !s->env->foreign) {
 		int first = cpuset_next(&missing, -1);
 
 		s->at += offset_of(list, (unsigned)first);
@@ -178,14 +178,14 @@ static int parse_largest(struct select *s, struct selection *ret)
 		if (cpu->l3 >= 0 && (!best || cpu->l3_bytes > best->l3_bytes))
 			best = cpu;
 	}
-	if (!best)
+	if (!best && !s->env->foreign)
 		return select_error(s, "this machine has no L3 cache");
-	for (size_t i = 0; i < s->env->topo->n; i++) {
+	for (size_t i = 0; best && i < s->env->topo->n; i++) {
 		const struct topo_cpu *cpu = &s->env->topo->cpus[i];
 
 		if (cpu->l3 == best->l3)
 			cpuset_add(&ret->cpus, cpu->cpu);
-		else if (cpu->l3 >= 0 && cpu->l3_bytes == best->l3_bytes)
+		else if (!s->env->foreign && cpu->l3 >= 0 && cpu->l3_bytes == best->l3_bytes)
 			return select_error(s,
 					    "no L3 cache is the largest: %d and %d are alike; "
 					    "choose one by number",
@@ -206,7 +206,7 @@ static int parse_group(struct select *s, const struct word *word, struct selecti
 	for (size_t i = 0; i < s->env->topo->n; i++)
 		if (field(&s->env->topo->cpus[i]) >= 0)
 			cpuset_add(&of, (unsigned)field(&s->env->topo->cpus[i]));
-	if (cpuset_empty(&of))
+	if (cpuset_empty(&of) && !s->env->foreign)
 		return select_error(s, "this machine tells no %s numbers; write CPU numbers", what);
 	if (by_size && isalpha((unsigned char)*s->at))
 		return parse_largest(s, ret);
@@ -234,8 +234,12 @@ static int parse_near(struct select *s, const struct word *word, struct selectio
 	if (!address)
 		return select_error(s, "expected " PCI_ADDRESS_EXPECTED "; lspci -D lists them");
 	path = xasprintf("/sys/bus/pci/devices/%s/local_cpulist", address);
-	if (sys_read_line(s->env->sys, path, &text) < 0)
+	if (sys_read_line(s->env->sys, path, &text) < 0) {
+		s->at += s->env->foreign ? n : 0;
+		if (s->env->foreign)
+			return 0;
 		return select_error(s, "there is no PCI device %s; lspci -D lists them", address);
+	}
 	if (cpulist_parse(text, &ret->cpus, NULL) < 0)
 		return select_error(s, "%s is no CPU list: \"%.40s\"", path, text);
 	cpuset_and(&ret->cpus, &s->env->topo->online);
@@ -279,7 +283,7 @@ static int parse_cores(struct select *s, const struct word *word, struct selecti
 		but = ": core 0 stays with the host unless it is named by number";
 	}
 	have = topology_whole_cores(s->env->topo, &from.cpus);
-	if (wanted > have) {
+	if (wanted > have && !s->env->foreign) {
 		s->at = number;
 		return select_error(s, "%lu whole core%s not there, only %u%s", wanted,
 				    wanted == 1 ? " is" : "s are", have, but);
@@ -389,7 +393,7 @@ static int parse_word(struct select *s, struct selection *ret)
 		s->at++;
 	if (word->parse(s, word, ret) < 0)
 		return -1;
-	if (!cpuset_empty(&ret->cpus))
+	if (!cpuset_empty(&ret->cpus) || s->env->foreign)
 		return 0;
 	s->at = start;
 	return select_error(s, "this machine has no %s; 'shield topology' shows what it has",

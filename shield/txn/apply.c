@@ -169,7 +169,8 @@ static enum applied failed(const struct txn *txn, const struct object *object, i
 	if (is_irq)
 		hint = irq_write_hint(rc);
 	else if (rc == -ENOENT && object->kind == STEP_WRITE)
-		hint = "; this kernel has no cpuset partitions, which need Linux 6.1 or later";
+		hint = "; the cgroup has no cpuset controller, or the kernel is older than "
+		       "Linux 6.1: 'shield doctor' tells which";
 	else if (rc == -EROFS)
 		hint = "; it is mounted read-only, as in a container: run shield on the host";
 	else if (object->kind == STEP_DIR && cgroup_is_unit(txn, object))

@@ -19,6 +19,12 @@ if [ "$name" = vm-8 ]; then
 	machine=$work/doctor
 	cp -r "$whole" "$machine"
 	doctor fresh 0
+	# What the kernel prints without nohz_full=: as many columns as there are CPUs.
+	printf '  (null)\n' >"$machine/sys/devices/system/cpu/nohz_full"
+	doctor tickful 0
+	echo 1-7 >"$machine/sys/devices/system/cpu/nohz_full"
+	doctor tickless 0
+	rm "$machine/sys/devices/system/cpu/nohz_full"
 
 	mkdir -p "$machine"/sys/kernel/iommu_groups/{0,1} "$machine"/etc/libvirt/{qemu,hooks/qemu.d} "$machine/run/systemd/system" \
 		"$machine/etc/shield/profiles.d" "$machine/sys/bus/pci/drivers/vfio-pci" "$machine/run/irqbalance"
@@ -56,10 +62,49 @@ if [ "$name" = vm-8 ]; then
 	rm "$machine/sys/fs/cgroup/cpuset.cpus.isolated"
 	mkdir -p "$machine/run/shield"
 	echo '{' >"$machine/run/shield/state.json"
+	echo 6.1.0 >"$machine/proc/sys/kernel/osrelease"
 	doctor ill 4
+	touch "$machine/sys/fs/cgroup/cgroup.events"
+	doctor container.old 4
+	rm "$machine/sys/fs/cgroup/cgroup.events"
+	echo 6.8.0-45-generic >"$machine/proc/sys/kernel/osrelease"
+	doctor container 4
 	rm "$machine/sys/fs/cgroup/cgroup.controllers"
 	echo 'cgroup /sys/fs/cgroup/cpuset cgroup rw,relatime,cpuset 0 0' >"$machine/proc/self/mounts"
 	doctor no-cgroup 4
+	rm -r "$machine/run/systemd/system"
+	doctor no-cgroup.plain 4
+	rm -r "$machine"
+	# Hybrid: systemd gives no cgroup of the second version the cpuset controller, even if it is there.
+	machine=$work/doctor
+	cp -r "$whole" "$machine"
+	mkdir -p "$machine/run/systemd/system" "$machine/etc/shield/profiles.d"
+	echo '{ "version": 1, "name": "win11", "guest": "2-5" }' >"$machine/etc/shield/profiles.d/win11.json"
+	mv "$machine/sys/fs/cgroup" "$machine/sys/fs/unified"
+	mkdir "$machine/sys/fs/cgroup"
+	mv "$machine/sys/fs/unified" "$machine/sys/fs/cgroup/unified"
+	sed -i 's|/sys/fs/cgroup|/sys/fs/cgroup/unified|' "$machine"/proc/self/mount{s,info}
+	doctor hybrid 4
+	golden "$name/doctor/hybrid.plan" 4 "$binary" plan win11 --sysroot "$machine"
+	rm -r "$machine/run/systemd"
+	doctor hybrid.plain 0
 	rm -r "$machine"
 	machine=$whole
+fi
+
+# A profile that no host can have: the host is not to blame, and `profile check` says what `on` says.
+if [ "$name" = i9-9900k ]; then
+	echo '{ "version": 1, "name": "vm", "guest": "0-6,8-14", "smt": "split" }' >"$work/greedy.json"
+	echo '{ "version": 1, "name": "vm", "guest": "0-6,8-15", "smt": "split" }' >"$work/greedier.json"
+	golden "$name/refused/doctor" 4 "$binary" doctor "$work/greedier.json" --sysroot "$machine"
+	golden "$name/refused/plan" 2 "$binary" plan "$work/greedier.json" --sysroot "$machine"
+	golden "$name/refused/check" 2 "$binary" profile check "$work/greedy.json" "$work/greedier.json" --sysroot "$machine"
+	golden "$name/other/check" 0 "$binary" profile check "$repo/profiles/ryzen-7950x3d.json" --sysroot "$machine"
+	# Mistakes are found all the same.
+	printf '{ "version": 1, "name": "vm", "machine": { "cpu": "AMD *" }, "guest": "l3:1 - core:99 +",\n  "emulator": "near:0000:99:00.0" }\n' \
+		>"$work/other.json"
+	golden "$name/other/check.bad" 2 "$binary" profile check "$work/other.json" --sysroot "$machine"
+	printf '{ "version": 1, "name": "vm", "machine": { "cpu": "AMD *" }, "guest": "l3:7 - core:99 + p-cores + cores:300 + 400",\n  "vcpus": [ 400, 500 ], "emulator": "near:0000:99:00.0", "housekeeping_cores": 200 }\n' \
+		>"$work/other.json"
+	golden "$name/other/check.good" 0 "$binary" profile check "$work/other.json" --sysroot "$machine"
 fi

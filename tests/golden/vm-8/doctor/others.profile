@@ -8,8 +8,8 @@ warning  other managers  intel_lpmd is running and sets AllowedCPUs= of system.s
 warning  other managers  tuned is running and may set affinities, IRQ masks and governors: choose a profile without isolated cores ('tuned-adm active' names yours)
 warning  other managers  kubelet is running and gives containers CPUs of their own when its CPU manager policy is static: name the guest CPUs in its reservedSystemCPUs
 warning  other managers  gamemoded is running and may pin games to cores and park others: set pin_cores=no and park_cores=no in gamemode.ini
-warning  other managers  /etc/systemd/system/build.service limits build.service to CPUs 2 4-6; guest CPUs among them are taken from it while the shield is active ('systemctl revert build.service' forgets the limit)
-warning  other managers  /etc/systemd/system/user.slice.d/mine.conf limits user.slice to CPUs 0-5; guest CPUs among them are taken from it while the shield is active ('systemctl revert user.slice' forgets the limit)
+warning  other managers  /etc/systemd/system/build.service limits build.service to CPUs 2 4-6; a shield that has some of them takes them from it meanwhile, one of all of them is refused, and before Linux 6.7 one of any ('systemctl revert build.service' forgets the limit)
+warning  other managers  /etc/systemd/system/user.slice.d/mine.conf limits user.slice to CPUs 0-5; a shield that has some of them takes them from it meanwhile, one of all of them is refused, and before Linux 6.7 one of any ('systemctl revert user.slice' forgets the limit)
 warning  other managers  cset has made sets in /sys/fs/cgroup: 'cset shield --reset' removes them
 warning  other managers  the cgroup /sys/fs/cgroup/docker has CPUs 5-6 set, which no guest can have then: take them out of its cpuset.cpus (AllowedCPUs= of a systemd unit, cpuset-cpus of a container)
 ok       systemd         is process 1
@@ -18,4 +18,4 @@ ok       passthrough     an IOMMU is there; vfio-pci has 0000:03:00.0
 ok       state           no shield is active
 problem  profile         win11: the cgroup /sys/fs/cgroup/docker has CPUs 5-6 set, which overlaps: take these CPUs out of its cpuset.cpus (AllowedCPUs= of a systemd unit, cpuset-cpus of a container)
 
-This host cannot have shields: problems 1, warnings 10
+This host can have shields, but not with this profile: problems 1, warnings 10
