@@ -8,6 +8,9 @@
 
 #define LOOKS_MAX 8
 #define LOOK_MS 300
+/* What is shown one by one; more of a kind are counted, but for -v. */
+#define EACH_MAX 4
+#define VCPUS_MAX 8
 
 struct options {
 	const char *name;
@@ -48,11 +51,31 @@ static char *partition_state(struct txn *txn, const struct partition *p)
 	return sys_read_line(txn->sys, path, &text) < 0 ? xstrdup("missing") : text;
 }
 
+/* Of the first partition that does not hold, or of the first. */
+static char *worst_partition(struct txn *txn, const struct shield *s)
+{
+	char *worst = NULL;
+
+	for (size_t i = 0; i < s->partitions.n; i++) {
+		_cleanup_free_ char *now = partition_state(txn, &s->partitions.items[i]);
+		bool good = strcmp(now, "isolated") == 0 || strcmp(now, "root") == 0;
+
+		if (worst && good)
+			continue;
+		free(worst);
+		worst = take_ptr(now);
+		if (!good)
+			break;
+	}
+	return worst ? worst : xstrdup("missing");
+}
+
 static json_t *shield_json(struct txn *txn, const struct shield *s, const struct problems *problems)
 {
 	static const char *const phases[] = { "applying", "active", "releasing" };
 	_cleanup_cpuset_ struct cpuset host = { 0 };
 	_cleanup_free_ char *cgroup = xasprintf("%s%s", txn->mount, s->cgroup);
+	_cleanup_free_ char *partition = worst_partition(txn, s);
 	json_t *vcpus = json_array(), *partitions = json_array(), *list_of = json_array();
 
 	housekeeping(txn, &host);
@@ -80,44 +103,119 @@ static json_t *shield_json(struct txn *txn, const struct shield *s, const struct
 							 severity_name(p->severity), "reason",
 							 cmd_json_bytes(p->reason)));
 	}
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "name", s->name,
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o}", "name", s->name,
 			 "phase", phases[s->phase], "guest", list(&s->guest), "emulator",
 			 list(&s->emulator), "housekeeping", list(&host), "cgroup", cgroup,
-			 "partitions", partitions, "pid",
+			 "partition", partition, "partitions", partitions, "pid",
 			 s->vm.pid ? json_integer(s->vm.pid) : json_null(), "vcpus", vcpus,
 			 "problems", list_of);
 }
 
-/* One line for each reason, naming everything that it applies to. */
-static void print_problems(const struct app *app, const struct problems *problems,
-			   enum severity severity, const char *heading)
+static bool same_class(const struct problem *x, const struct problem *y)
 {
-	_cleanup_free_ bool *done = xcalloc(problems->n, sizeof(*done));
-	bool any = false;
+	return x->severity == y->severity && strcmp(x->reason, y->reason) == 0;
+}
 
+static size_t count_class(const struct problems *problems, const struct problem *of)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < problems->n; i++)
+		n += same_class(&problems->items[i], of);
+	return n;
+}
+
+/* Has one of its class come before? */
+static bool said(const struct problems *problems, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (same_class(&problems->items[k], &problems->items[i]))
+			return true;
+	return false;
+}
+
+static void print_each(const struct problems *problems, const struct problem *of)
+{
+	bool immovable = of->severity == SEVERITY_IMMOVABLE;
+
+	if (immovable)
+		printf("    %s:\n", of->reason);
 	for (size_t i = 0; i < problems->n; i++) {
 		const struct problem *p = &problems->items[i];
 
-		if (p->severity != severity || done[i])
+		if (!same_class(p, of))
 			continue;
-		if (!any)
-			printf("  %s%s%s\n",
-			       app->color && severity == SEVERITY_BROKEN ? "\033[1;31m" : "",
-			       heading, app->color && severity == SEVERITY_BROKEN ? "\033[0m" : "");
-		any = true;
-		if (severity != SEVERITY_IMMOVABLE) {
+		if (immovable)
+			printf("      %s on %s\n", p->object, p->actual);
+		else
 			printf("    %s: expected %s, is %s (%s)\n", p->object, p->expected,
 			       p->actual, p->reason);
+	}
+}
+
+static void print_count(const struct problem *of, size_t n)
+{
+	if (of->severity == SEVERITY_IMMOVABLE)
+		printf("    %zu: %s\n", n, of->reason);
+	else
+		printf("    %s and %zu more: expected %s, is %s (%s)\n", of->object, n - 1,
+		       of->expected, of->actual, of->reason);
+}
+
+/* One line for each reason and how many there are, or (-v) all that it applies to. */
+static void print_problems(const struct app *app, const struct problems *problems,
+			   enum severity severity, const char *heading)
+{
+	bool red = app->color && severity == SEVERITY_BROKEN, any = false;
+
+	for (size_t i = 0; i < problems->n; i++) {
+		const struct problem *p = &problems->items[i];
+		size_t n = count_class(problems, p);
+
+		if (p->severity != severity || said(problems, i))
 			continue;
-		}
-		printf("    %s:\n", p->reason);
-		for (size_t k = i; k < problems->n; k++)
-			if (problems->items[k].severity == severity &&
-			    strcmp(problems->items[k].reason, p->reason) == 0) {
-				done[k] = true;
-				printf("      %s on %s\n", problems->items[k].object,
-				       problems->items[k].actual);
-			}
+		if (!any)
+			printf("  %s%s%s\n", red ? "\033[1;31m" : "", heading,
+			       red ? "\033[0m" : "");
+		any = true;
+		if (app->verbose || (severity != SEVERITY_IMMOVABLE && n <= EACH_MAX))
+			print_each(problems, p);
+		else
+			print_count(p, n);
+	}
+}
+
+static void print_vcpus(const struct app *app, const struct shield *s)
+{
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+	_cleanup_free_ char *list = NULL;
+
+	for (size_t i = 0; i < s->n_vcpus; i++) {
+		if (app->verbose || s->n_vcpus <= VCPUS_MAX)
+			printf("  vCPU %-5u CPU %u (thread %d)\n", s->vcpus[i].index,
+			       s->vcpus[i].cpu, (int)s->vcpus[i].thread.pid);
+		cpuset_add(&cpus, s->vcpus[i].cpu);
+	}
+	if (app->verbose || s->n_vcpus <= VCPUS_MAX)
+		return;
+	list = cpulist_format(&cpus);
+	printf("  vCPUs      %zu, on CPUs %s (-v: which is where)\n", s->n_vcpus, list);
+}
+
+/* libvirt's vCPUs have one each. */
+static void print_partitions(const struct app *app, struct txn *txn, const struct shield *s)
+{
+	_cleanup_free_ char *worst = worst_partition(txn, s);
+
+	if (!app->verbose && s->partitions.n > EACH_MAX) {
+		printf("  partition  %zu below %s%s: %s\n", s->partitions.n, txn->mount, s->cgroup,
+		       worst);
+		return;
+	}
+	for (size_t i = 0; i < s->partitions.n; i++) {
+		_cleanup_free_ char *now = partition_state(txn, &s->partitions.items[i]);
+
+		printf("  partition  %s%s: %s\n", txn->mount, s->partitions.items[i].cgroup, now);
 	}
 }
 
@@ -132,19 +230,14 @@ static void print_shield(struct app *app, struct txn *txn, const struct shield *
 	rest = cpulist_format(&host);
 	printf("%s%s%s\n", app->color ? "\033[1m" : "", s->name, app->color ? "\033[0m" : "");
 	printf("  CPUs       guest %s, emulator %s, host %s\n", guest, emulator, rest);
-	for (size_t i = 0; i < s->partitions.n; i++) {
-		_cleanup_free_ char *now = partition_state(txn, &s->partitions.items[i]);
-
-		printf("  partition  %s%s: %s\n", txn->mount, s->partitions.items[i].cgroup, now);
-	}
+	print_partitions(app, txn, s);
 	if (s->vm.pid)
 		printf("  VM         process %d\n", (int)s->vm.pid);
-	for (size_t i = 0; i < s->n_vcpus; i++)
-		printf("  vCPU %-5u CPU %u (thread %d)\n", s->vcpus[i].index, s->vcpus[i].cpu,
-		       (int)s->vcpus[i].thread.pid);
+	print_vcpus(app, s);
 	print_problems(app, problems, SEVERITY_BROKEN, "broken");
 	print_problems(app, problems, SEVERITY_PENDING, "pending");
-	print_problems(app, problems, SEVERITY_IMMOVABLE, "cannot be moved");
+	print_problems(app, problems, SEVERITY_IMMOVABLE,
+		       app->verbose ? "cannot be moved" : "cannot be moved (-v: each of them)");
 }
 
 /* What one look has found: problems[i] are those of the shield i. */
@@ -249,7 +342,7 @@ int cmd_status(struct app *app, int argc, char **argv)
 		parse,
 		"[NAME]",
 		"Show what is active, and whether the kernel still agrees. Exit status 0: it does; "
-		"1: something is broken; 3: not shielded.",
+		"1: something is broken; 3: not shielded. What is many is counted: -v names each.",
 		NULL,
 		NULL,
 		NULL,

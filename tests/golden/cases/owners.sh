@@ -15,6 +15,8 @@ if [ "$name" = i9-9900k ]; then
 	golden "$name/owned" 0 "$binary" topology --sysroot "$machine"
 	golden "$name/owned.color" 0 "$binary" topology --color=always --sysroot "$machine"
 	golden "$name/owned.json" 0 lines_of_json "$machine"
-	golden "$name/status.broken" 1 status_begins
+	# One line a class, so that it fits a screen; with -v all.
+	golden "$name/status" 1 "$binary" status --sysroot "$machine"
+	golden "$name/status.verbose" 1 "$binary" status -v --sysroot "$machine"
 	rm -r "${machine:?}/run"
 fi
