@@ -2,6 +2,7 @@
 #include "irq/irq.h"
 #include "irq/pci.h"
 #include "irq/vfio.h"
+#include "shield/base/pci_address.h"
 #include "shield/policy/irqs.h"
 #include "shield/run/vm.h"
 #include "shield/run/wishes.h"
