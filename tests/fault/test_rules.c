@@ -168,6 +168,34 @@ static void test_owner(void **state)
 	}
 }
 
+/* Only what Shield itself could have written is read. */
+static void test_paths(void **state)
+{
+	static const char *const others[] = { "/etc/passwd", "/proc/irq/../../etc/passwd",
+					      "/proc/sysrq-trigger" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		_cleanup_free_ char *text = NULL, *file = NULL;
+		_cleanup_state_ struct state read = { 0 };
+		struct err err = { 0 };
+		struct world w;
+		char *at;
+
+		world_init(&w, FAKE_6_12);
+		run(&w, CMD_ON);
+		assert_int_equal(sys_read(&w.sys, STATE_FILE, 1 << 20, &text), 0);
+		at = strstr(text, DEFAULT_MASK);
+		assert_non_null(at);
+		file = xasprintf("%.*s%s%s", (int)(at - text), text, others[i],
+				 at + strlen(DEFAULT_MASK));
+		fake_file(w.fake, STATE_FILE, file);
+		assert_int_equal(state_load(&w.sys, "/sys/fs/cgroup", &read, &err), -1);
+		assert_non_null(strstr(err.text, "a path that Shield never writes"));
+		world_clear(&w);
+	}
+}
+
 static bool broken(const struct problems *problems, const char *object)
 {
 	for (size_t i = 0; i < problems->n; i++)
@@ -370,9 +398,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_theirs),	   cmocka_unit_test(test_thread_number),
 		cmocka_unit_test(test_other_boot), cmocka_unit_test(test_owner),
-		cmocka_unit_test(test_status),	   cmocka_unit_test(test_view),
-		cmocka_unit_test(test_newborn),	   cmocka_unit_test(test_read_back),
-		cmocka_unit_test(test_partition),
+		cmocka_unit_test(test_paths),	   cmocka_unit_test(test_status),
+		cmocka_unit_test(test_view),	   cmocka_unit_test(test_newborn),
+		cmocka_unit_test(test_read_back),  cmocka_unit_test(test_partition),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,11 +5,15 @@
 #include "tests/fake/kernel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define CG "/sys/fs/cgroup"
 
@@ -328,13 +332,48 @@ static void reading(void **state)
 	fake_free(fake);
 }
 
+/* Whatever the umask is: others may look into a directory of ours by name, but not open
+ * it, which would be enough to lock it; and read the files there. */
+static void modes(void **state)
+{
+	static const mode_t masks[] = { 0, 022, 077 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
+		char top[] = "/tmp/shield-test-sys.XXXXXX";
+		_cleanup_free_ char *dir = NULL, *file = NULL;
+		mode_t former = umask(masks[i]);
+		struct stat st;
+		struct sys sys;
+		int fd;
+
+		assert_non_null(mkdtemp(top));
+		dir = xasprintf("%s/dir", top);
+		file = xasprintf("%s/file", dir);
+		sys_open_real(&sys, "");
+		assert_int_equal(sys.ops->mkdir(sys.ctx, dir), 0);
+		fd = sys.ops->open(sys.ctx, file, O_WRONLY | O_CREAT | O_EXCL);
+		assert_true(fd >= 0);
+		sys.ops->close(sys.ctx, fd);
+		umask(former);
+		assert_int_equal(stat(dir, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0711);
+		assert_int_equal(stat(file, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0644);
+		unlink(file);
+		rmdir(dir);
+		rmdir(top);
+		sys_close_real(&sys);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_ours), cmocka_unit_test(paths_foreign),
 		cmocka_unit_test(values_ok),  cmocka_unit_test(refusals),
 		cmocka_unit_test(settings),   cmocka_unit_test(encoding),
-		cmocka_unit_test(reading),
+		cmocka_unit_test(reading),    cmocka_unit_test(modes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
