@@ -71,6 +71,7 @@ struct loaded {
 	struct err err;
 	bool good;
 	bool other;	      /* good as far as can be said, but for another machine */
+	bool foreign;	      /* for another machine, good or not */
 	char *path, *machine; /* of the latter, and the CPU that is here */
 };
 
@@ -110,7 +111,8 @@ static void load(struct app *app, const struct topology *topo, const char *which
 static void check(struct app *app, const struct topology *topo, const char *which,
 		  struct loaded *loaded)
 {
-	if (is_other(app, which, loaded)) {
+	loaded->foreign = is_other(app, which, loaded);
+	if (loaded->foreign) {
 		loaded->other = profile_check_foreign(&app->sys, topo, which, &loaded->err) == 0;
 		return;
 	}
@@ -171,7 +173,7 @@ static json_t *describe(const struct topology *topo, const char *which, const st
 
 	json_object_set_new(object, "name", cmd_json_bytes(loaded->good ? p->name : which));
 	json_object_set_new(object, "valid", json_boolean(loaded->good || loaded->other));
-	json_object_set_new(object, "for_this_machine", json_boolean(!loaded->other));
+	json_object_set_new(object, "for_this_machine", json_boolean(!loaded->foreign));
 	if (loaded->good) {
 		get_emulator(topo, p, &emulator, &housekeeping);
 		json_object_set_new(object, "path", cmd_json_bytes(p->path));
