@@ -27,6 +27,8 @@
 #define SLOW_MS 10000
 /* What could not be done is tried again this often. */
 #define AGAIN_MS 1000
+/* A QEMU whose supervisor is killed while it starts has no monitor for a while. */
+#define TAKE_OVER_TRIES 60
 /* Interrupts and threads that nothing announces (irqevents.h, procevents.h) are
  * looked for this often. */
 #define UNHEARD_MS 1000
@@ -59,6 +61,8 @@ struct guard {
 	unsigned looks;		  /* at these newborns */
 	struct patience patience; /* with repairs */
 	bool failed;		  /* the last one did not help */
+	bool taken_over;	  /* from whoever started the VM */
+	int tries;		  /* of that */
 	long long look_at, newborn_at;
 	bool hotplug; /* CPUs came or went */
 	bool rescan;  /* look at everything */
@@ -190,6 +194,23 @@ static void repair(struct guard *g, struct txn *txn)
 	look_in(g, deadline_left(g->patience.next));
 }
 
+/* Its supervisor was killed: what that had still to do for the VM is ours. */
+static void take_over(struct guard *g, struct txn *txn)
+{
+	struct err err = { 0 };
+	int rc = g->taken_over ? 0 : session_take_over(txn, g->name, &err);
+
+	if (rc < 0 && g->tries++ < TAKE_OVER_TRIES) {
+		look_in(g, AGAIN_MS);
+	} else if (rc < 0) {
+		journal(LOG_ERR, g->name,
+			"shield %s: whoever started its VM was killed, and it cannot be placed: %s",
+			g->name, err.text);
+		g->taken_over = true;
+	}
+	g->taken_over |= rc > 0;
+}
+
 /* Where its vCPUs are is libvirt's to say, at any time. */
 static void follow_libvirt(struct guard *g, struct txn *txn)
 {
@@ -309,6 +330,7 @@ static bool look(struct guard *g)
 		end(g, &txn);
 	} else {
 		follow_libvirt(g, &txn);
+		take_over(g, &txn);
 		repair(g, &txn);
 		session_adopt(&txn, &found, &err);
 	}

@@ -89,6 +89,13 @@ int session_check_attach(struct txn *txn, const char *name, pid_t pid, struct er
 int session_attach_running(struct txn *txn, const char *name, pid_t pid, struct plan *show,
 			   struct err *err);
 
+/*
+ * `run` was killed before it had placed its VM, or before it had let it start: do
+ * that for it. 1: nothing is left to do; 0: there is no such VM (yet); -1: to be
+ * tried again.
+ */
+int session_take_over(struct txn *txn, const char *name, struct err *err);
+
 /* The shields whose VM has ended, and whose owner too, so that nobody else will
  * end them. */
 void session_abandoned(struct txn *txn, struct strv *names);
