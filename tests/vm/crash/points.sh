@@ -1,41 +1,74 @@
 # SIGKILL at each system call that changes something: $ONLY of it, the points that are $PART modulo $PARTS. (kill-at counts these
-# of a command; how many there are is found out by a run that is not killed.)
-# shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $
+# of a command; how many there are is found out by a run that is not killed.) A point is a call, and who is killed there:
+#
+#	command		the command alone
+#	guard, hold	its guard, or the process that holds its scope, alone; the command goes on
+#	command,guard	both
+#	run		the `run` that waits for its VM meanwhile
+#	all		all of ours
+#	recovery	the same, and then the recovery that PID 1 starts, and the next one
+#
+# Nobody calls anything afterwards where somebody is left who recovers: with systemd always, on other hosts unless the guard was
+# killed, too; there the next command recovers (which is killed twice). Within $LIMIT seconds the host is as before, or what lives
+# is shielded.
+# shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034,SC2046  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh
 shield=/usr/local/bin/shield
 export KILL_AT_LOG=$T/killed
-guard_off() { # the guard would help; whoever is to recover shall have to
-	for p in $(pidof shield); do
+LIMIT=${LIMIT:-5}
+kill_ours() {
+	for p in $(pidof shield) $(pidof shield-hold); do
 		kill -9 "$p"
 	done 2>/dev/null
 }
-taskset 0x18 sleep 10000 &
-taskset 0x08 sleep 10000 &
-taskset 0x41 sleep 10000 &
+# Where nobody starts it again the guard would help; whoever is to recover shall have to.
+guard_off() { [ -n "$systemd" ] || kill_ours; }
+sleeper 0x18
+sleeper 0x08
+sleeper 0x41
 
-# The state between two commands may only be one of two.
-before_or_after() {
-	[ -e $state ] || return 0
-	answer -e '[.shields[].problems[] | select(.severity == "broken" and .object != "guard")] == []' >/dev/null || {
-		echo "neither before nor after:"
-		$shield status
-		return 1
-	}
-}
 # Is there no file of Shield's? Then no command knows of anything to undo, and none is started: there are many points.
 nothing_left() {
 	for file in /run/shield/* /run/shield/.[!.]*; do
 		[ ! -e "$file" ] || return 1
 	done
 }
+as_before() { nothing_left && snapshot compare $T/before; }
+# Active, and nothing is broken; without a guard where nobody starts it again.
+shielded() {
+	[ -n "$systemd" ] && but=nothing || but=guard
+	answer -e --arg but $but '(.shields | length) > 0 and
+		([.shields[].problems[] | select(.severity == "broken" and .object != $but)] == [])' >/dev/null || return 1
+	[ -n "${unattached-}" ] || ! pidof qemu-system-x86_64 >/dev/null || answer -e '[.shields[].vcpus | length] == [4]' >/dev/null
+}
+settled() { as_before || shielded; }
+# settles SECONDS: by itself. How long it took at most: $slowest, in hundredths.
+slowest=0
+settles() {
+	since=$(now)
+	wait_for $1 settled || {
+		snapshot compare $T/before
+		$shield status
+		[ -z "$systemd" ] || systemctl list-units --all --no-legend 'shield*'
+		return 1
+	}
+	took=$(($(now) - since))
+	[ $took -le $slowest ] || slowest=$took
+}
+now() { sed 's/\.\(..\) .*/\1/' /proc/uptime; }
+# Afterwards somebody ends all that is active.
 back() {
 	nothing_left || $shield off --all >$T/off 2>&1 || {
 		cat $T/off
 		return 1
 	}
-	nothing_left || wait_for 3 nothing_left || return 1
-	snapshot compare $T/before
+	wait_for $LIMIT as_before && wait_for $LIMIT no_process || {
+		snapshot compare $T/before
+		ps | grep shield
+		return 1
+	}
 }
+no_process() { ! pidof shield-hold && { [ -z "$systemd" ] || ! pidof shield; }; }
 # recover after a kill: itself killed at some point, then again at another, then allowed to end.
 recover() {
 	r=$((($1 * 7) % 37 + 1))
@@ -48,9 +81,65 @@ recover() {
 		return 1
 	}
 }
+# What has to come to help after this one was killed: true if nothing has.
+helps_itself() {
+	[ -n "$systemd" ] || case $1 in
+	*guard* | all) false ;;
+	esac
+}
+after() { # VICTIMS N
+	if helps_itself "$1"; then
+		settles $LIMIT || return 1
+	else
+		kill_ours
+		recover "$2" && settles $LIMIT || return 1
+	fi
+	clean_up >/dev/null 2>&1
+	back
+}
 
-n_points=0 n_all=0
-# points NAME PREPARE COMMAND…: for each point: PREPARE, COMMAND killed there, recover, compare.
+n_points=0 n_all=0 count_child='' kill_with="timeout -k 1 90 kill-at"
+# aim VICTIMS N COMMAND…: kill. It may have made fewer calls this time: then its last one.
+aim() {
+	victims=$1 at=$2
+	shift 2
+	case $victims in
+	recovery) set -- -k all -r $((at * 7 % 37 + 1)) $at "$@" ;;
+	*) set -- -k $victims $at "$@" ;;
+	esac
+	$kill_with $count_child "$@" >/dev/null 2>&1
+}
+shoot() { # VICTIMS N COMMAND…
+	$prepare >$T/prepared 2>&1
+	aim "$@" && return
+	fewer=$(counted "$1")
+	echo "# $points_name: $(cat $T/killed)" >&2
+	[ "${fewer:-0}" -gt 0 ] || return 1
+	clean_up >/dev/null 2>&1
+	back >/dev/null 2>&1
+	victims=$1
+	shift 2
+	$prepare >$T/prepared 2>&1
+	aim $victims $fewer "$@"
+}
+# counted VICTIMS: at how many calls they were there.
+counted() {
+	case $1 in
+	guard | command,guard) sed -n 's/^ended .* guard \([0-9]*\),.*/\1/p' $T/killed ;;
+	hold | run) sed -n "s/^ended .* $1 \([0-9]*\),.*/\1/p" $T/killed ;;
+	*) sed -n 's/^ended after \([0-9]*\) .*/\1/p' $T/killed ;;
+	esac
+}
+# point VICTIMS N COMMAND…
+point() {
+	point_of=$1 point_at=$2
+	[ -z "${TIMES-}" ] || echo "# $(cut -d' ' -f1 /proc/uptime) $points_name $1 $2" >&2
+	done=$((done + 1))
+	shoot "$@" && after $point_of $point_at && return
+	cat $T/killed $T/prepared
+	return 1
+} >$T/said 2>&1
+# points NAME PREPARE COMMAND…: for each point: PREPARE, COMMAND killed there, wait or recover, compare.
 points() {
 	points_name=$1 prepare=$2
 	shift 2
@@ -59,53 +148,44 @@ points() {
 	*) return ;;
 	esac
 	$prepare >/dev/null 2>&1
-	timeout -k 1 60 kill-at 0 "$@" >/dev/null 2>&1
-	calls=$(sed -n 's/^ended after \([0-9]*\) .*/\1/p' $T/killed)
+	$kill_with $count_child 0 "$@" >/dev/null 2>&1
+	cp $T/killed $T/counts
 	clean_up >/dev/null 2>&1
 	back >$T/said 2>&1 || {
 		echo "not ok crash: $points_name: without a kill all is as before"
 		sed 's/^/#   /' $T/said >&2
 		clean
 	}
-	bad=0 done=0 again=0
-	n=1
-	while [ $n -le "${calls:-0}" ] && [ $bad -lt 5 ]; do
-		if [ $((n % PARTS)) = "$PART" ]; then
-			[ -z "${TIMES-}" ] || echo "# $(cut -d' ' -f1 /proc/uptime) $points_name $n" >&2
-			$prepare >/dev/null 2>&1
-			timeout -k 1 60 kill-at $n "$@" >/dev/null 2>&1
-			clean_up >/dev/null 2>&1
-			done=$((done + 1))
-			{ recover $n && before_or_after && back; } >$T/said 2>&1 || {
-				bad=$((bad + 1))
-				echo "not ok crash: $points_name: $(cat $T/killed)"
-				sed 's/^/#   /' $T/said | head -n 30 >&2
-				clean
-			}
-		fi
-		n=$((n + 1))
+	bad=0 done=0 again=0 calls=0
+	for victims_set in $sets; do
+		cp $T/counts $T/killed
+		count=$(counted $victims_set)
+		n=1
+		while [ $n -le "${count:-0}" ] && [ $bad -lt 5 ]; do
+			calls=$((calls + 1))
+			n_all=$((n_all + 1))
+			if [ $((n_all % PARTS)) = "$PART" ]; then
+				point $victims_set $n "$@" || {
+					bad=$((bad + 1))
+					echo "not ok crash: $points_name, $victims_set: $(head -n 1 $T/killed)"
+					sed 's/^/#   /' $T/said | head -n 40 >&2
+					clean
+				}
+			fi
+			n=$((n + 1))
+		done
 	done
 	n_points=$((n_points + done))
-	n_all=$((n_all + calls))
-	if [ $bad = 0 ] && [ "${calls:-0}" -gt 0 ]; then
-		echo "ok crash: $points_name: killed at $done of its $calls calls, the recovery $again times; all came back"
+	if [ $bad = 0 ] && [ $calls -gt 0 ]; then
+		echo "ok crash: $points_name: $done of its $calls points ($(cut -d, -f1 $T/counts)), the recovery killed $again times; all came back"
 	else
-		echo "not ok crash: $points_name: $bad of $done points are bad"
+		echo "not ok crash: $points_name: $bad of $done points are bad ($(cat $T/counts))"
 	fi
 }
 nothing() { :; }
 clean_up() { guard_off; }
 on() { $shield on win11 && guard_off; }
 on_two() { $shield on one && $shield on two && guard_off; }
-half_on() {
-	timeout -k 1 60 kill-at 60 $shield on win11
-	guard_off
-}
-half_off() {
-	$shield on win11
-	guard_off
-	timeout -k 1 60 kill-at 18 $shield off win11
-}
 if [ $kernel = 6.1 ]; then
 	profile one '{"version":1,"name":"one","guest":"2","emulator":"3"}'
 	profile two '{"version":1,"name":"two","guest":"4","emulator":"5"}'
@@ -114,15 +194,70 @@ else
 	profile two '{"version":1,"name":"two","guest":"4-5"}'
 fi
 snapshot take $T/before
+# At which call a command is in the middle of its work. (It is killed there with all of ours, so that nobody helps.)
+middle() { echo $(($(calls $shield "$@") * 3 / 4)); }
+half_on() {
+	timeout -k 1 60 kill-at -k all $on_middle $shield on win11 >/dev/null 2>&1 && [ -e $state ]
+}
+half_off() {
+	on
+	timeout -k 1 60 kill-at -k all $off_middle $shield off win11 >/dev/null 2>&1 && [ -e $state ]
+}
 
+[ -n "$systemd" ] && begun="command guard hold command,guard all recovery" || begun="command guard all"
+[ -n "$systemd" ] && going="command guard command,guard all recovery" || going="command guard all"
+sets=$begun
 points on nothing $shield on win11
 profile rt '{"version":1,"name":"rt","guest":"2-5","flush":true,"host":{"stat_interval":77,"watchdog":"housekeeping"}}'
 points on-rt nothing $shield on rt
+sets=$going
 points off on $shield off
-points recover-on half_on $shield recover
-points recover-off half_off $shield recover
 points off-one-of-two on_two $shield off one
+if [ -z "$systemd" ]; then
+	on_middle=$(middle on win11)
+	off_middle=$(middle off win11)
+	sets=all
+	points recover-on half_on $shield recover
+	points recover-off half_off $shield recover
+fi
+sets=$begun
 points run nothing $shield run -p win11 -- true
+
+# The unit that begins a shield: PID 1 starts the command.
+if [ -n "$systemd" ]; then
+	install_units
+	mkdir -p /run/systemd/system/shield@win11.service.d
+	# kill_in_unit ARGUMENT…: kill-at with these runs the unit's command.
+	kill_in_unit() {
+		printf '[Service]\nEnvironment=KILL_AT_LOG=%s\nExec%s=\nExec%s=/bin/sh -c "kill-at %s; test $$? = 1"\n' \
+			"$KILL_AT_LOG" $unit_verb $unit_verb "$*" >/run/systemd/system/shield@win11.service.d/kill.conf
+		: >$KILL_AT_LOG
+		systemctl daemon-reload
+		if [ $unit_verb = Start ]; then
+			systemctl start shield@win11
+		else
+			systemctl stop shield@win11
+		fi
+		systemctl reset-failed shield@win11
+		grep -q '^killed' $KILL_AT_LOG
+	}
+	unit_off() {
+		rm -f /run/systemd/system/shield@win11.service.d/kill.conf
+		systemctl daemon-reload
+		systemctl stop shield@win11
+		systemctl reset-failed shield@win11 # of the count of its starts, too
+		systemctl stop system-shield.slice
+	}
+	unit_on() { unit_off && systemctl start shield@win11; }
+	clean_up() { unit_off; }
+	kill_with=kill_in_unit
+	sets=$begun unit_verb=Start
+	points unit-start unit_off $shield on win11
+	sets=$going unit_verb=Stop
+	points unit-stop unit_on $shield off win11
+	kill_with="timeout -k 1 90 kill-at"
+	unit_off
+fi
 
 # A VM: it is left alone by the kill of its supervisor, and ends after it.
 clean_up() {
@@ -143,12 +278,15 @@ attachable() {
 	printf '#!/bin/sh\nexec %s attach --pid %s\n' $shield "$(pidof qemu-system-x86_64)" >$T/attach
 	chmod +x $T/attach
 }
+sets=$going
+unattached=1
 points attach attachable $T/attach
 off_with_vm() {
 	attachable
 	$T/attach
 }
 points off-with-vm off_with_vm $shield off
+unattached=
 
 # The guard of a VM whose supervisor was killed: it takes over, sees the end, and puts everything back.
 abandoned() {
@@ -156,7 +294,10 @@ abandoned() {
 	wait_for 20 grep -q "populated 1" $cgroups/shield-win11/cgroup.events
 	guard_off
 }
-points guard abandoned $shield guard win11
+if [ -z "$systemd" ]; then
+	sets=all
+	points guard abandoned $shield guard win11
+fi
 
 # run, with a real QEMU that somebody ends once it is pinned.
 pinned_then_ended() {
@@ -174,5 +315,66 @@ clean_up() {
 	done
 	usleep 100000
 }
+sets=$begun
 points run-qemu pinned_then_ended $shield run -p win11 -- $qemu -smp 4
-echo "points: $n_points of $n_all"
+
+# `off` while a run waits for its VM.
+waiting() {
+	ender=
+	start 4 $shield run -p win11 -- $qemu -smp 4
+}
+sets="run command all"
+[ -n "$systemd" ] || sets="run command"
+points off-of-run waiting $shield off
+
+# libvirt's hook, with a domain that is nothing but its cgroups and two threads.
+domain_cgroup=machine.slice/machine-vm.scope
+start_domain() {
+	if [ -n "$systemd" ]; then
+		systemd-run -q --scope --unit=machine-vm --slice=machine.slice -p Delegate=cpuset threads 2 100000 &
+	else
+		mkdir -p $cgroups/$domain_cgroup
+		echo +cpuset >$cgroups/cgroup.subtree_control
+		echo +cpuset >$cgroups/machine.slice/cgroup.subtree_control
+		sh -c "echo 0 >$cgroups/$domain_cgroup/cgroup.procs; exec threads 2 100000" &
+	fi
+	wait_for 10 pidof threads || return 1
+	domain=$(pidof threads)
+	wait_for 10 grep -q machine-vm /proc/$domain/cgroup || return 1
+	lib=$cgroups/$domain_cgroup/libvirt
+	mkdir -p $lib
+	echo $domain >$lib/cgroup.procs
+	echo +cpuset >$cgroups/$domain_cgroup/cgroup.subtree_control
+	for one in emulator vcpu0 vcpu1; do
+		mkdir $lib/$one
+		echo threaded >$lib/$one/cgroup.type
+	done
+	echo +cpuset >$lib/cgroup.subtree_control
+	set -- $(ls /proc/$domain/task)
+	for one in "emulator $1 0-1" "vcpu0 $2 4" "vcpu1 $3 5"; do
+		set -- $one
+		echo $3 >$lib/$1/cpuset.cpus
+		echo $2 >$lib/$1/cgroup.threads
+		taskset -pc $3 $2
+	done
+	mkdir -p /run/libvirt/qemu
+	echo $domain >/run/libvirt/qemu/vm.pid
+	echo "<domain type='kvm'><name>vm</name><metadata><shield:domain xmlns:shield='urn:shield:domain'/></metadata><vcpu>2</vcpu>
+		<cputune><vcpupin vcpu='0' cpuset='4'/><vcpupin vcpu='1' cpuset='5'/><emulatorpin cpuset='0-1'/></cputune></domain>" >$T/vm.xml
+	printf '#!/bin/sh\nexec %s hook libvirt vm "$1" begin - <%s/vm.xml\n' $shield $T >$T/hook
+	chmod +x $T/hook
+}
+if [ $kernel != 6.1 ]; then
+	start_domain >$T/said 2>&1 || {
+		echo "not ok crash: hook: a domain"
+		sed 's/^/#   /' $T/said >&2
+	}
+	snapshot take $T/before
+	clean_up() { guard_off; }
+	[ -n "$systemd" ] && sets="command guard command,guard all recovery" || sets="command guard all"
+	count_child=-c
+	points hook nothing $T/hook started
+	count_child=
+	kill -9 $domain
+fi
+echo "points: $n_points of $n_all, which took $slowest/100 s at most to come back by themselves"

@@ -7,9 +7,9 @@ else
 	profile other '{"version":1,"name":"other","guest":"6-7"}'
 fi
 profile three '{"version":1,"name":"three","guest":"2-4","emulator":"5"}'
-taskset 0x0c sleep 10000 &
-taskset 0x04 sleep 10000 &
-taskset 0x81 sleep 10000 &
+sleeper 0x0c
+sleeper 0x04
+sleeper 0x81
 
 # The machine sleeps until its clock wakes it.
 sleep_and_wake() {

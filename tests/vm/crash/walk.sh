@@ -12,9 +12,9 @@ for n in 1 2 3 4; do
 	fi
 	cpus="$cpus w$n"
 done
-taskset 0x3c sleep 10000 &
-taskset 0x04 sleep 10000 &
-taskset 0xf0 sleep 10000 &
+sleeper 0x3c
+sleeper 0x04
+sleeper 0xf0
 snapshot take $T/before
 seed=${SEED:-$(($(date +%s) % 1000000))}
 random() { # 0 … $1 - 1
@@ -22,6 +22,9 @@ random() { # 0 … $1 - 1
 	r=$((seed / 65536 % $1))
 }
 set -- $cpus
+on_calls=$(calls /usr/local/bin/shield on w1)
+off_calls=$(calls /usr/local/bin/shield off w1)
+kills=0
 # After each step what is active is shielded, and what is not is the host's.
 in_order() {
 	shield status --json >$T/status
@@ -51,8 +54,13 @@ step() {
 	random 6
 	echo "$what $name $r" >>$T/walk
 	if [ "$r" = 0 ]; then
-		random 150
-		KILL_AT_LOG=$T/killed timeout -k 1 60 kill-at $((r + 1)) /usr/local/bin/shield $what $name >/dev/null 2>&1
+		# It makes some calls more or less, as others are active: but never so few.
+		[ $what = on ] && random $((on_calls * 3 / 4)) || random $((off_calls / 2))
+		KILL_AT_LOG=$T/killed timeout -k 1 60 kill-at $((r + 1)) /usr/local/bin/shield $what $name >/dev/null 2>&1 || {
+			cat $T/killed
+			return 1
+		}
+		kills=$((kills + 1))
 		shield recover
 	else
 		shield $what $name || return 1
@@ -72,6 +80,8 @@ walk() {
 		set -- "$shift_count"
 		i=$((i + 1))
 	done
+	echo "killed $kills times"
+	[ $kills -gt 0 ]
 }
 check "random walk of 40 steps over $# shields, seed $seed" walk 40
 end() { shield off --all && restored; }

@@ -5,11 +5,26 @@
 T=/tmp/t
 mkdir -p $T
 chmod 1777 $T
+[ -d /run/systemd/system ] && systemd=1 || systemd=
 # (A root file system of Debian's has its own, and dbus and libvirt need them.)
-if [ ! -d /run/systemd/system ]; then
+if [ -z "$systemd" ]; then
 	printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\nanna:x:1000:1000::/:/bin/sh\n' >/etc/passwd
 	printf 'root:x:0:\nnogroup:x:65534:\nanna:x:1000:\nkvm:x:107:anna\n' >/etc/group
 fi
+command -v usleep >/dev/null || usleep() { sleep "$(printf '%d.%06d' $(($1 / 1000000)) $(($1 % 1000000)))"; }
+# As installing does it, where the program is.
+install_units() {
+	mkdir -p /etc/systemd/system/shield-guard-.service.d
+	cp /units/*.service /etc/systemd/system
+	cp /units/10-shield-guard.conf /etc/systemd/system/shield-guard-.service.d
+	sed -i "s|=\(-*\)[^ ]*/shield |=\1/usr/local/bin/shield |" /etc/systemd/system/shield*.service
+	systemctl daemon-reload
+}
+# calls COMMAND…: how many calls it makes that change something (kill-at); it is not killed.
+calls() {
+	KILL_AT_LOG=$T/counted timeout -k 1 60 kill-at 0 "$@" >/dev/null 2>&1
+	sed -n 's/^ended after \([0-9]*\) calls with status 0.*/\1/p' $T/counted | grep .
+}
 as_nobody() { su -s /bin/sh nobody -c "$*"; }
 profiles=/etc/shield/profiles.d
 state=/run/shield/state.json
@@ -126,6 +141,11 @@ clean() {
 		[ ! -d "$clean_dir" ] || rmdir "$clean_dir"
 	done 2>/dev/null
 	true
+}
+# sleeper MASK: a thread with these CPUs, as $!; when it is one, for a snapshot taken before that is of a shell.
+sleeper() {
+	taskset $1 sleep 10000 &
+	wait_for 10 grep -q '^sleep' /proc/$!/comm
 }
 # finish NAME: the host must be as it was.
 finish() {

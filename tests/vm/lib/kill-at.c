@@ -1,19 +1,30 @@
 /*
  * kill-at: SIGKILL at a system call that changes something.
  *
- *	kill-at N COMMAND [ARGUMENT…]
+ *	kill-at [-c] [-k VICTIM,…] [-r M] N COMMAND [ARGUMENT…]
  *
  * Runs the command and kills it (not its children) where it is about to make
  * its Nth system call that changes anything outside of it: so it made N - 1.
- * N = 0 counts only. Prints "killed at N: NAME", or "ended after COUNT calls with
- * status S", into the file that KILL_AT_LOG names. Status: 0 if it was killed, 1
- * if it had ended before, 2 if this does not work.
+ * N = 0 counts only. Prints "killed at N: NAME: VICTIM PID …", or "ended after COUNT
+ * calls with status S; guard G, …" (at how many of them there was a guard, …), into the file that
+ *KILL_AT_LOG names. Status: 0 if something was killed, 1 if it had ended before, 2 if this does not
+ *work.
+ *
+ *	-c	what counts is not the command but its first child, which does the work
+ *	-k	who is killed there: command (the default), guard, hold, run (another one,
+ *		which waits for its VM), or all processes called shield. Where the command
+ *		is not among them it goes on, and only calls count at which all of
+ *		them are there
+ *	-r M	and then the next one that starts a recovery (shield recover, or guard), at
+ *		its Mth such call, and the next after it at the (M / 2 + 1)th. Prints
+ *		"recovery killed at M: NAME", or "recovery ended before M"
  *
  * A filter (seccomp) stops it at these calls only: to stop at every call takes
  * thirty times as long. Its children inherit the filter, and a call that has
  * nobody to stop for fails: so a process of ours stays, which lets them pass,
  * until the last of them has ended.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -64,13 +75,110 @@ static const char *changes(const struct __ptrace_syscall_info *info)
 	return NULL;
 }
 
+enum { COMMAND = 1, GUARD = 2, HOLD = 4, RUN = 8, ALL = 16 };
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	unsigned bit;
+} victims[] = {
+	{ "command", COMMAND }, { "guard", GUARD }, { "hold", HOLD }, { "run", RUN }, { "all", ALL },
+};
+/* clang-format on */
+
+static unsigned wanted_victims = COMMAND;
+static long with[8]; /* at how many calls each of the victims was there */
+static long recovery_at;
+static bool count_child;
+
+static bool parse_victims(char *text)
+{
+	wanted_victims = 0;
+	for (char *word = strtok(text, ","); word; word = strtok(NULL, ",")) {
+		unsigned bit = 0;
+
+		for (size_t i = 0; i < sizeof(victims) / sizeof(*victims); i++)
+			if (strcmp(victims[i].name, word) == 0)
+				bit = victims[i].bit;
+		if (!bit)
+			return false;
+		wanted_victims |= bit;
+	}
+	return wanted_victims != 0;
+}
+
+static ssize_t read_file(pid_t pid, const char *name, char *text, size_t size)
+{
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, size - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n < 0 ? 0 : n] = '\0';
+	return n;
+}
+
+/* Is it one of Shield's, and which? 0: no (or it is dead). word: its first argument. */
+static unsigned kind_of(pid_t pid, char *word, size_t size)
+{
+	char comm[64], line[4096];
+	ssize_t n;
+
+	*word = '\0';
+	if (read_file(pid, "comm", comm, sizeof(comm)) <= 0 || strncmp(comm, "shield", 6) != 0)
+		return 0;
+	comm[strcspn(comm, "\n")] = '\0';
+	n = read_file(pid, "cmdline", line, sizeof(line));
+	if (n <= 0)
+		return 0;
+	if (strlen(line) + 1 < (size_t)n)
+		snprintf(word, size, "%s", line + strlen(line) + 1);
+	if (strcmp(comm, "shield-hold") == 0)
+		return HOLD | ALL;
+	if (strcmp(comm, "shield") != 0)
+		return 0;
+	return ALL | (strcmp(word, "guard") == 0 ? GUARD : strcmp(word, "run") == 0 ? RUN : 0);
+}
+
+/* Calls f for all processes of Shield's but one. */
+static void each(pid_t but, void (*f)(pid_t pid, unsigned kind, const char *word, void *arg),
+		 void *arg)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	char word[64];
+
+	while (dir && (entry = readdir(dir))) {
+		pid_t pid = (pid_t)atoi(entry->d_name);
+		unsigned kind = pid > 0 && pid != but ? kind_of(pid, word, sizeof(word)) : 0;
+
+		if (kind)
+			f(pid, kind, word, arg);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void note_kind(pid_t pid, unsigned kind, const char *word, void *arg)
+{
+	(void)pid;
+	(void)word;
+	*(unsigned *)arg |= kind;
+}
+
 static FILE *report(void)
 {
 	const char *path = getenv("KILL_AT_LOG");
-	FILE *out = path ? fopen(path, "we") : stderr;
+	static bool begun;
+	FILE *out = path ? fopen(path, begun ? "ae" : "we") : stderr;
 
 	if (!out)
 		exit(2);
+	begun = true;
 	return out;
 }
 
@@ -140,20 +248,152 @@ static int end_of(int status)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Is this stop of the command the one where it shall die? Counts. */
-static bool here(pid_t pid, long *count, long wanted)
+static void kill_one(pid_t pid, unsigned kind, const char *word, void *arg)
+{
+	if (!(kind & wanted_victims))
+		return;
+	if (kill(pid, SIGKILL) == 0)
+		fprintf(arg, " %s %d", kind & HOLD ? "hold" : *word ? word : "shield", (int)pid);
+}
+
+/* Is everybody there who is to be killed? The command is. Counts, too. */
+static bool all_there(pid_t command, bool counting)
+{
+	unsigned others = wanted_victims & (GUARD | HOLD | RUN), found = 0;
+
+	if (!others && !counting)
+		return true;
+	each(command, note_kind, &found);
+	for (size_t i = 0; i < LENGTH(victims); i++)
+		with[i] += (found & victims[i].bit) != 0;
+	return (found & others) == others;
+}
+
+/* "ended after 59 calls with status 0; guard 41, hold 38, …": at so many of them. */
+static void report_end(long count, int status)
+{
+	FILE *out = report();
+
+	fprintf(out, "ended after %ld calls with status %d;", count, end_of(status));
+	for (size_t i = 0; i < LENGTH(victims); i++)
+		if (victims[i].bit & (GUARD | HOLD | RUN))
+			fprintf(out, " %s %ld,", victims[i].name, with[i]);
+	fprintf(out, "\n");
+	fflush(NULL);
+}
+
+/* Does the command itself die here? */
+static bool kill_all(pid_t command, const char *call, long count)
+{
+	FILE *out = report();
+	bool dies = wanted_victims & (COMMAND | ALL);
+
+	fprintf(out, "killed at %ld: %s:", count, call);
+	each(command, kill_one, out);
+	if (dies) {
+		kill(command, SIGKILL);
+		fprintf(out, " command %d", (int)command);
+	}
+	fprintf(out, "\n");
+	fclose(out);
+	return dies;
+}
+
+/* What call it is about to make, or NULL if it is at none that changes anything. */
+static const char *call_of(pid_t pid, unsigned op)
 {
 	struct __ptrace_syscall_info info;
-	const char *name;
 
-	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0 ||
-	    info.op != PTRACE_SYSCALL_INFO_SECCOMP)
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0 || info.op != op)
+		return NULL;
+	return changes(&info);
+}
+
+struct hunt {
+	pid_t found;
+};
+
+static void find_recovery(pid_t pid, unsigned kind, const char *word, void *arg)
+{
+	struct hunt *hunt = arg;
+
+	(void)kind;
+	if (strcmp(word, "recover") == 0 || strcmp(word, "guard") == 0)
+		hunt->found = pid;
+}
+
+/* Follow it from call to call. Its end, if that comes before, is 0. */
+static bool kill_there(pid_t pid, long at)
+{
+	const char *name = NULL;
+	int status;
+
+	if (ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACESYSGOOD) < 0)
 		return false;
-	name = changes(&info);
-	if (!name || ++*count != wanted)
-		return false;
-	fprintf(report(), "killed at %ld: %s\n", *count, name);
-	return true;
+	ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
+	while (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status)) {
+		int signal = WSTOPSIG(status), event = status >> 16;
+
+		if (signal == (SIGTRAP | 0x80)) {
+			name = call_of(pid, PTRACE_SYSCALL_INFO_ENTRY);
+			if (name && --at == 0) {
+				kill(pid, SIGKILL);
+				break;
+			}
+			signal = 0;
+		}
+		ptrace(PTRACE_SYSCALL, pid, NULL, (long)(event ? 0 : signal));
+	}
+	if (at == 0)
+		fprintf(report(), "recovery killed at: %s\n", name);
+	return at == 0;
+}
+
+/* Whoever PID 1 starts to recover, within some seconds, in a process of our own. */
+static void hunt(long at)
+{
+	struct hunt hunt = { 0 };
+	pid_t last = 0;
+
+	for (int i = 0; i < 1500 && !hunt.found; i++) {
+		each(last, find_recovery, &hunt);
+		usleep(2000);
+	}
+	if (!hunt.found || !kill_there(hunt.found, at))
+		fprintf(report(), "recovery ended before %ld\n", at);
+	fflush(NULL);
+}
+
+static void hunt_all(void)
+{
+	long at[] = { recovery_at, recovery_at / 2 + 1 };
+
+	for (int i = 0; recovery_at && i < 2; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			hunt(at[i]);
+			_exit(0);
+		}
+		waitpid(pid, NULL, 0);
+	}
+}
+
+/* Its first child is what counts, if that was asked for. */
+static pid_t new_child(pid_t parent, pid_t counted)
+{
+	unsigned long child = 0;
+
+	if (!count_child || ptrace(PTRACE_GETEVENTMSG, parent, NULL, &child) < 0)
+		return counted;
+	count_child = false;
+	return (pid_t)child;
+}
+
+static bool is_fork(int event)
+{
+	return event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK ||
+	       event == PTRACE_EVENT_CLONE;
 }
 
 /* Until the command and all its descendants have ended. */
@@ -161,7 +401,8 @@ static void follow(char **argv, long wanted, int fd)
 {
 	long count = 0;
 	bool started = false, killed = false;
-	pid_t command = start(argv), pid;
+	pid_t command = start(argv), counted = command, pid;
+	const char *name;
 	int status;
 
 	while ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
@@ -173,9 +414,7 @@ static void follow(char **argv, long wanted, int fd)
 			if (pid != command)
 				continue;
 			if (!killed)
-				fprintf(report(), "ended after %ld calls with status %d\n", count,
-					end_of(status));
-			fflush(NULL);
+				report_end(count, status);
 			tell(fd, killed ? 0 : 1);
 			continue;
 		}
@@ -186,19 +425,40 @@ static void follow(char **argv, long wanted, int fd)
 		/* Its own start is no change of its. */
 		if (event == PTRACE_EVENT_EXEC && pid == command)
 			started = true;
-		if (event == PTRACE_EVENT_SECCOMP && pid == command && started && !killed &&
-		    here(pid, &count, wanted)) {
+		if (is_fork(event) && pid == command && started)
+			counted = new_child(pid, counted);
+		name = event == PTRACE_EVENT_SECCOMP && pid == counted && started && !killed
+			       ? call_of(pid, PTRACE_SYSCALL_INFO_SECCOMP)
+			       : NULL;
+		if (name && all_there(counted, !wanted) && ++count == wanted) {
 			killed = true;
-			kill(pid, SIGKILL);
-			continue;
+			if (kill_all(counted, name, count)) {
+				hunt_all();
+				continue;
+			}
 		}
 		ptrace(PTRACE_CONT, pid, NULL, (long)(event ? 0 : signal));
 	}
 }
 
+static bool parse(int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "+ck:r:")) != -1) {
+		if (c == 'c')
+			count_child = true;
+		else if (c == 'r')
+			recovery_at = atol(optarg);
+		else if (c != 'k' || !parse_victims(optarg))
+			return false;
+	}
+	return argc - optind >= 2;
+}
+
 int main(int argc, char **argv)
 {
-	long wanted = argc > 2 ? atol(argv[1]) : -1;
+	long wanted = parse(argc, argv) ? atol(argv[optind]) : -1;
 	int fd[2], status = 2;
 	pid_t pid;
 
@@ -208,7 +468,7 @@ int main(int argc, char **argv)
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(fd[0]);
-		follow(argv + 2, wanted, fd[1]);
+		follow(argv + optind + 1, wanted, fd[1]);
 		_exit(0);
 	}
 	close(fd[1]);

@@ -1,0 +1,122 @@
+# What is to end recovery, and must not: a guard that is killed again and again (StartLimitBurst), and a PID 1 that is busy.
+# shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2046  # guest.sh is in the VM; $qemu is words; jq's $
+. /t/guest.sh
+export KILL_AT_LOG=$T/killed
+install_units
+sleeper 0x18
+snapshot take $T/before
+guard=shield-guard-win11.service
+guard_pid() { systemctl show -P MainPID $guard; }
+guard_lives() { # OLD
+	pid=$(guard_pid)
+	[ "$pid" -gt 1 ] && [ "$pid" != "$1" ] && systemctl -q is-active $guard
+}
+as_before() { [ ! -e $state ] && snapshot compare $T/before; }
+back_in() {
+	wait_for $1 as_before || {
+		snapshot compare $T/before
+		systemctl list-units --all --no-legend 'shield*'
+		return 1
+	}
+}
+kill_ours() {
+	for p in $(pidof shield) $(pidof shield-hold); do
+		kill -9 "$p"
+	done 2>/dev/null
+}
+
+killed_often() {
+	shield on win11 || return 1
+	i=0
+	while [ $i -lt 20 ]; do
+		old=$(guard_pid)
+		[ "$old" -gt 1 ] && kill -9 "$old" && i=$((i + 1))
+		usleep 20000
+	done
+	wait_for 5 guard_lives "$old" && wait_for 5 status 0 shield status && shield off && back_in 5
+}
+check "a guard that was killed 20 times is there again" killed_often
+[ ! -e $state ] || clean
+all_killed_often() {
+	shield on win11 || return 1
+	i=0
+	while [ $i -lt 20 ] && [ -e $state ]; do
+		kill_ours
+		i=$((i + 1))
+		usleep 100000
+	done
+	echo "killed $i times"
+	back_in 5
+}
+check "all of ours, and every recovery, killed for two seconds: as before" all_killed_often
+[ ! -e $state ] || clean
+
+# PID 1 is told to read all units again, and to start some, all the time.
+busy() {
+	while :; do
+		systemctl daemon-reload
+		systemd-run -q --wait true
+	done 2>/dev/null
+}
+with_busy() { # COMMAND…
+	busy &
+	b1=$!
+	busy &
+	b2=$!
+	"$@"
+	busy_got=$?
+	kill $b1 $b2
+	wait $b1 $b2 2>/dev/null
+	return $busy_got
+}
+calls=$(calls /usr/local/bin/shield on win11)
+shield off
+wait_for 5 as_before
+killed_while_busy() { # VICTIMS QUARTER
+	timeout -k 1 120 kill-at -k $1 $((calls * $2 / 4)) /usr/local/bin/shield on win11
+	got=$?
+	cat $T/killed
+	[ $got = 0 ] && back_in 30
+}
+for quarter in 2 3; do
+	for victims in command command,guard all; do
+		check "PID 1 is busy, SIGKILL to $victims after $quarter quarters of on: as before" with_busy killed_while_busy $victims $quarter
+		[ ! -e $state ] || clean
+	done
+done
+on_off() {
+	timeout 60 shield on win11 && status 0 shield status && timeout 60 shield off
+}
+check "PID 1 is busy: on and off" with_busy on_off
+check "and the host is as before" back_in 5
+# It does not answer at all for a while, and then does.
+stopped() {
+	timeout -k 1 60 kill-at -k all $((calls * 3 / 4)) /usr/local/bin/shield on win11 || return 1
+	i=0
+	while [ $i -lt 100 ]; do # it is inside of one call after the other
+		systemctl daemon-reload &
+		i=$((i + 1))
+	done
+	back_in 60
+	got=$?
+	wait
+	return $got
+}
+check "a hundred reloads at once after SIGKILL to all of ours" stopped
+check "no unit of ours is left" wait_for 5 sh -c "! systemctl list-units --all --no-legend 'shield*' | grep ."
+
+# `on` of the unit waits for its turn: that has no limit of time, and can be stopped.
+waits() {
+	flock -o /run/shield sleep 1000 &
+	lock=$!
+	usleep 300000
+	systemctl start --no-block shield@win11
+	wait_for 10 pidof shield && sleep 1 || return 1
+	timeout 20 systemctl stop shield@win11
+	got=$?
+	kill $lock
+	[ $got = 0 ] && wait_for 5 sh -c '! pidof shield' && systemctl reset-failed 2>/dev/null
+	systemctl stop system-shield.slice
+	back_in 5
+}
+check "shield@ that waits for the lock can be stopped" waits
