@@ -107,7 +107,7 @@ check "no unit of ours is left" wait_for 5 sh -c "! systemctl list-units --all -
 
 # `on` of the unit waits for its turn: that has no limit of time, and can be stopped.
 waits() {
-	flock -o /run/shield sleep 1000 &
+	lock /run/shield >/dev/null &
 	lock=$!
 	usleep 300000
 	systemctl start --no-block shield@win11
