@@ -99,7 +99,7 @@ struct fake {
 	size_t n_nodes, cap_nodes;
 	struct ffd *fds;
 	size_t n_fds, cap_fds;
-	unsigned flocks, inodes;
+	unsigned flocks, inodes, spawned;
 };
 
 struct node *node_find(const struct fake *fake, const char *path);

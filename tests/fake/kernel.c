@@ -427,7 +427,8 @@ static int fake_cgroup_mount(void *ctx, char **ret)
 	return 0;
 }
 
-/* It is somewhere else, and waits for the lock. */
+/* It is somewhere else, and waits for the lock. Whoever is born later has the same
+ * number with and without it. */
 static int fake_spawn(void *ctx, void (*work)(void *arg), void *arg, int keep)
 {
 	struct fake *fake = ctx;
@@ -435,7 +436,7 @@ static int fake_spawn(void *ctx, void (*work)(void *arg), void *arg, int keep)
 	(void)work;
 	(void)arg;
 	(void)keep;
-	return (int)fake->next_pid++;
+	return 30000 + (int)fake->spawned++;
 }
 
 void fake_sys(struct fake *fake, struct sys *sys)
