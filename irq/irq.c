@@ -102,8 +102,9 @@ int irq_is(struct sys *sys, unsigned number, const char *identity)
 	if (rc < 0)
 		return rc == -ENOENT || rc == -ENODEV ? 0 : rc;
 	actions = text_escape(raw);
-	return strlen(actions) == n && memcmp(actions, identity, n) == 0 &&
-	       (!identity[n] || pci_has_irq(sys, at + 1, number));
+	if (strlen(actions) != n || memcmp(actions, identity, n) != 0)
+		return 0;
+	return identity[n] ? pci_has_irq(sys, at + 1, number) : 1;
 }
 
 /* -1 where there is none. */

@@ -19,11 +19,15 @@ void irqbalance_clear(struct irqbalance *b)
 	*b = (struct irqbalance){ 0 };
 }
 
-static bool is_irqbalance(struct sys *sys, const char *pid)
+/* 1, 0, or a negated errno. */
+static int is_irqbalance(struct sys *sys, const char *pid)
 {
 	_cleanup_free_ char *path = xasprintf("/proc/%s/comm", pid), *comm = NULL;
+	int rc = sys_read_line(sys, path, &comm);
 
-	return sys_read_line(sys, path, &comm) == 0 && strcmp(comm, "irqbalance") == 0;
+	if (rc < 0)
+		return rc == -ENOENT || rc == -ESRCH ? 0 : rc;
+	return strcmp(comm, "irqbalance") == 0;
 }
 
 bool irqbalance_deaf(struct sys *sys)
@@ -34,7 +38,7 @@ bool irqbalance_deaf(struct sys *sys)
 	if (irqbalance_find(sys, &b) || sys->ops->list(sys->ctx, "/proc", &pids) < 0)
 		return false;
 	for (size_t i = 0; i < pids.n; i++)
-		if (isdigit((unsigned char)*pids.items[i]) && is_irqbalance(sys, pids.items[i]))
+		if (isdigit((unsigned char)*pids.items[i]) && is_irqbalance(sys, pids.items[i]) > 0)
 			return true;
 	return false;
 }
@@ -42,19 +46,22 @@ bool irqbalance_deaf(struct sys *sys)
 bool irqbalance_find(struct sys *sys, struct irqbalance *b)
 {
 	_cleanup_strv_ struct strv names = { 0 };
+	int rc = sys->ops->list(sys->ctx, DIRECTORY, &names);
 
-	if (sys->ops->list(sys->ctx, DIRECTORY, &names) < 0)
-		return false;
-	for (size_t i = 0; i < names.n; i++) {
+	b->error = rc == -ENOENT ? 0 : rc;
+	for (size_t i = 0; rc == 0 && i < names.n; i++) {
 		_cleanup_free_ char *pid = NULL;
-		int number, end = 0;
+		int number, end = 0, is;
 
 		if (sscanf(names.items[i], "irqbalance%9d.sock%n", &number, &end) != 1 || !end ||
 		    names.items[i][end])
 			continue;
 		/* One that was killed leaves its socket behind. */
 		pid = xasprintf("%d", number);
-		if (!is_irqbalance(sys, pid))
+		is = is_irqbalance(sys, pid);
+		if (is < 0)
+			b->error = is;
+		if (is <= 0)
 			continue;
 		b->pid = number;
 		b->socket = xasprintf(DIRECTORY "/%s", names.items[i]);
@@ -72,6 +79,7 @@ void irqbalance_snapshot(struct sys *sys, struct irqbalance *b)
 	rc = balancer_read(sys, b->socket, &b->allowed, NULL);
 	if (rc < 0 && rc != -EACCES) /* root may ask it: it is there */
 		irqbalance_clear(b);
+	b->error = rc == -ENOENT ? 0 : rc;
 }
 
 /* Its environment, which has a NUL after each variable; 0 or a negated errno. */

@@ -17,6 +17,7 @@
 struct irqbalance {
 	pid_t pid; /* 0: none runs that has a socket */
 	char *socket;
+	int error; /* a negated errno: whether one runs, or what it may use, is not known */
 	struct cpuset allowed; /* the CPUs that it may use, as it reports them */
 };
 

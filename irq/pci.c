@@ -1,6 +1,7 @@
 #include "irq/pci.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
 
 #define DEVICES "/sys/bus/pci/devices"
@@ -117,12 +118,25 @@ const struct pci_device *pci_of_irq(const struct pci *pci, unsigned number)
 	return &pci->devices[pci->irqs[low].device];
 }
 
-bool pci_has_irq(struct sys *sys, const char *address, unsigned number)
+/* It went while it was looked at, or was never there. */
+static bool gone(int rc)
+{
+	return rc == -ENOENT || rc == -ENODEV || rc == -ENOTDIR;
+}
+
+int pci_has_irq(struct sys *sys, const char *address, unsigned number)
 {
 	_cleanup_free_ char *msi = xasprintf(DEVICES "/%s/msi_irqs/%u", address, number);
 	_cleanup_free_ char *path = xasprintf(DEVICES "/%s/irq", address);
 	_cleanup_free_ char *line = NULL, *text = xasprintf("%u", number);
+	struct stat st;
+	int rc = sys->ops->lstat(sys->ctx, msi, &st);
 
-	return sys_exists(sys, msi) ||
-	       (sys_read_line(sys, path, &line) == 0 && strcmp(line, text) == 0);
+	if (rc == 0)
+		return 1;
+	if (gone(rc))
+		rc = sys_read_line(sys, path, &line);
+	if (rc < 0)
+		return gone(rc) ? 0 : rc;
+	return strcmp(line, text) == 0;
 }

@@ -38,7 +38,8 @@ void pci_clear(struct pci *pci);
 /* The device of an interrupt, or NULL. */
 const struct pci_device *pci_of_irq(const struct pci *pci, unsigned number);
 
-/* Does the interrupt belong to the device now? One or two look-ups. */
-bool pci_has_irq(struct sys *sys, const char *address, unsigned number);
+/* Does the interrupt belong to the device now? 1 or 0, or a negated errno: not
+ * known. One or two look-ups. */
+int pci_has_irq(struct sys *sys, const char *address, unsigned number);
 
 #endif

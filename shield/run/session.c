@@ -177,6 +177,12 @@ int session_begin(struct txn *txn, const struct beginning *b, struct strv *warni
 	wishes_read(txn->sys, &txn->state, &others);
 	intent.others = others.items;
 	intent.n_others = others.n;
+	if (b->scene->irqbalance.error)
+		strv_addf(
+			&txn->report,
+			"irqbalance could not be asked which CPUs it uses (%s), so it is not told "
+			"to leave these alone: it may move interrupts to them",
+			err_errno(b->scene->irqbalance.error));
 	if (settle_irqbalance(txn, b->scene, err) < 0 ||
 	    plan_on(txn->sys, b->scene, &intent, &active, &plan, err) < 0)
 		return -1;

@@ -4,25 +4,37 @@
 #include <stdio.h>
 #include <string.h>
 
-static void add_list(struct sys *sys, const char *path, struct cpuset *set)
+static int read_list(struct sys *sys, const char *path, struct cpuset *set)
 {
-	_cleanup_cpuset_ struct cpuset more = { 0 };
 	_cleanup_free_ char *text = NULL;
+	int rc = sys_read_line(sys, path, &text);
 
 	/* "(null)" in nohz_full of some kernels means none. */
-	if (sys_read_line(sys, path, &text) == 0 && cpulist_parse(text, &more, NULL) == 0)
-		cpuset_or(set, &more);
+	if (rc == 0)
+		cpulist_parse(text, set, NULL);
+	return rc;
 }
 
-/* All that it uses when nothing is banned. */
-static void everything(struct sys *sys, struct cpuset *set)
+/* All CPUs, and those of them that it uses when nothing is banned. What is not known
+ * is no empty set: it would be told another ban than was meant. */
+static int read_cpus(struct sys *sys, struct cpuset *present, struct cpuset *used)
 {
-	_cleanup_cpuset_ struct cpuset quiet = { 0 };
+	static const char *const quiet[] = { "/sys/devices/system/cpu/isolated",
+					     "/sys/devices/system/cpu/nohz_full" };
+	int rc = read_list(sys, "/sys/devices/system/cpu/present", present);
 
-	add_list(sys, "/sys/devices/system/cpu/present", set);
-	add_list(sys, "/sys/devices/system/cpu/isolated", &quiet);
-	add_list(sys, "/sys/devices/system/cpu/nohz_full", &quiet);
-	cpuset_andnot(set, &quiet);
+	if (rc < 0)
+		return rc;
+	cpuset_copy(used, present);
+	for (size_t i = 0; i < ARRAY_SIZE(quiet); i++) {
+		_cleanup_cpuset_ struct cpuset cpus = { 0 };
+
+		rc = read_list(sys, quiet[i], &cpus);
+		if (rc < 0 && rc != -ENOENT)
+			return rc;
+		cpuset_andnot(used, &cpus);
+	}
+	return cpuset_empty(present) ? -EBADMSG : 0;
 }
 
 static int ask(struct sys *sys, const char *socket, const char *request, char **answer)
@@ -34,7 +46,7 @@ static int ask(struct sys *sys, const char *socket, const char *request, char **
 
 int balancer_read(struct sys *sys, const char *socket, struct cpuset *allowed, unsigned *sleep)
 {
-	_cleanup_cpuset_ struct cpuset banned = { 0 };
+	_cleanup_cpuset_ struct cpuset banned = { 0 }, present = { 0 };
 	_cleanup_free_ char *answer = NULL;
 	char *at;
 	int rc = ask(sys, socket, "setup", &answer);
@@ -44,7 +56,9 @@ int balancer_read(struct sys *sys, const char *socket, struct cpuset *allowed, u
 	at = strstr(answer, "BANNED ");
 	if (!at || cpumask_parse(at + strlen("BANNED "), &banned, NULL) < 0)
 		return -EBADMSG;
-	everything(sys, allowed);
+	rc = read_cpus(sys, &present, allowed);
+	if (rc < 0)
+		return rc;
 	cpuset_andnot(allowed, &banned);
 	at = strstr(answer, "SLEEP ");
 	if (sleep)
@@ -56,12 +70,14 @@ int balancer_write(struct sys *sys, const char *socket, const struct cpuset *all
 {
 	_cleanup_cpuset_ struct cpuset all = { 0 }, banned = { 0 };
 	_cleanup_free_ char *list = NULL, *request = NULL;
+	int rc = read_cpus(sys, &banned, &all);
 
-	everything(sys, &all);
-	add_list(sys, "/sys/devices/system/cpu/present", &banned);
+	if (rc < 0)
+		return rc;
 	cpuset_andnot(&banned, allowed);
 	list = cpulist_format(&banned);
-	request = xasprintf("settings cpus %s", cpuset_within(&all, allowed) ? "NULL" : list);
+	request = xasprintf("settings cpus %s",
+			    cpuset_within(&all, allowed) || !*list ? "NULL" : list);
 	return ask(sys, socket, request, NULL);
 }
 

@@ -272,13 +272,25 @@ static bool controller_in_use(struct txn *txn, const struct object *object)
 	return false;
 }
 
-/* What it holds now says nothing about what it was told. */
+/* Whoever was told has not said so, but may have heard it, or be about to. */
+static bool perhaps(int rc)
+{
+	return rc == -ETIMEDOUT || rc == -ECONNRESET || rc == -EPIPE;
+}
+
+/* What it holds now says nothing about what it was told. If that is not known either,
+ * it is told the original when the shield ends, and until it has heard that. */
 static enum applied apply_delayed(struct txn *txn, const struct object *object, struct err *err)
 {
 	int rc = !object->next && strcmp(object->ours, object->target) == 0
 			 ? 0
 			 : object_write(txn, object, NULL);
 
+	if (perhaps(rc) && strcmp(object->target, object->original) != 0) {
+		strv_addf(&txn->unmoved, "%s: may not know that it is to use CPUs %s only: %s",
+			  object->path, object->target, err_errno(rc));
+		return APPLIED;
+	}
 	return rc == 0 ? APPLIED : gone(rc) ? APPLIED_GONE : failed(txn, object, rc, err);
 }
 

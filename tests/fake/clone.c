@@ -101,6 +101,10 @@ struct fake *fake_clone(const struct fake *from)
 	to->default_irq = copy_of(&from->default_irq);
 	to->wq_requested = copy_of(&from->wq_requested);
 	to->wq = copy_of(&from->wq);
+	to->balancer.socket = xstrdup(from->balancer.pid ? from->balancer.socket : "");
+	to->balancer.banned = copy_of(&from->balancer.banned);
+	to->balancer.cpus = copy_of(&from->balancer.cpus);
+	to->balancer.irqs = copy_of(&from->balancer.irqs);
 	to->root = copy_cgroup(from->root, NULL);
 	copy_tasks(from, to);
 	copy_irqs(from, to);

@@ -38,6 +38,9 @@ static const struct {
 	[OP_CGROUP_ATTACH]  = { "cgroup attach", true, { EPERM, ENOSPC, EBUSY, EOPNOTSUPP, EAGAIN,
 							 ENOMEM, ESRCH } },
 	[OP_CGROUP_MOUNT]   = { "cgroup mount",	false, { ENOENT, EIO } },
+	[OP_READLINK]	    = { "readlink",	false, { EACCES, ENOMEM } },
+	[OP_ASK]	    = { "ask",		false, { ETIMEDOUT, ECONNRESET, EACCES } },
+	[OP_TELL]	    = { "tell",		true,  { ETIMEDOUT, EPIPE, ECONNRESET } },
 	[OP_UNIT_START]	    = { "unit start",	true,  { EIO, ETIMEDOUT, EACCES } },
 	[OP_UNIT_STOP]	    = { "unit stop",	true,  { EIO, ETIMEDOUT } },
 	[OP_SERVICE_START]  = { "service start", true, { EIO, ETIMEDOUT, EACCES } },
@@ -67,7 +70,19 @@ static const char *path_of(struct faulty *f, int fd)
 	return path ? path : "";
 }
 
-/* Count the operation. 0: let it pass; 1: short; or the negated errno. */
+/* What was asked for when the asker had given up. */
+static void catch_up(struct faulty *f)
+{
+	if (f->late[0])
+		f->below.ops->ask(f->below.ctx, f->late[0], f->late[1], NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(f->late); i++) {
+		free(f->late[i]);
+		f->late[i] = NULL;
+	}
+}
+
+/* Count the operation. 0: let it pass; the mode: short, late, vanishing; or the
+ * negated errno. */
 static int enter(struct faulty *f, enum fault_op op, const char *object)
 {
 	const struct fault_event *at;
@@ -75,6 +90,7 @@ static int enter(struct faulty *f, enum fault_op op, const char *object)
 	bool here;
 
 	f->depth++;
+	catch_up(f);
 	GROW(f->trace, f->count, f->cap);
 	event = &f->trace[f->count++];
 	event->op = op;
@@ -101,7 +117,7 @@ static int enter(struct faulty *f, enum fault_op op, const char *object)
 	if (!here)
 		return 0;
 	f->met = true;
-	return f->mode == FAULT_SHORT ? 1 : -f->error;
+	return f->mode >= FAULT_SHORT ? (int)f->mode : -f->error;
 }
 
 static void leave(struct faulty **f)
@@ -220,6 +236,30 @@ static int faulty_list(void *ctx, const char *path, struct strv *names)
 	return b->ops->list(b->ctx, path, names);
 }
 
+static int faulty_readlink(void *ctx, const char *path, char **ret)
+{
+	ENTER(OP_READLINK, path);
+	return b->ops->readlink(b->ctx, path, ret);
+}
+
+static int faulty_ask(void *ctx, const char *path, const char *request, char **answer)
+{
+	int rc;
+
+	ENTER(strcmp(request, "setup") == 0 ? OP_ASK : OP_TELL, path);
+	if (fault == FAULT_LATE) {
+		f->late[0] = xstrdup(path);
+		f->late[1] = xstrdup(request);
+		return -ETIMEDOUT;
+	}
+	rc = b->ops->ask(b->ctx, path, request, answer);
+	if (fault != FAULT_VANISH)
+		return rc;
+	if (answer)
+		free(take_ptr(*answer));
+	return -ECONNRESET;
+}
+
 static int faulty_flock(void *ctx, int fd, int operation)
 {
 	ENTER(OP_FLOCK, path_of(f, fd));
@@ -317,6 +357,8 @@ void faulty_sys(struct faulty *faulty, const struct sys *below, struct sys *sys)
 		.unlink = faulty_unlink,
 		.rename = faulty_rename,
 		.list = faulty_list,
+		.readlink = faulty_readlink,
+		.ask = faulty_ask,
 		.flock = faulty_flock,
 		.getaffinity = faulty_getaffinity,
 		.setaffinity = faulty_setaffinity,
@@ -338,6 +380,7 @@ void faulty_sys(struct faulty *faulty, const struct sys *below, struct sys *sys)
 
 void faulty_clear(struct faulty *faulty)
 {
+	catch_up(faulty);
 	for (size_t i = 0; i < ARRAY_SIZE(faulty->paths); i++)
 		free(faulty->paths[i]);
 	free(faulty->trace);

@@ -7,8 +7,12 @@
  *	FAULT_STUCK	and so does every later one of its kind on its path
  *	FAULT_ALL	and so does every later one of its kind
  *	FAULT_SHORT	a read or write does only a byte
+ *	FAULT_LATE	who was asked does it, but after we gave up: before the
+ *			operation after that
+ *	FAULT_VANISH	who was asked has done it, and is gone before it says so
  *	FAULT_DIE	the process ends before operation `at`: longjmp(death, 1)
  *
+ * The two before the last are for what another process does (OP_ASK, OP_TELL).
  * A failing operation does nothing, except close(2), which closes. Errors that
  * mean "the object is gone" are not injected where they would be a lie: a test
  * that wants them lets the object go.
@@ -44,13 +48,25 @@ enum fault_op {
 	OP_CGROUP_DELETE,
 	OP_CGROUP_ATTACH,
 	OP_CGROUP_MOUNT,
+	OP_READLINK,
+	OP_ASK,
+	OP_TELL, /* what changes it */
 	OP_UNIT_START,
 	OP_UNIT_STOP,
 	OP_SERVICE_START,
 	OP_SPAWN,
 };
 
-enum fault_mode { FAULT_NONE, FAULT_ONCE, FAULT_STUCK, FAULT_ALL, FAULT_SHORT, FAULT_DIE };
+enum fault_mode {
+	FAULT_NONE,
+	FAULT_ONCE,
+	FAULT_STUCK,
+	FAULT_ALL,
+	FAULT_SHORT,
+	FAULT_LATE,
+	FAULT_VANISH,
+	FAULT_DIE
+};
 
 struct fault_event {
 	enum fault_op op;
@@ -72,6 +88,7 @@ struct faulty {
 	struct fault_event *trace; /* all of them, count entries */
 	size_t cap;
 	bool met;	 /* the fault has happened */
+	char *late[2];	 /* whom to ask what, still */
 	char *paths[64]; /* of open descriptors, by number modulo 64 */
 };
 

@@ -8,6 +8,7 @@
  *	partition.c	cpuset: exclusive CPUs, partitions, effective CPUs
  *	task.c		threads, /proc/PID, affinity
  *	device.c	interrupts, workqueues, CPUs
+ *	irqbalance.c	that daemon
  *	snapshot.c	all of it as text
  *
  * Active files are served by functions that take the path and return
@@ -79,6 +80,14 @@ struct ffd {
 	bool locked;
 };
 
+struct balancer {
+	pid_t pid; /* 0: none runs */
+	char *socket;
+	struct cpuset banned;	  /* as it reports */
+	struct cpuset cpus, irqs; /* as it was told */
+	unsigned asked;		  /* since then, from 1 */
+};
+
 struct fake {
 	enum flavour flavour;
 	unsigned ncpus;
@@ -89,6 +98,7 @@ struct fake {
 	struct cpuset wq_isolated; /* as far as workqueues know */
 	bool kill_inside;
 	struct cg *root;
+	struct balancer balancer;
 	struct ftask **tasks;
 	size_t n_tasks, cap_tasks;
 	pid_t next_pid;
@@ -155,6 +165,11 @@ int cpuset_write_cpus(struct fake *fake, struct cg *cg, const char *text);
 int cpuset_write_exclusive(struct fake *fake, struct cg *cg, const char *text);
 int cpuset_write_partition(struct fake *fake, struct cg *cg, const char *text);
 char *cpuset_partition_text(const struct cg *cg);
+
+/* irqbalance.c */
+int fake_ask(void *ctx, const char *path, const char *request, char **answer);
+void balancer_show(const struct balancer *b, FILE *out);
+void balancer_clear(struct balancer *b);
 
 /* task.c */
 struct ftask *ftask_find(const struct fake *fake, pid_t tid);

@@ -456,6 +456,7 @@ void fake_sys(struct fake *fake, struct sys *sys)
 		.rename = fake_rename,
 		.list = fake_list,
 		.readlink = fake_readlink,
+		.ask = fake_ask,
 		.flock = fake_flock,
 		.getaffinity = fake_getaffinity,
 		.getscheduler = fake_getscheduler,

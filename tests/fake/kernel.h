@@ -77,6 +77,9 @@ void fake_irq_refuse(struct fake *fake, unsigned number, int error);
 /* It is freed while its files are read: ENODEV. */
 void fake_irq_vanish(struct fake *fake, unsigned number);
 
+/* irqbalance starts, and listens on its socket. */
+pid_t fake_irqbalance(struct fake *fake);
+
 /* CPU hotplug. dying: it is offline, and no cpuset has heard of that yet. */
 void fake_cpu_dying(struct fake *fake, unsigned cpu);
 void fake_cpu(struct fake *fake, unsigned cpu, bool online);

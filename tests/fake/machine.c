@@ -197,6 +197,7 @@ void fake_free(struct fake *fake)
 	cpuset_clear(&fake->default_irq);
 	cpuset_clear(&fake->wq_requested);
 	cpuset_clear(&fake->wq);
+	balancer_clear(&fake->balancer);
 	free(fake->nodes);
 	free(fake->tasks);
 	free(fake->irqs);

@@ -100,6 +100,7 @@ char *fake_snapshot_kernel(struct fake *fake)
 	add_file(fake, out, "/sys/devices/virtual/workqueue/cpumask");
 	add_file(fake, out, "/sys/devices/virtual/workqueue/cpumask_requested");
 	add_file(fake, out, "/sys/devices/system/cpu/online");
+	balancer_show(&fake->balancer, out);
 	add_plain(fake, out, "/proc/sys/");
 	add_plain(fake, out, "/sys/");
 	fclose(out);

@@ -37,6 +37,8 @@ static const struct {
 	{ "second on", 1, { CMD_ON, CMD_ON }, { "win11", "lin" } },
 	{ "first off", 2, { CMD_ON, CMD_ON, CMD_OFF }, { "win11", "lin", "win11" } },
 	{ "repair", 1, { CMD_ON, CMD_REPAIR }, { "win11", "win11" } },
+	{ "on with irqbalance", 1, { CMD_BALANCE, CMD_ON }, { "x", "win11" } },
+	{ "off with irqbalance", 2, { CMD_BALANCE, CMD_ON, CMD_OFF }, { "x", "win11", "win11" } },
 	{ "domain", 1, { CMD_START, CMD_DOMAIN }, { "vm", "vm" } },
 	{ "off with a thread just born",
 	  3,
@@ -60,15 +62,6 @@ static const struct {
 	  { CMD_START, CMD_DOMAIN, CMD_LOSE, CMD_FOLLOW },
 	  { "vm", "vm", "vm", "vm" } },
 };
-
-/* The kernel in memory is not waited for. */
-int __wrap_nanosleep(const struct timespec *pause, struct timespec *left);
-int __wrap_nanosleep(const struct timespec *pause, struct timespec *left)
-{
-	(void)pause;
-	(void)left;
-	return 0;
-}
 
 static void prepare(struct world *w, enum flavour flavour, size_t s)
 {

@@ -28,6 +28,11 @@ static const struct scene_case scenes[] = {
 	{ "second on", { { CMD_ON, "win11", 0 } }, CMD_ON, "lin" },
 	{ "first off", { { CMD_ON, "win11", 0 }, { CMD_ON, "lin", 0 } }, CMD_OFF, "win11" },
 	{ "recover", { { CMD_ON, "win11", 18 } }, CMD_RECOVER, "win11" },
+	{ "on with irqbalance", { { CMD_BALANCE, "x", 0 } }, CMD_ON, "win11" },
+	{ "off with irqbalance",
+	  { { CMD_BALANCE, "x", 0 }, { CMD_ON, "win11", 0 } },
+	  CMD_OFF,
+	  "win11" },
 	{ "domain", { { CMD_START, "vm", 0 } }, CMD_DOMAIN, "vm" },
 	{ "domain off", { { CMD_START, "vm", 0 }, { CMD_DOMAIN, "vm", 0 } }, CMD_OFF, "vm" },
 	{ "domain with a thread of a vCPU",
@@ -139,7 +144,8 @@ static void complain(struct tally *tally, const char *where, const char *why)
 static void attempt(enum flavour flavour, const struct scene_case *s, const struct reference *r,
 		    size_t at, enum fault_mode mode, int error, struct tally *tally)
 {
-	static const char *const modes[] = { "", "once", "there", "everywhere", "short", "" };
+	static const char *const modes[] = { "",      "once", "there",	   "everywhere",
+					     "short", "late", "vanishing", "" };
 	struct faulty f = { .mode = mode, .at = at, .error = error };
 	const struct fault_event *event = &r->trace[at - 1];
 	_cleanup_free_ char *why = NULL;
@@ -194,6 +200,10 @@ static void scene(const struct scene_case *s)
 					&tally);
 			if (op == OP_READ || op == OP_WRITE)
 				attempt(flavour, s, &r, at, FAULT_SHORT, 0, &tally);
+			if (op == OP_ASK || op == OP_TELL) {
+				attempt(flavour, s, &r, at, FAULT_LATE, 0, &tally);
+				attempt(flavour, s, &r, at, FAULT_VANISH, 0, &tally);
+			}
 		}
 		world_clear(&r.prepared);
 		free(r.original);

@@ -31,6 +31,8 @@ enum command {
 	 * and 1 to CPUs 3 and 7 */
 	CMD_START,
 	CMD_REPIN,
+	/* irqbalance is started, on a machine with PCI devices */
+	CMD_BALANCE,
 	/* somebody lets the kernel lose a CPU of it: then 7.3 does, when the pin
 	 * of its vCPU 1 becomes CPU 7 only */
 	CMD_LOSE,
