@@ -65,12 +65,9 @@ static int by_place(const void *a, const void *b)
 
 static void add_to_cell(struct suggestion *s, int node, unsigned vcpus)
 {
-	struct suggestion_cell *last = s->n_cells ? &s->cells[s->n_cells - 1] : NULL;
-
-	if (last && last->node == node)
-		last->vcpus += vcpus;
-	else
-		s->cells[s->n_cells++] = (struct suggestion_cell){ node, vcpus };
+	if (!s->n_cells || s->cells[s->n_cells - 1].node != node)
+		s->cells[s->n_cells++] = (struct suggestion_cell){ .node = node };
+	s->cells[s->n_cells - 1].vcpus += vcpus;
 }
 
 /* Siblings side by side: that is how guests number theirs. */

@@ -410,12 +410,14 @@ int child_start(struct child *c, char *const argv[], const struct child_options 
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_set(err, ERR_FAILED, "cannot make a pipe: %s", err_errno(errno));
-	b.go = go = ends[0];
+	go = ends[0];
+	b.go = go;
 	c->go_fd = ends[1];
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_set(err, ERR_FAILED, "cannot make a pipe: %s", err_errno(errno));
 	c->exec_fd = ends[0];
-	b.report = report = ends[1];
+	report = ends[1];
+	b.report = report;
 	c->name = argv[0];
 	rc = start(c, &b, err);
 	strv_clear(&b.environment);

@@ -31,7 +31,7 @@ static void set_title(const char *name)
 	char *title = xcalloc(size, 1);
 
 	memcpy(title, own, sizeof(own));
-	memcpy(title + sizeof(own), name, strlen(name));
+	memcpy(title + sizeof(own), name, strlen(name) + 1);
 	prctl(PR_SET_MM, PR_SET_MM_ARG_START, (unsigned long)title, 0, 0);
 	prctl(PR_SET_MM, PR_SET_MM_ARG_END, (unsigned long)title + size, 0, 0);
 }

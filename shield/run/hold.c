@@ -26,8 +26,9 @@ static void be_hold(void *arg)
 		n = read(3, &byte, 1);
 	while (n < 0 && errno == EINTR);
 	close(3);
-	while (n == 1)
-		pause();
+	if (n == 1)
+		for (;;)
+			pause();
 }
 
 int hold_start(struct sys *sys, struct hold *hold, struct err *err)

@@ -29,7 +29,8 @@ static int split(struct sys *sys, const char *path, struct strv *names)
 		if (rc < 0)
 			return rc;
 	}
-	next = all = xasprintf("%s/%s", cwd ? cwd : "", path);
+	all = xasprintf("%s/%s", cwd ? cwd : "", path);
+	next = all;
 	while ((name = strsep(&next, "/"))) {
 		if (!*name || strcmp(name, ".") == 0)
 			continue;

@@ -119,7 +119,6 @@ static void each_one(void **state)
  * move, nor is it called broken. */
 static void stay(void **state)
 {
-	_cleanup_free_ char *text = NULL;
 	struct world w;
 	pid_t fixed, stranger;
 
