@@ -117,6 +117,13 @@ beside '/sys/kernel/mm/ksm/@(full_scans|general_profit|ksm_zero_pages|pages_scan
 beside '/sys/class/net/*/queues/*/byte_queue_limits/@(inflight|limit|stall_cnt|stall_max)' $net/queues/tx-0/byte_queue_limits/limit_min 9
 [ $kernel != 7 ] || beside '/sys/module/damon_stat/parameters/@(aggr_interval_us|memory_idle_ms_percentiles|estimated_memory_bandwidth|memory_idle_ms|kdamond_pid)' \
 	/sys/module/damon_lru_sort/parameters/quota_ms 11
+# The files beside this one can only be read: another one lies over the neighbour.
+if [ $kernel = 7 ]; then
+	cat /sys/kernel/sched_ext/switch_all >$T/switch_all
+	mount -o bind $T/switch_all /sys/kernel/sched_ext/switch_all
+	undo "umount /sys/kernel/sched_ext/switch_all"
+	beside /sys/kernel/sched_ext/hotplug_seq /sys/kernel/sched_ext/switch_all 1
+fi
 mkdir -p /run/shield
 echo x >/run/shield/file
 undo "rm /run/shield/file"

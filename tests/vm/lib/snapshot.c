@@ -96,6 +96,7 @@ static const struct row {
 	{ "/sys/module/damon_stat/parameters/@(aggr_interval_us|memory_idle_ms_percentiles|"
 	  "estimated_memory_bandwidth|memory_idle_ms|kdamond_pid)",
 	  K_7, VALUE, "it measures, and tunes itself" },
+	{ "/sys/kernel/sched_ext/hotplug_seq", K_7, VALUE, "counts CPUs that come and go" },
 	{ "/sys/devices/**/power/@(async|autosuspend_delay_ms|runtime_*)", K_ALL, VALUE,
 	  "how devices sleep that never do: CPUs, nodes, clocks, workqueues" },
 	{ "/sys/devices/system/cpu/cpu*/@(cache|topology)", K_ALL, VALUE,
