@@ -33,7 +33,6 @@ nothing_left() {
 		[ ! -e "$file" ] || return 1
 	done
 }
-as_before() { nothing_left && snapshot compare $T/before; }
 # Active, and nothing is broken; without a guard where nobody starts it again.
 shielded() {
 	[ -n "$systemd" ] && but=nothing || but=guard
@@ -41,7 +40,7 @@ shielded() {
 		([.shields[].problems[] | select(.severity == "broken" and .object != $but)] == [])' >/dev/null || return 1
 	[ -n "${unattached-}" ] || ! pidof qemu-system-x86_64 >/dev/null || answer -e '[.shields[].vcpus | length] == [4]' >/dev/null
 }
-settled() { as_before || shielded; }
+settled() { nothing_left || shielded; }
 # settles SECONDS: by itself. How long it took at most: $slowest, in hundredths.
 slowest=0
 settles() {
@@ -54,6 +53,7 @@ settles() {
 	}
 	took=$(($(now) - since))
 	[ $took -le $slowest ] || slowest=$took
+	! nothing_left || snapshot compare --within 1 $T/before
 }
 now() { sed 's/\.\(..\) .*/\1/' /proc/uptime; }
 # Afterwards somebody ends all that is active.
@@ -62,8 +62,7 @@ back() {
 		cat $T/off
 		return 1
 	}
-	wait_for $LIMIT as_before && wait_for $LIMIT no_process || {
-		snapshot compare $T/before
+	wait_for $LIMIT nothing_left && wait_for $LIMIT no_process && snapshot compare --within 1 $T/before || {
 		ps | grep shield
 		return 1
 	}
