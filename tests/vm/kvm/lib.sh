@@ -22,7 +22,7 @@ guest_goes_on() {
 # The threads that KVM itself has for the VM of this process. Since 6.4 the worker is one of the process, before a kernel thread.
 kvm_worker() {
 	if [ $kernel = 6.1 ]; then
-		pidof kvm-nx-lpage-recovery kvm-nx-lpage-re | cut -d' ' -f1
+		grep -l '^kvm-nx-lpage-re' /proc/[0-9]*/comm 2>/dev/null | cut -d/ -f3 | head -n 1
 	else
 		grep -l '^kvm-nx-lpage-re' /proc/"$1"/task/*/comm 2>/dev/null | cut -d/ -f5 | head -n 1
 	fi
