@@ -201,6 +201,16 @@ static enum applied write_failed(const struct txn *txn, const struct object *obj
 	return failed(txn, object, rc, err);
 }
 
+/* The kernel takes the move of a thread that is about to end, and does nothing. */
+static bool ends_unmoved(const struct txn *txn, const struct object *object)
+{
+	_cleanup_task_ struct task task = { 0 };
+	pid_t tid = object->task.pid;
+
+	return (object->kind == STEP_THREAD || object->kind == STEP_PROCESS) &&
+	       task_read(txn->sys, tid, tid, &task) == -ESRCH;
+}
+
 /* Read back; a mask that the cgroup of the thread narrows further is fine. */
 static enum applied verify(struct txn *txn, const struct object *object, struct err *err)
 {
@@ -211,7 +221,7 @@ static enum applied verify(struct txn *txn, const struct object *object, struct 
 
 	if (rc == 0 && holds(txn, object, current, object->target))
 		return APPLIED;
-	if (gone(rc) || object_same(txn, object) == 0)
+	if (gone(rc) || object_same(txn, object) == 0 || ends_unmoved(txn, object))
 		return APPLIED_GONE;
 	if (rc < 0)
 		return failed(txn, object, rc, err);
