@@ -192,6 +192,8 @@ else
 	profile one '{"version":1,"name":"one","guest":"2-3"}'
 	profile two '{"version":1,"name":"two","guest":"4-5"}'
 fi
+# PID 1 makes it for shield@win11.service, and keeps it for a while.
+[ -z "$systemd" ] || systemctl start system-shield.slice
 snapshot take $T/before
 # At which call a command is in the middle of its work. (It is killed there with all of ours, so that nobody helps.)
 middle() { echo $(($(calls $shield "$@") * 3 / 4)); }
