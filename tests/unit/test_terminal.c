@@ -212,8 +212,6 @@ static void new_size(void **state)
 static void cannot_be_attacked(void **state)
 {
 	_cleanup_free_ char *script = xasprintf("%s attack; echo attacked $?", self);
-	_cleanup_free_ char *none =
-		xasprintf("exec </dev/null >/dev/null 2>&1; ! (: </dev/tty) && echo x");
 
 	(void)state;
 	begin(script);
