@@ -16,7 +16,7 @@
 #include "shield/cgroup/libvirt.h"
 #include "shield/cmd/hook_conf.h"
 #include "shield/cmd/session_cmd.h"
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 #include "shield/run/detach.h"
 #include "shield/run/journal.h"
 #include "shield/run/session.h"

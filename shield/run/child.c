@@ -1,7 +1,7 @@
 #include "shield/run/child.h"
 
 #include "shield/run/confine.h"
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 #include "shield/run/detach.h"
 
 #include "shield/base/mem.h"
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 
 #include <fcntl.h>
 #include <poll.h>

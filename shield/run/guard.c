@@ -2,10 +2,10 @@
 
 #include "shield/cgroup/libvirt.h"
 #include "shield/run/audit.h"
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 #include "shield/run/irqevents.h"
 #include "shield/run/journal.h"
-#include "shield/run/patience.h"
+#include "shield/base/patience.h"
 #include "shield/run/procevents.h"
 #include "shield/run/resume.h"
 #include "shield/run/session.h"

@@ -1,6 +1,6 @@
 /* Start a guard that outlives whoever starts it. */
 #include "shield/cgroup/place.h"
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 #include "shield/run/guard.h"
 #include "shield/run/vm.h"
 #include "shield/sys/systemd_adapter.h"

@@ -1,6 +1,6 @@
 #include "shield/run/procevents.h"
 
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 #include "shield/run/qmp.h"
 
 #include "shield/base/text.h"
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 
 #include <errno.h>
 #include <limits.h>

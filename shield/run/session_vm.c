@@ -1,7 +1,7 @@
 /* A running VM: its vCPUs, and whether it still lives. */
 #include "shield/cgroup/libvirt.h"
 #include "shield/cgroup/place.h"
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 #include "shield/run/session.h"
 #include "shield/run/vm_vcpus.h"
 #include "shield/task/task.h"

@@ -1,6 +1,6 @@
 #include "shield/run/supervise.h"
 
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 #include "shield/run/supervise_state.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* Finding QEMU and its vCPUs, and having them pinned. */
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 #include "shield/run/supervise_state.h"
 #include "shield/run/vm_vcpus.h"
 

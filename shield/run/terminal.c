@@ -1,6 +1,6 @@
 #include "shield/run/terminal.h"
 
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #include "shield/run/vm_vcpus.h"
 
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 #include "shield/run/qmp_launch.h"
 #include "shield/task/task.h"
 

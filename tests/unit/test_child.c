@@ -1,6 +1,6 @@
 /* A command under supervision: statuses, signals, what it inherits. */
 #include "shield/run/child.h"
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

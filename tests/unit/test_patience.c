@@ -1,5 +1,5 @@
 /* How often the guard repairs: see patience.h. */
-#include "shield/run/patience.h"
+#include "shield/base/patience.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * server is a socketpair: what it will say is written beforehand, in pieces by
  * another process where the pieces matter.
  */
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 #include "shield/run/qmp.h"
 #include "shield/run/qmp_launch.h"
 

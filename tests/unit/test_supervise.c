@@ -4,7 +4,7 @@
  * has threads named as QEMU's and a monitor. FAKE_QEMU chooses what it is bad
  * at. The real QEMU has its turn at the end.
  */
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 #include "shield/run/supervise.h"
 #include "shield/run/vm_vcpus.h"
 

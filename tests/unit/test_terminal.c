@@ -4,7 +4,7 @@
  */
 #include "shield/run/child.h"
 #include "shield/run/confine.h"
-#include "shield/run/deadline.h"
+#include "shield/base/deadline.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

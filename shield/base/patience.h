@@ -5,8 +5,8 @@
  * Quiet for long enough (a minute, and twice the last pause) forgives it all.
  * Times are those of deadline.h; the caller says what time it is.
  */
-#ifndef SHIELD_RUN_PATIENCE_H
-#define SHIELD_RUN_PATIENCE_H
+#ifndef SHIELD_BASE_PATIENCE_H
+#define SHIELD_BASE_PATIENCE_H
 
 #include <stdbool.h>
 

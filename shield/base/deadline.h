@@ -2,8 +2,8 @@
  * deadline: a moment on the monotonic clock, in milliseconds, so that a wait
  * that is interrupted and taken up again still ends when it should.
  */
-#ifndef SHIELD_RUN_DEADLINE_H
-#define SHIELD_RUN_DEADLINE_H
+#ifndef SHIELD_BASE_DEADLINE_H
+#define SHIELD_BASE_DEADLINE_H
 
 #include <limits.h>
 #include <time.h>
