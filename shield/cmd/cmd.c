@@ -1,7 +1,7 @@
 #include "shield/cmd/cmd.h"
 
 #include "profiles/profile.h"
-#include "shield/run/journal.h"
+#include "shield/sys/journal.h"
 
 #include <limits.h>
 #include <stdarg.h>

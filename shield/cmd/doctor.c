@@ -9,7 +9,7 @@
 #include "shield/cmd/cmd.h"
 #include "shield/policy/managers.h"
 #include "shield/policy/policy.h"
-#include "shield/run/journal.h"
+#include "shield/sys/journal.h"
 #include "shield/run/session.h"
 #include "shield/txn/txn.h"
 

@@ -18,7 +18,7 @@
 #include "shield/cmd/session_cmd.h"
 #include "shield/base/deadline.h"
 #include "shield/run/detach.h"
-#include "shield/run/journal.h"
+#include "shield/sys/journal.h"
 #include "shield/run/session.h"
 #include "shield/task/task.h"
 

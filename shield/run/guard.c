@@ -4,7 +4,7 @@
 #include "shield/run/audit.h"
 #include "shield/base/deadline.h"
 #include "shield/run/irqevents.h"
-#include "shield/run/journal.h"
+#include "shield/sys/journal.h"
 #include "shield/base/patience.h"
 #include "shield/run/procevents.h"
 #include "shield/run/resume.h"

@@ -1,4 +1,4 @@
-#include "shield/run/journal.h"
+#include "shield/sys/journal.h"
 
 #include "shield/sys/libsystemd.h"
 

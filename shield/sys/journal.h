@@ -4,8 +4,8 @@
  * SYSLOG_IDENTIFIER=shield ('journalctl SHIELD_NAME=win11'); on other hosts it
  * goes to syslog. shield: the name, or NULL for a message about none.
  */
-#ifndef SHIELD_RUN_JOURNAL_H
-#define SHIELD_RUN_JOURNAL_H
+#ifndef SHIELD_SYS_JOURNAL_H
+#define SHIELD_SYS_JOURNAL_H
 
 #include "shield/base/mem.h"
 
