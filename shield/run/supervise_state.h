@@ -9,7 +9,7 @@
 #ifndef SHIELD_RUN_SUPERVISE_STATE_H
 #define SHIELD_RUN_SUPERVISE_STATE_H
 
-#include "shield/run/procevents.h"
+#include "shield/event/procevents.h"
 #include "shield/run/qmp.h"
 #include "shield/run/qmp_launch.h"
 #include "shield/run/supervise.h"

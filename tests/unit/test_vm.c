@@ -1,5 +1,5 @@
 /* Recognising QEMU and its vCPU threads, in a made-up /proc and in the real. */
-#include "shield/run/procevents.h"
+#include "shield/event/procevents.h"
 #include "shield/run/vm.h"
 
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-#include "shield/run/procevents.h"
+#include "shield/event/procevents.h"
 
 #include "shield/base/deadline.h"
 

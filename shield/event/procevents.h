@@ -9,8 +9,8 @@
  * before 6.6 a listener that is killed leaves the kernel announcing to nobody,
  * which costs a little but harms nothing.)
  */
-#ifndef SHIELD_RUN_PROCEVENTS_H
-#define SHIELD_RUN_PROCEVENTS_H
+#ifndef SHIELD_EVENT_PROCEVENTS_H
+#define SHIELD_EVENT_PROCEVENTS_H
 
 #include "shield/base/err.h"
 

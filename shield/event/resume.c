@@ -1,4 +1,4 @@
-#include "shield/run/resume.h"
+#include "shield/event/resume.h"
 
 #include <stdint.h>
 #include <sys/timerfd.h>

@@ -3,8 +3,8 @@
  * events (netlink(7), NETLINK_KOBJECT_UEVENT), which the kernel filters for us
  * by nothing: others are read and dropped. There are few on a quiet host.
  */
-#ifndef SHIELD_RUN_UEVENTS_H
-#define SHIELD_RUN_UEVENTS_H
+#ifndef SHIELD_EVENT_UEVENTS_H
+#define SHIELD_EVENT_UEVENTS_H
 
 #include <stdbool.h>
 

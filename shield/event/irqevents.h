@@ -28,8 +28,8 @@
  * (arch/x86/include/asm/trace/irq_vectors.h, kernel/irq/manage.c, bpf(2),
  * perf_event_open(2), Documentation/bpf/ringbuf.rst)
  */
-#ifndef SHIELD_RUN_IRQEVENTS_H
-#define SHIELD_RUN_IRQEVENTS_H
+#ifndef SHIELD_EVENT_IRQEVENTS_H
+#define SHIELD_EVENT_IRQEVENTS_H
 
 #include "shield/sys/sys.h"
 

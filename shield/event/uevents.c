@@ -1,4 +1,4 @@
-#include "shield/run/uevents.h"
+#include "shield/event/uevents.h"
 
 #include <errno.h>
 #include <linux/netlink.h>

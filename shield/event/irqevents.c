@@ -1,4 +1,4 @@
-#include "shield/run/irqevents.h"
+#include "shield/event/irqevents.h"
 
 #include <errno.h>
 #include <linux/bpf.h>

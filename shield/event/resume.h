@@ -2,8 +2,8 @@
  * resume: that the machine has slept. Nothing announces the CPUs that went offline
  * and came back on the way (no uevent), and the kernel resets masks when they do.
  */
-#ifndef SHIELD_RUN_RESUME_H
-#define SHIELD_RUN_RESUME_H
+#ifndef SHIELD_EVENT_RESUME_H
+#define SHIELD_EVENT_RESUME_H
 
 #include "shield/sys/sys.h"
 
