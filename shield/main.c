@@ -1,6 +1,6 @@
 /* The command table. */
 #include "shield/cmd/cmd.h"
-#include "shield/run/child.h"
+#include "shield/vm/child.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -17,7 +17,7 @@
 #include "shield/cmd/hook_conf.h"
 #include "shield/cmd/session_cmd.h"
 #include "shield/base/deadline.h"
-#include "shield/run/detach.h"
+#include "shield/vm/detach.h"
 #include "shield/sys/journal.h"
 #include "shield/run/session.h"
 #include "shield/task/task.h"

@@ -1,10 +1,10 @@
 /* shield run: on, the command in the shield, off; in the end its exit status. */
 #include "shield/cgroup/place.h"
 #include "shield/cmd/session_cmd.h"
-#include "shield/run/confine.h"
+#include "shield/vm/confine.h"
 #include "shield/run/hold.h"
 #include "shield/run/session.h"
-#include "shield/run/supervise.h"
+#include "shield/vm/supervise.h"
 
 #include <fcntl.h>
 #include <string.h>

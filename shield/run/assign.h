@@ -17,7 +17,7 @@
 #ifndef SHIELD_RUN_ASSIGN_H
 #define SHIELD_RUN_ASSIGN_H
 
-#include "shield/run/vm.h"
+#include "shield/vm/vm.h"
 #include "shield/topology/topology.h"
 
 /* cpus has room for one of each. -1 with ERR_USAGE when there are fewer guest CPUs

@@ -10,7 +10,7 @@
 #include "shield/event/resume.h"
 #include "shield/run/session.h"
 #include "shield/event/uevents.h"
-#include "shield/run/vm.h"
+#include "shield/vm/vm.h"
 #include "shield/sys/libsystemd.h"
 #include "shield/task/task.h"
 

@@ -2,7 +2,7 @@
 #include "shield/cgroup/place.h"
 #include "shield/base/deadline.h"
 #include "shield/run/guard.h"
-#include "shield/run/vm.h"
+#include "shield/vm/vm.h"
 #include "shield/sys/systemd_adapter.h"
 #include "shield/task/task.h"
 

@@ -1,6 +1,6 @@
 #include "shield/run/hold.h"
 
-#include "shield/run/vm.h"
+#include "shield/vm/vm.h"
 #include "shield/task/task.h"
 
 #include <errno.h>

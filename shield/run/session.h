@@ -8,7 +8,7 @@
 #define SHIELD_RUN_SESSION_H
 
 #include "shield/policy/policy.h"
-#include "shield/run/vm.h"
+#include "shield/vm/vm.h"
 #include "shield/txn/txn.h"
 
 /*

@@ -3,7 +3,7 @@
 #include "shield/cgroup/place.h"
 #include "shield/base/deadline.h"
 #include "shield/run/session.h"
-#include "shield/run/vm_vcpus.h"
+#include "shield/vm/vm_vcpus.h"
 #include "shield/task/task.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* A command under supervision: statuses, signals, what it inherits. */
-#include "shield/run/child.h"
+#include "shield/vm/child.h"
 #include "shield/base/deadline.h"
 
 #include <setjmp.h>

@@ -4,7 +4,7 @@
 #include "irq/vfio.h"
 #include "shield/base/pci_address.h"
 #include "shield/policy/irqs.h"
-#include "shield/run/vm.h"
+#include "shield/vm/vm.h"
 #include "shield/run/wishes.h"
 #include "shield/sys/balancer.h"
 #include "shield/sys/kfile.h"

@@ -4,8 +4,8 @@
  * another process where the pieces matter.
  */
 #include "shield/base/deadline.h"
-#include "shield/run/qmp.h"
-#include "shield/run/qmp_launch.h"
+#include "shield/vm/qmp.h"
+#include "shield/vm/qmp_launch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,8 +5,8 @@
  * at. The real QEMU has its turn at the end.
  */
 #include "shield/base/deadline.h"
-#include "shield/run/supervise.h"
-#include "shield/run/vm_vcpus.h"
+#include "shield/vm/supervise.h"
+#include "shield/vm/vm_vcpus.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

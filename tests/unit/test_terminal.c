@@ -2,8 +2,8 @@
  * A command of another user: its terminal, and what else it gets of root's. This program is the
  * shell in whose terminal all that happens, and, called again, the command that attacks it.
  */
-#include "shield/run/child.h"
-#include "shield/run/confine.h"
+#include "shield/vm/child.h"
+#include "shield/vm/confine.h"
 #include "shield/base/deadline.h"
 
 #include <setjmp.h>

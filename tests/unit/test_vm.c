@@ -1,6 +1,6 @@
 /* Recognising QEMU and its vCPU threads, in a made-up /proc and in the real. */
 #include "shield/event/procevents.h"
-#include "shield/run/vm.h"
+#include "shield/vm/vm.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -11,10 +11,10 @@
  * Waiting is the caller's: a qmp_wait_fn may look after signals and children at
  * the same time and give up when QEMU died. Deadlines are of deadline.h.
  */
-#ifndef SHIELD_RUN_QMP_H
-#define SHIELD_RUN_QMP_H
+#ifndef SHIELD_VM_QMP_H
+#define SHIELD_VM_QMP_H
 
-#include "shield/run/vm.h"
+#include "shield/vm/vm.h"
 
 #include <jansson.h>
 

@@ -1,4 +1,4 @@
-#include "shield/run/qmp_launch.h"
+#include "shield/vm/qmp_launch.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-#include "shield/run/confine.h"
+#include "shield/vm/confine.h"
 
-#include "shield/run/vm.h"
+#include "shield/vm/vm.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -34,11 +34,11 @@
  * No other code of the process may wait for children or read these signals.
  * Take no flock across child_start(): the new process shares it until exec.
  */
-#ifndef SHIELD_RUN_CHILD_H
-#define SHIELD_RUN_CHILD_H
+#ifndef SHIELD_VM_CHILD_H
+#define SHIELD_VM_CHILD_H
 
-#include "shield/run/terminal.h"
-#include "shield/run/user.h"
+#include "shield/vm/terminal.h"
+#include "shield/vm/user.h"
 
 #include <signal.h>
 #include <stdbool.h>

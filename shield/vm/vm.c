@@ -1,4 +1,4 @@
-#include "shield/run/vm.h"
+#include "shield/vm/vm.h"
 
 #include "shield/task/task.h"
 

@@ -1,7 +1,7 @@
-#include "shield/run/vm_vcpus.h"
+#include "shield/vm/vm_vcpus.h"
 
 #include "shield/base/deadline.h"
-#include "shield/run/qmp_launch.h"
+#include "shield/vm/qmp_launch.h"
 #include "shield/task/task.h"
 
 static bool ask(struct sys *sys, pid_t pid, const char *path, int ms, qmp_wait_fn *wait, void *ctx,

@@ -5,8 +5,8 @@
  * (NSS may allocate, lock, or talk to a server); what is left for the new
  * process, between fork and exec, is a handful of system calls.
  */
-#ifndef SHIELD_RUN_USER_H
-#define SHIELD_RUN_USER_H
+#ifndef SHIELD_VM_USER_H
+#define SHIELD_VM_USER_H
 
 #include "shield/base/err.h"
 

@@ -1,4 +1,4 @@
-#include "shield/run/qmp.h"
+#include "shield/vm/qmp.h"
 
 #include "shield/base/text.h"
 #include "shield/base/deadline.h"

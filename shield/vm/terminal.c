@@ -1,4 +1,4 @@
-#include "shield/run/terminal.h"
+#include "shield/vm/terminal.h"
 
 #include "shield/base/deadline.h"
 

@@ -1,5 +1,5 @@
 /* The threads of a VM as a list (vm.h). */
-#include "shield/run/vm.h"
+#include "shield/vm/vm.h"
 
 #include <string.h>
 

@@ -12,11 +12,11 @@
  *
  * (close_range(2), PR_SET_NO_NEW_PRIVS, seccomp(2), getrlimit(2), ioctl_tty(2).)
  */
-#ifndef SHIELD_RUN_CONFINE_H
-#define SHIELD_RUN_CONFINE_H
+#ifndef SHIELD_VM_CONFINE_H
+#define SHIELD_VM_CONFINE_H
 
 #include "shield/base/strv.h"
-#include "shield/run/user.h"
+#include "shield/vm/user.h"
 
 #include <stdbool.h>
 

@@ -1,10 +1,10 @@
 /*
  * vm_vcpus: the vCPUs of a QEMU that somebody else started.
  */
-#ifndef SHIELD_RUN_VM_VCPUS_H
-#define SHIELD_RUN_VM_VCPUS_H
+#ifndef SHIELD_VM_VM_VCPUS_H
+#define SHIELD_VM_VM_VCPUS_H
 
-#include "shield/run/qmp.h"
+#include "shield/vm/qmp.h"
 
 /*
  * By a QMP socket that the process has (qmp_find_sockets), for which ms

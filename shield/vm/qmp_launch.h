@@ -10,8 +10,8 @@
  * configuration is a memory file, inherited too, so nothing but the socket is
  * in a directory. (QEMU: softmmu/vl.c, default_monitor; measured with 7.2.)
  */
-#ifndef SHIELD_RUN_QMP_LAUNCH_H
-#define SHIELD_RUN_QMP_LAUNCH_H
+#ifndef SHIELD_VM_QMP_LAUNCH_H
+#define SHIELD_VM_QMP_LAUNCH_H
 
 #include "shield/base/err.h"
 #include "shield/base/strv.h"

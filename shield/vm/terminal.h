@@ -29,8 +29,8 @@
  *
  * (pty(7), tty_ioctl(4), termios(3), credentials(7), POSIX on orphaned groups.)
  */
-#ifndef SHIELD_RUN_TERMINAL_H
-#define SHIELD_RUN_TERMINAL_H
+#ifndef SHIELD_VM_TERMINAL_H
+#define SHIELD_VM_TERMINAL_H
 
 #include "shield/base/err.h"
 

@@ -12,8 +12,8 @@
  * runs all vCPUs in one thread ("ALL CPUs/TCG"): one entry, whose count is the
  * number of vCPUs it serves.
  */
-#ifndef SHIELD_RUN_VM_H
-#define SHIELD_RUN_VM_H
+#ifndef SHIELD_VM_VM_H
+#define SHIELD_VM_VM_H
 
 #include "shield/sys/sys.h"
 

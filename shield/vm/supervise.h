@@ -20,11 +20,11 @@
  * Signals go to the command (child.h). If it dies and leaves the VM, or if we
  * are asked twice, they go to the VM as well.
  */
-#ifndef SHIELD_RUN_SUPERVISE_H
-#define SHIELD_RUN_SUPERVISE_H
+#ifndef SHIELD_VM_SUPERVISE_H
+#define SHIELD_VM_SUPERVISE_H
 
-#include "shield/run/child.h"
-#include "shield/run/vm.h"
+#include "shield/vm/child.h"
+#include "shield/vm/vm.h"
 
 struct supervise_hooks {
 	/* The process waits before exec: put it where it belongs. vm: it becomes

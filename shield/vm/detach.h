@@ -1,8 +1,8 @@
 /*
  * detach: work that may not keep its caller waiting.
  */
-#ifndef SHIELD_RUN_DETACH_H
-#define SHIELD_RUN_DETACH_H
+#ifndef SHIELD_VM_DETACH_H
+#define SHIELD_VM_DETACH_H
 
 #include <stddef.h>
 

@@ -1,7 +1,7 @@
 /* Finding QEMU and its vCPUs, and having them pinned. */
 #include "shield/base/deadline.h"
-#include "shield/run/supervise_state.h"
-#include "shield/run/vm_vcpus.h"
+#include "shield/vm/supervise_state.h"
+#include "shield/vm/vm_vcpus.h"
 
 #include <errno.h>
 #include <stdio.h>

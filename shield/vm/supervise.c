@@ -1,7 +1,7 @@
-#include "shield/run/supervise.h"
+#include "shield/vm/supervise.h"
 
 #include "shield/base/deadline.h"
-#include "shield/run/supervise_state.h"
+#include "shield/vm/supervise_state.h"
 
 #include <errno.h>
 #include <string.h>

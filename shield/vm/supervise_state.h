@@ -6,13 +6,13 @@
  *	candidate   a QEMU by its name, whose vCPUs are not known yet
  *	vm          QEMU, pinned; or abandoned, and only waited for
  */
-#ifndef SHIELD_RUN_SUPERVISE_STATE_H
-#define SHIELD_RUN_SUPERVISE_STATE_H
+#ifndef SHIELD_VM_SUPERVISE_STATE_H
+#define SHIELD_VM_SUPERVISE_STATE_H
 
 #include "shield/event/procevents.h"
-#include "shield/run/qmp.h"
-#include "shield/run/qmp_launch.h"
-#include "shield/run/supervise.h"
+#include "shield/vm/qmp.h"
+#include "shield/vm/qmp_launch.h"
+#include "shield/vm/supervise.h"
 
 struct supervision {
 	struct child *c;

@@ -1,4 +1,4 @@
-#include "shield/run/user.h"
+#include "shield/vm/user.h"
 
 #include <errno.h>
 #include <grp.h>

@@ -1,6 +1,6 @@
-#include "shield/run/child.h"
+#include "shield/vm/child.h"
 
-#include "shield/run/confine.h"
+#include "shield/vm/confine.h"
 #include "shield/base/deadline.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "shield/run/detach.h"
+#include "shield/vm/detach.h"
 
 #include "shield/base/mem.h"
 #include "shield/base/deadline.h"
