@@ -1,6 +1,6 @@
 #include "shield/cmd/session_cmd.h"
 
-#include "shield/run/guard.h"
+#include "shield/guard/guard.h"
 #include "shield/run/session.h"
 
 #include <signal.h>

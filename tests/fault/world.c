@@ -1,6 +1,6 @@
 #include "tests/fault/world.h"
 
-#include "shield/run/guard.h"
+#include "shield/guard/guard.h"
 
 #include <string.h>
 #include <time.h>

@@ -1,4 +1,4 @@
-#include "shield/run/guard.h"
+#include "shield/guard/guard.h"
 
 #include "shield/cgroup/libvirt.h"
 #include "shield/run/audit.h"

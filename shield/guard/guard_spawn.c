@@ -1,7 +1,7 @@
 /* Start a guard that outlives whoever starts it. */
 #include "shield/cgroup/place.h"
 #include "shield/base/deadline.h"
-#include "shield/run/guard.h"
+#include "shield/guard/guard.h"
 #include "shield/vm/vm.h"
 #include "shield/sys/systemd_adapter.h"
 #include "shield/task/task.h"

@@ -18,8 +18,8 @@
  *	a slow timer fires		-> look for what no event announces, such
  *					   as a mask of a network queue
  */
-#ifndef SHIELD_RUN_GUARD_H
-#define SHIELD_RUN_GUARD_H
+#ifndef SHIELD_GUARD_GUARD_H
+#define SHIELD_GUARD_GUARD_H
 
 #include "shield/txn/txn.h"
 
