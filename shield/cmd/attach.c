@@ -1,6 +1,6 @@
 /* shield attach */
 #include "shield/cmd/session_cmd.h"
-#include "shield/run/session.h"
+#include "shield/ops/session.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
 #include "shield/policy/managers.h"
 #include "shield/policy/policy.h"
 #include "shield/sys/journal.h"
-#include "shield/run/session.h"
+#include "shield/ops/session.h"
 #include "shield/txn/txn.h"
 
 #include <stdarg.h>

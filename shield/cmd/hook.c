@@ -19,7 +19,7 @@
 #include "shield/base/deadline.h"
 #include "shield/vm/detach.h"
 #include "shield/sys/journal.h"
-#include "shield/run/session.h"
+#include "shield/ops/session.h"
 #include "shield/task/task.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 #include "irq/count.h"
 #include "irq/irq.h"
 #include "shield/cmd/cmd.h"
-#include "shield/run/wishes.h"
+#include "shield/ops/wishes.h"
 #include "shield/txn/txn.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* shield off, shield recover */
 #include "shield/cmd/session_cmd.h"
-#include "shield/run/session.h"
+#include "shield/ops/session.h"
 
 struct options {
 	const char *name;

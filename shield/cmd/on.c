@@ -1,6 +1,6 @@
 /* shield on, shield plan */
 #include "shield/cmd/session_cmd.h"
-#include "shield/run/session.h"
+#include "shield/ops/session.h"
 #include "shield/task/task.h"
 
 #include <string.h>

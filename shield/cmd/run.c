@@ -2,8 +2,8 @@
 #include "shield/cgroup/place.h"
 #include "shield/cmd/session_cmd.h"
 #include "shield/vm/confine.h"
-#include "shield/run/hold.h"
-#include "shield/run/session.h"
+#include "shield/ops/hold.h"
+#include "shield/ops/session.h"
 #include "shield/vm/supervise.h"
 
 #include <fcntl.h>

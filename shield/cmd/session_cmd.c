@@ -1,7 +1,7 @@
 #include "shield/cmd/session_cmd.h"
 
 #include "shield/guard/guard.h"
-#include "shield/run/session.h"
+#include "shield/ops/session.h"
 
 #include <signal.h>
 #include <string.h>

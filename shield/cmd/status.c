@@ -1,6 +1,6 @@
 /* shield status */
 #include "shield/cmd/session_cmd.h"
-#include "shield/run/audit.h"
+#include "shield/ops/audit.h"
 
 #include <string.h>
 #include <sys/stat.h>

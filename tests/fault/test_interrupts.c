@@ -5,7 +5,7 @@
  * thousand of them.
  */
 #include "irq/net.h"
-#include "shield/run/audit.h"
+#include "shield/ops/audit.h"
 #include "tests/fault/world.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
  */
 #include "irq/irq.h"
 #include "shield/cgroup/libvirt.h"
-#include "shield/run/session.h"
+#include "shield/ops/session.h"
 #include "shield/txn/state_json.h"
 #include "tests/fault/world.h"
 

@@ -3,7 +3,7 @@
  * what is left of a command that fails or dies: whose value is kept, what a
  * number stands for, which file is followed, and what is looked at twice.
  */
-#include "shield/run/audit.h"
+#include "shield/ops/audit.h"
 #include "tests/fault/world.h"
 
 #include <setjmp.h>

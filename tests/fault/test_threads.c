@@ -4,7 +4,7 @@
  * placed stays where it is, and after the end they have what they would have had
  * without a shield, whoever was killed when.
  */
-#include "shield/run/audit.h"
+#include "shield/ops/audit.h"
 #include "shield/task/task.h"
 #include "tests/fault/world.h"
 

@@ -1,5 +1,5 @@
 /* Which CPU each vCPU gets. */
-#include "shield/run/assign.h"
+#include "shield/ops/assign.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,7 +5,7 @@
 #include "shield/base/pci_address.h"
 #include "shield/policy/irqs.h"
 #include "shield/vm/vm.h"
-#include "shield/run/wishes.h"
+#include "shield/ops/wishes.h"
 #include "shield/sys/balancer.h"
 #include "shield/sys/kfile.h"
 #include "tests/fake/kernel.h"

@@ -1,4 +1,4 @@
-#include "shield/run/audit.h"
+#include "shield/ops/audit.h"
 
 #include "irq/irq.h"
 #include "shield/cgroup/libvirt.h"

@@ -4,8 +4,8 @@
  * (txn_begin) and leaves it open, with txn->report, ->immovable and ->unmoved
  * for the caller to print.
  */
-#ifndef SHIELD_RUN_SESSION_H
-#define SHIELD_RUN_SESSION_H
+#ifndef SHIELD_OPS_SESSION_H
+#define SHIELD_OPS_SESSION_H
 
 #include "shield/policy/policy.h"
 #include "shield/vm/vm.h"

@@ -2,7 +2,7 @@
 #include "shield/cgroup/libvirt.h"
 #include "shield/cgroup/place.h"
 #include "shield/base/deadline.h"
-#include "shield/run/session.h"
+#include "shield/ops/session.h"
 #include "shield/vm/vm_vcpus.h"
 #include "shield/task/task.h"
 

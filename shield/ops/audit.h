@@ -3,8 +3,8 @@
  * root: an independent look at every thread, interrupt and partition, not a
  * reading of our own file back.
  */
-#ifndef SHIELD_RUN_AUDIT_H
-#define SHIELD_RUN_AUDIT_H
+#ifndef SHIELD_OPS_AUDIT_H
+#define SHIELD_OPS_AUDIT_H
 
 #include "shield/txn/txn.h"
 

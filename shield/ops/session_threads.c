@@ -1,6 +1,6 @@
 /* Threads that were born in a partition. */
 #include "shield/cgroup/libvirt.h"
-#include "shield/run/session.h"
+#include "shield/ops/session.h"
 #include "shield/task/task.h"
 #include "shield/txn/thread.h"
 

@@ -1,4 +1,4 @@
-#include "shield/run/assign.h"
+#include "shield/ops/assign.h"
 
 /* Do the vCPUs belong to one core of the guest? */
 static bool same_core(const struct vm_vcpu *a, const struct vm_vcpu *b)

@@ -1,4 +1,4 @@
-#include "shield/run/hold.h"
+#include "shield/ops/hold.h"
 
 #include "shield/vm/vm.h"
 #include "shield/task/task.h"

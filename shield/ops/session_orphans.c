@@ -1,7 +1,7 @@
 /* Shields that no state file tells of, since it was damaged and put aside, or
  * removed: their cgroups are there to be seen. */
 #include "profiles/profile.h"
-#include "shield/run/session.h"
+#include "shield/ops/session.h"
 #include "shield/task/task.h"
 
 #include <stdlib.h>

@@ -14,8 +14,8 @@
  * Where it is not known (no QMP) each vCPU counts as a core; since QEMU numbers
  * the threads of a core one after the other, siblings still meet.
  */
-#ifndef SHIELD_RUN_ASSIGN_H
-#define SHIELD_RUN_ASSIGN_H
+#ifndef SHIELD_OPS_ASSIGN_H
+#define SHIELD_OPS_ASSIGN_H
 
 #include "shield/vm/vm.h"
 #include "shield/topology/topology.h"

@@ -14,8 +14,8 @@
  *				shield or no shield
  */
 #include "irq/irqbalance.h"
-#include "shield/run/session.h"
-#include "shield/run/wishes.h"
+#include "shield/ops/session.h"
+#include "shield/ops/wishes.h"
 #include "shield/sys/kfile.h"
 #include "shield/txn/apply.h"
 

@@ -1,13 +1,13 @@
-#include "shield/run/session.h"
+#include "shield/ops/session.h"
 
 #include "shield/cgroup/place.h"
 #include "shield/policy/irqs.h"
 #include "shield/policy/managers.h"
 #include "shield/policy/settings.h"
-#include "shield/run/assign.h"
-#include "shield/run/audit.h"
-#include "shield/run/hold.h"
-#include "shield/run/wishes.h"
+#include "shield/ops/assign.h"
+#include "shield/ops/audit.h"
+#include "shield/ops/hold.h"
+#include "shield/ops/wishes.h"
 #include "shield/task/task.h"
 
 #include <string.h>

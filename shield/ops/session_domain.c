@@ -1,7 +1,7 @@
 /* Shields of domains that libvirt runs, in the cgroups that it has made. */
 #include "profiles/find.h"
 #include "shield/cgroup/libvirt.h"
-#include "shield/run/session.h"
+#include "shield/ops/session.h"
 #include "shield/task/task.h"
 
 #include <string.h>

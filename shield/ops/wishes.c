@@ -1,4 +1,4 @@
-#include "shield/run/wishes.h"
+#include "shield/ops/wishes.h"
 
 #include "irq/vfio.h"
 #include "shield/task/task.h"

@@ -1,6 +1,6 @@
 /* What appeared since a shield began. */
 #include "shield/cgroup/place.h"
-#include "shield/run/session.h"
+#include "shield/ops/session.h"
 
 /* What is recorded already and has moved was moved by someone: `status` tells. */
 static void forget_known(const struct txn *txn, struct plan *plan)

@@ -7,8 +7,8 @@
  * lets go of it, it stays, to be ended with its scope or by hold_end() once the VM
  * is there. When whoever started it fails, or dies before that, it ends.
  */
-#ifndef SHIELD_RUN_HOLD_H
-#define SHIELD_RUN_HOLD_H
+#ifndef SHIELD_OPS_HOLD_H
+#define SHIELD_OPS_HOLD_H
 
 #include "shield/txn/state.h"
 

@@ -3,8 +3,8 @@
  * with the devices that their VMs have open now (which only root can see). What a
  * VM has open is its own, whatever the profile of another shield says.
  */
-#ifndef SHIELD_RUN_WISHES_H
-#define SHIELD_RUN_WISHES_H
+#ifndef SHIELD_OPS_WISHES_H
+#define SHIELD_OPS_WISHES_H
 
 #include "shield/policy/irqs.h"
 #include "shield/txn/state.h"
