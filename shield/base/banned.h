@@ -11,8 +11,8 @@
  *				which keeps a hidden state; shells
  *	without SHIELD_MAY_CALL	whatever touches files or the affinity of
  *				threads: the one door is sys.h. CMake defines it
- *				for shield/sys (the door itself) and shield/run
- *				(which starts processes)
+ *				for shield/sys (the door itself), shield/event,
+ *				and what starts processes in shield/vm
  */
 #ifndef SHIELD_BASE_BANNED_H
 #define SHIELD_BASE_BANNED_H
