@@ -172,14 +172,14 @@ answer() { shield status --json 2>/dev/null | jq "$@"; }
 vm_ready() { answer -e --arg name "${2:-win11}" --argjson n "$1" \
 	'.shields[] | select(.name == $name) | .vcpus | length == $n'; }
 vm_pid() { answer -r '.shields[0].pid'; }
-# start N COMMAND…: in the background, as $run, until its N vCPUs are pinned (those of the shield $shield). What it says: $T/run.out and $T/run.err. (It
+# start N COMMAND…: in the background, as $run, until its N vCPUs are pinned (those of the shield $shield_name). What it says: $T/run.out and $T/run.err. (It
 # ignores SIGINT, as every background command of a script; what `pty` starts does not.)
 start() {
 	start_n=$1
 	shift
 	"$@" >$T/run.out 2>$T/run.err &
 	run=$!
-	wait_for 60 vm_ready "$start_n" "${shield-win11}" || {
+	wait_for 60 vm_ready "$start_n" "${shield_name-win11}" || {
 		cat $T/run.out $T/run.err
 		return 1
 	}

@@ -145,10 +145,10 @@ ambiguous() { shield on one && shield on two && status 2 shield off && status 0 
 check "two shields: off without a name is ambiguous, off --all is not" ambiguous
 finish "two shields: overlap"
 two_vms() {
-	shield=one
+	shield_name=one
 	start 1 shield run -p one -- $qemu -smp 1 || return 1
 	first=$run
-	shield=two
+	shield_name=two
 	start 1 shield run -p two -- $qemu -smp 1 || return 1
 	snapshot on 2-5 | awk -v vcpu="$accel" '$3 != "fixed" && $0 ~ vcpu' >$T/on
 	cat $T/on

@@ -34,7 +34,7 @@ finish "the old guard killed, and off at once"
 
 # A VM under `shield run` of the old program.
 vm="shield run -p a -- $qemu -smp 2"
-shield=a
+shield_name=a
 run_begun() { use old && start 2 $vm && use new; }
 check "run: by the old program" run_begun
 check "run: holds, and the old guard goes on" holds a old

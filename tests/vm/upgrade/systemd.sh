@@ -37,7 +37,7 @@ check "the old guard is killed: off" status 0 shield off a
 finish "the old guard is killed"
 
 vm="shield run -q -p a -- $qemu -smp 2"
-shield=a
+shield_name=a
 run_begun() { use old && start 2 $vm && use new; }
 check "run: by the old program" run_begun
 check "run: holds, and the old guard goes on" holds a old

@@ -67,7 +67,7 @@ check "births: a VM with io_uring" start 2 shield run -p win11 -- $firmware $dis
 qemu_pid=$(pidof qemu-system-x86_64)
 io_worker() { grep -l '^iou-wrk-' /proc/"$qemu_pid"/task/*/comm; }
 check "births: io_uring has a worker" wait_for 10 io_worker
-check "births: with io_uring each vCPU is alone" kvm_alone
+check "births: with io_uring each vCPU is alone within a second" wait_for 1 kvm_alone
 check "births: with io_uring status is 0" shield status
 check "births: QEMU with io_uring is killed" eval 'kill -9 $qemu_pid && ends 137'
 finish "births: io_uring"
