@@ -92,7 +92,7 @@ int systemd_adapter_partitions(void)
 
 	if (rc < 0)
 		return rc;
-	rc = sd_bus_open_system(&bus);
+	rc = job_bus(&bus);
 	if (rc >= 0)
 		rc = knows_partitions(bus);
 	sd_bus_flush_close_unref(bus);

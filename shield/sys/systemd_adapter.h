@@ -7,7 +7,8 @@
  * call waits until the job is done.
  *
  * All return 0 or a negated errno; -EEXIST: a unit of that name is loaded;
- * -ETIMEDOUT: no answer; -EIO: the job failed, and the journal says why.
+ * -ETIMEDOUT: no answer, and it may yet be done; -ECONNREFUSED: no D-Bus; -EIO:
+ * the job failed, and the journal says why.
  * (org.freedesktop.systemd1(5))
  */
 #ifndef SHIELD_SYS_SYSTEMD_ADAPTER_H

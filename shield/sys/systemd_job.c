@@ -61,6 +61,14 @@ int job_result(int rc)
 	return rc == -EAGAIN ? -ETIMEDOUT : rc;
 }
 
+/* Without a bus there is no telling whether there is such a unit (-ENOENT). */
+int job_bus(sd_bus **bus)
+{
+	int rc = sd_bus_open_system(bus);
+
+	return rc == -ENOENT ? -ECONNREFUSED : rc;
+}
+
 /* The bus answers, and process 1 is not on it (any more). */
 static bool away(int rc)
 {
@@ -70,7 +78,7 @@ static bool away(int rc)
 /* The signal is asked for before the call, so that it cannot be missed. */
 int job_open(struct job *job, const char *unit, bool starts)
 {
-	int rc = sd_bus_open_system(&job->bus);
+	int rc = job_bus(&job->bus);
 
 	job->unit = unit;
 	job->starts = starts;

@@ -28,6 +28,9 @@ struct job {
 	bool done;
 };
 
+/* The system's bus; -ECONNREFUSED: there is none. */
+int job_bus(sd_bus **bus);
+
 /* For a job that starts the unit, or stops it. */
 int job_open(struct job *job, const char *unit, bool starts);
 void job_close(struct job *job);

@@ -1,6 +1,7 @@
 /* The table of kernel files: which paths are ours, how values are read and
  * written, and reading and writing through the door. */
 #include "shield/sys/kfile.h"
+#include "shield/sys/systemd_adapter.h"
 #include "tests/fake/faulty.h"
 #include "tests/fake/kernel.h"
 
@@ -367,6 +368,23 @@ static void modes(void **state)
 	}
 }
 
+/* No bus is not "no such unit": that is what an ended one answers. */
+static void no_bus(void **state)
+{
+	char *nothing[] = { (char *)"true", NULL };
+	const struct service service = {
+		.unit = "shield-x.service", .description = "x", .argv = nothing, .post = nothing
+	};
+
+	(void)state;
+	setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus", 1);
+	assert_int_equal(systemd_adapter_stop("shield-x.scope"), -ECONNREFUSED);
+	assert_int_equal(systemd_adapter_start("shield-x.slice"), -ECONNREFUSED);
+	assert_int_equal(systemd_adapter_service(&service), -ECONNREFUSED);
+	assert_int_equal(systemd_adapter_partitions(), -ECONNREFUSED);
+	unsetenv("DBUS_SYSTEM_BUS_ADDRESS");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -374,6 +392,7 @@ int main(void)
 		cmocka_unit_test(values_ok),  cmocka_unit_test(refusals),
 		cmocka_unit_test(settings),   cmocka_unit_test(encoding),
 		cmocka_unit_test(reading),    cmocka_unit_test(modes),
+		cmocka_unit_test(no_bus),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
