@@ -112,17 +112,20 @@ static int start_service(struct sys *sys, const char *name, struct err *err)
 	return 0;
 }
 
-/* sd_booted(3) */
-static bool booted(struct sys *sys)
+/* sd_booted(3): 1, 0, or a negated errno where that cannot be told. */
+static int booted(struct sys *sys)
 {
-	return sys_exists(sys, "/run/systemd/system");
+	struct stat st;
+	int rc = sys->ops->lstat(sys->ctx, "/run/systemd/system", &st);
+
+	return rc == 0 ? 1 : rc == -ENOENT || rc == -ENOTDIR ? 0 : rc;
 }
 
 /* PID 1 waits for what it runs when a guard has ended (ExecStopPost=, which has
  * this variable), and then starts that guard again: so this must not ask for one. */
 static bool called_by_pid1(struct sys *sys)
 {
-	return booted(sys) && getenv("SERVICE_RESULT");
+	return getenv("SERVICE_RESULT") && booted(sys) != 0;
 }
 
 static bool guarded(struct sys *sys, const struct shield *s)
@@ -133,11 +136,16 @@ static bool guarded(struct sys *sys, const struct shield *s)
 int guard_protect(struct txn *txn, const char *name, struct err *err)
 {
 	const struct shield *s = state_shield(&txn->state, name);
+	int systemd;
 
 	if ((s && guarded(txn->sys, s)) || called_by_pid1(txn->sys))
 		return 0;
-	return booted(txn->sys) ? start_service(txn->sys, name, err)
-				: start_detached(txn, name, err);
+	systemd = booted(txn->sys);
+	if (systemd < 0)
+		return err_set(err, ERR_FAILED,
+			       "the guard of %s cannot be started: /run/systemd/system: %s", name,
+			       err_errno(systemd));
+	return systemd ? start_service(txn->sys, name, err) : start_detached(txn, name, err);
 }
 
 /*
@@ -146,7 +154,7 @@ int guard_protect(struct txn *txn, const char *name, struct err *err)
  */
 void guards_missing(const struct txn *txn, struct strv *names)
 {
-	bool systemd = booted(txn->sys);
+	bool systemd = booted(txn->sys) != 0;
 
 	if (called_by_pid1(txn->sys))
 		return;
