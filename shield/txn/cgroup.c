@@ -82,6 +82,13 @@ static const char *target(const struct txn *txn, const char *dir, const char *fi
 	return o ? o->target : NULL;
 }
 
+/* Whoever did not answer may do it yet. */
+static int asked(struct txn *txn, int rc)
+{
+	txn->unanswered |= rc < 0 && rc != -EEXIST;
+	return rc;
+}
+
 static int unit_start(struct txn *txn, const struct object *object, const char *unit,
 		      const char *slice)
 {
@@ -96,8 +103,9 @@ static int unit_start(struct txn *txn, const struct object *object, const char *
 		return -ESRCH;
 	if (slice && allowed)
 		cpulist_parse(allowed, &cpus, NULL);
-	return txn->sys->ops->unit_start(txn->sys->ctx, unit, slice, slice ? s->hold.pid : 0, &cpus,
-					 partition ? partition : "member");
+	return asked(txn,
+		     txn->sys->ops->unit_start(txn->sys->ctx, unit, slice, slice ? s->hold.pid : 0,
+					       &cpus, partition ? partition : "member"));
 }
 
 bool cgroup_is_unit(const struct txn *txn, const struct object *object)
@@ -190,8 +198,9 @@ int cgroup_remove(struct txn *txn, const struct object *object, const char *home
 }
 
 /* A scope whose last process has ended: PID 1 has forgotten it and taken back the
- * controller before it answers the next call. And whoever was killed may have asked
- * for a unit that PID 1 has not made yet: it is asked after that to stop it. */
+ * controller before it answers the next call. And whoever was killed, or got no
+ * answer, may have asked for a unit that PID 1 has not made yet: it is asked after
+ * that to stop it. */
 static void await_systemd(struct txn *txn)
 {
 	for (size_t i = 0; txn->sys->ops->unit_stop && i < txn->state.n_objects; i++) {
@@ -200,7 +209,7 @@ static void await_systemd(struct txn *txn)
 
 		if (o->kind == STEP_DIR && o->target && strcmp(o->target, o->original) == 0 &&
 		    place_is_unit(below_mount(txn, o->path), &unit, &slice) &&
-		    (slice || txn->recovering) && !sys_exists(txn->sys, o->path))
+		    (slice || txn->recovering || txn->unanswered) && !sys_exists(txn->sys, o->path))
 			txn->sys->ops->unit_stop(txn->sys->ctx, unit);
 	}
 }
@@ -220,31 +229,79 @@ static void keep_isolated(struct txn *txn, struct cpuset *cpus)
 	cpuset_and(cpus, &isolated);
 }
 
-/*
- * Linux 7.3 loses the CPUs of a partition whose cgroup is removed while "isolated"
- * is being written to it (cpuset_css_killed() comes before the writer, who makes a
- * partition of what is no cgroup any more): nobody has them until a reboot. A
- * partition of the root's that has them, and ends, brings them back; the kernel
- * warns once. Whoever is killed here does it again: the shield is still in the file.
- * (The cgroup goes at the end of cgroup_settle().)
- */
-static void reclaim(struct txn *txn, const struct cpuset *cpus)
+/* A partition of the root's that has these CPUs, and ends. (Its cgroup goes at the
+ * end of cgroup_settle().) */
+static void isolate_once(struct txn *txn, const char *cpus)
 {
 	_cleanup_free_ char *dir = xasprintf("%s/" LOST, txn->mount), *text = NULL;
 	_cleanup_free_ char *control = xasprintf("%s/cgroup.subtree_control", txn->mount);
 	_cleanup_free_ char *list = xasprintf("%s/cpuset.cpus", dir);
 	_cleanup_free_ char *partition = xasprintf("%s.partition", list);
-	_cleanup_free_ char *lost = cpulist_format(cpus);
 	bool enabled = sys_read_line(txn->sys, control, &text) == 0 && strstr(text, "cpuset");
 
 	sys_write(txn->sys, control, "+cpuset");
 	txn->sys->ops->cgroup_create(txn->sys->ctx, LOST);
-	sys_write(txn->sys, list, lost);
+	sys_write(txn->sys, list, cpus);
 	sys_write(txn->sys, partition, "isolated");
 	sys_write(txn->sys, partition, "member");
 	if (!enabled)
 		sys_write(txn->sys, control, "-cpuset");
+}
+
+/*
+ * Linux 7.3 loses the CPUs of a partition whose cgroup is removed while "isolated"
+ * is being written to it (cpuset_css_killed() comes before the writer, who makes a
+ * partition of what is no cgroup any more): nobody has them until a reboot. Another
+ * partition of them brings them back; the kernel warns once. Whoever is killed here
+ * does it again: the shield is still in the file.
+ */
+static void reclaim(struct txn *txn, const struct cpuset *cpus)
+{
+	_cleanup_free_ char *lost = cpulist_format(cpus);
+
+	isolate_once(txn, lost);
 	strv_addf(&txn->report, "CPUs %s: the kernel had lost them; taken back", lost);
+}
+
+/* The CPUs that are the host's again. */
+static void released_cpus(const struct txn *txn, struct cpuset *released)
+{
+	_cleanup_cpuset_ struct cpuset taken = { 0 };
+
+	for (size_t i = 0; i < txn->state.n_shields; i++) {
+		const struct shield *s = &txn->state.shields[i];
+
+		cpuset_or(released, &s->freed);
+		if (s->phase == PHASE_RELEASING)
+			cpuset_or(released, &s->taken);
+	}
+	cpuset_and(released, &txn->online);
+	state_taken(&txn->state, &taken);
+	cpuset_andnot(released, &taken);
+}
+
+/*
+ * As partition_again() (apply.c), where the partition has gone since: whoever ended it
+ * was killed within the write, and PID 1 has removed its empty scope. The workqueues
+ * still stay off CPUs that nobody isolates.
+ */
+static void tell_workqueues(struct txn *txn)
+{
+	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus.isolated", txn->mount);
+	_cleanup_free_ char *text = NULL, *known = NULL, *list = NULL;
+	_cleanup_cpuset_ struct cpuset isolated = { 0 }, stale = { 0 }, released = { 0 };
+
+	if (!txn->recovering || sys_read_line(txn->sys, path, &text) < 0 ||
+	    sys_read_line(txn->sys, "/sys/devices/virtual/workqueue/cpumask_isolated", &known) <
+		    0 ||
+	    cpulist_parse(text, &isolated, NULL) < 0 || cpumask_parse(known, &stale, NULL) < 0)
+		return;
+	released_cpus(txn, &released);
+	cpuset_andnot(&stale, &isolated);
+	cpuset_and(&stale, &released);
+	list = cpulist_format(&stale);
+	if (*list)
+		isolate_once(txn, list);
 }
 
 /* A partition that went with its cgroup is dissolved by a worker of the kernel's,
@@ -252,18 +309,9 @@ static void reclaim(struct txn *txn, const struct cpuset *cpus)
 static void await_kernel(struct txn *txn)
 {
 	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus.effective", txn->mount);
-	_cleanup_cpuset_ struct cpuset released = { 0 }, taken = { 0 };
+	_cleanup_cpuset_ struct cpuset released = { 0 };
 
-	for (size_t i = 0; i < txn->state.n_shields; i++) {
-		const struct shield *s = &txn->state.shields[i];
-
-		cpuset_or(&released, &s->freed);
-		if (s->phase == PHASE_RELEASING)
-			cpuset_or(&released, &s->taken);
-	}
-	cpuset_and(&released, &txn->online);
-	state_taken(&txn->state, &taken);
-	cpuset_andnot(&released, &taken);
+	released_cpus(txn, &released);
 	for (int i = 0; i < GONE_TRIES; i++) {
 		_cleanup_cpuset_ struct cpuset host = { 0 };
 		_cleanup_free_ char *text = NULL;
@@ -288,6 +336,7 @@ void cgroup_settle(struct txn *txn)
 
 	await_systemd(txn);
 	await_kernel(txn);
+	tell_workqueues(txn);
 	if (sys_exists(txn->sys, lost))
 		txn->sys->ops->cgroup_delete(txn->sys->ctx, LOST);
 	/* Both can be seen before they are done; every write to the tree waits for

@@ -63,6 +63,7 @@ struct txn {
 	bool force;	 /* take back what others changed */
 	bool reassert;	 /* the kernel changed what it should not have: not drift */
 	bool recovering; /* what is being done was interrupted before */
+	bool unanswered; /* PID 1 may yet do what it was asked for in this one */
 	bool hotplug;	 /* likewise, since CPUs go offline and online in this one */
 	struct state state;
 	struct cpuset online;
