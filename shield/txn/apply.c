@@ -141,12 +141,29 @@ static bool widened(struct txn *txn, const struct object *object, const char *cu
 	       (task.flags & TASK_KTHREAD);
 }
 
+/* Our partition went, and the kernel gave its CPUs to a thread, not knowing any more
+ * what that had chosen itself. */
+static bool given_back(const struct txn *txn, const struct object *object, const char *current)
+{
+	_cleanup_cpuset_ struct cpuset have = { 0 }, known = { 0 };
+
+	if (!txn->vanished || object->kind != STEP_AFFINITY)
+		return false;
+	if (cpulist_parse(current, &have, NULL) < 0 ||
+	    cpulist_parse(object->ours, &known, NULL) < 0 || !cpuset_within(&known, &have))
+		return false;
+	for (size_t i = 0; i < txn->state.n_shields; i++)
+		cpuset_or(&known, &txn->state.shields[i].taken);
+	return cpuset_within(&have, &known);
+}
+
 char *object_drift(struct txn *txn, const struct object *object)
 {
 	_cleanup_free_ char *current = NULL;
 
 	if (object_read(txn, object, &current) < 0 || holds(txn, object, current, object->ours) ||
-	    !object_same(txn, object) || widened(txn, object, current))
+	    holds(txn, object, current, object->target) || !object_same(txn, object) ||
+	    widened(txn, object, current) || given_back(txn, object, current))
 		return NULL;
 	return take_ptr(current);
 }

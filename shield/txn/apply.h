@@ -27,8 +27,8 @@ int object_read(struct txn *txn, const struct object *object, char **ret);
  * gone; or a negated errno: that cannot be told now. */
 int object_same(struct txn *txn, const struct object *object);
 
-/* The affinity that someone else gave a thread since we wrote ours, allocated;
- * or NULL. */
+/* The affinity that someone else gave a thread since we wrote ours, allocated; or
+ * NULL, also when it is the target. */
 char *object_drift(struct txn *txn, const struct object *object);
 
 /* Bring it to object->target. compare: leave it alone unless it holds ours or

@@ -88,17 +88,9 @@ static void note_hotplug(struct txn *txn)
 		txn->hotplug = txn->state.objects[i]->next && is_pulse(txn, txn->state.objects[i]);
 }
 
-/* Has somebody removed a cgroup of ours, or made its partition something else? Then
- * the kernel gave the CPUs back, and up to Linux 6.1 rewrote every mask. */
-static bool rewritten(struct txn *txn)
+/* Has somebody removed a cgroup of ours, or made its partition something else? */
+static bool vanished(struct txn *txn)
 {
-	_cleanup_free_ char *kept = NULL;
-
-	if (!txn->mount)
-		return false;
-	kept = xasprintf("%s/cpuset.cpus.isolated", txn->mount);
-	if (sys_exists(txn->sys, kept))
-		return false;
 	for (size_t i = 0; i < txn->state.n_objects; i++) {
 		const struct object *o = txn->state.objects[i];
 		const struct kfile *row = object_row(txn, o);
@@ -115,6 +107,14 @@ static bool rewritten(struct txn *txn)
 	return false;
 }
 
+/* Then the kernel gave the CPUs back, and up to Linux 6.1 rewrote every mask. */
+static bool rewritten(struct txn *txn)
+{
+	_cleanup_free_ char *kept = xasprintf("%s/cpuset.cpus.isolated", txn->mount);
+
+	return txn->vanished && !sys_exists(txn->sys, kept);
+}
+
 /*
  * Aim every object at f. Affinities (and other late ones) are compared here, before
  * the first write, since the kernel will rewrite them: what someone else set becomes the target,
@@ -122,8 +122,10 @@ static bool rewritten(struct txn *txn)
  */
 void settle_aim(struct txn *txn)
 {
-	bool untold = txn->force || txn->reassert || rewritten(txn);
+	bool untold;
 
+	txn->vanished = txn->mount && vanished(txn);
+	untold = txn->force || txn->reassert || rewritten(txn);
 	note_hotplug(txn);
 	for (size_t i = 0; i < txn->state.n_objects; i++) {
 		struct object *o = txn->state.objects[i];

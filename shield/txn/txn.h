@@ -64,6 +64,7 @@ struct txn {
 	bool reassert;	 /* the kernel changed what it should not have: not drift */
 	bool recovering; /* what is being done was interrupted before */
 	bool unanswered; /* PID 1 may yet do what it was asked for in this one */
+	bool vanished;	 /* a cgroup or partition of ours went, and not by us */
 	bool hotplug;	 /* likewise, since CPUs go offline and online in this one */
 	struct state state;
 	struct cpuset online;
