@@ -140,7 +140,7 @@ static int place(void *ctx, pid_t pid, bool vm, struct err *err)
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, "the command cannot be put into the cgroup %s: %s",
 			       vm ? run->cgroup : run->partition, err_errno(rc));
-	hold_end(sys, &run->hold);
+	hold_end(sys, &run->hold); /* else it ends with the scope */
 	return 0;
 }
 

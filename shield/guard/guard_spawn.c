@@ -54,7 +54,7 @@ static int start_detached(struct txn *txn, const char *name, struct err *err)
 	struct guard_start start = { sys, name };
 	struct shield *s = state_shield(&txn->state, name);
 	struct process guard = { 0 };
-	int rc = sys->ops->spawn(sys->ctx, be_guard, &start, -1);
+	int rc = sys->ops->spawn(sys->ctx, be_guard, &start, NULL);
 
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, "the guard of %s could not be started: %s", name,

@@ -7,8 +7,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* PID 1 may put us into the scope as late as it likes: what we do depends on
@@ -33,38 +31,42 @@ static void be_hold(void *arg)
 
 int hold_start(struct sys *sys, struct hold *hold, struct err *err)
 {
-	int pair[2], rc;
+	int rc;
 
-	*hold = (struct hold){ .fd = -1 };
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_set(err, ERR_FAILED, "cannot start a process: %s", err_errno(errno));
-	rc = sys->ops->spawn(sys->ctx, be_hold, NULL, pair[1]);
-	close(pair[1]);
-	hold->fd = pair[0];
+	*hold = (struct hold){ .leash = -1 };
+	rc = sys->ops->spawn(sys->ctx, be_hold, NULL, &hold->leash);
 	hold->process.pid = rc < 0 ? 0 : rc;
 	if (rc > 0)
 		rc = vm_identity(sys, rc, &hold->process.start);
 	if (rc >= 0)
 		return 0;
-	hold_let_go(hold, false);
+	hold_let_go(sys, hold);
 	return err_set(err, ERR_FAILED, "cannot start a process to hold the scope with: %s",
 		       err_errno(rc));
 }
 
-void hold_let_go(struct hold *hold, bool needed)
+int hold_keep(struct sys *sys, const struct hold *hold)
 {
-	if (needed && hold->fd >= 0)
-		(void)!send(hold->fd, "", 1, MSG_NOSIGNAL);
-	closep(&hold->fd);
-	hold->fd = -1;
+	return hold->leash < 0 ? 0 : sys->ops->unleash(sys->ctx, hold->leash);
 }
 
-void hold_end(struct sys *sys, const struct process *process)
+void hold_let_go(struct sys *sys, struct hold *hold)
 {
-	int fd = process->pid ? (int)syscall(SYS_pidfd_open, process->pid, 0) : -1;
+	if (hold->leash >= 0)
+		sys->ops->close(sys->ctx, hold->leash);
+	hold->leash = -1;
+}
 
+int hold_end(struct sys *sys, const struct process *process)
+{
 	/* The descriptor first: then it stays the process that was checked. */
-	if (fd >= 0 && task_alive(sys, process->pid, process->start))
-		syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
-	closep(&fd);
+	int fd = process->pid ? sys->ops->pidfd(sys->ctx, process->pid) : -ESRCH, rc;
+
+	if (fd < 0)
+		return fd == -ESRCH ? 0 : fd;
+	rc = task_same(sys, process->pid, process->start);
+	if (rc > 0)
+		rc = sys->ops->signal(sys->ctx, fd, SIGKILL);
+	sys->ops->close(sys->ctx, fd);
+	return rc == -ESRCH ? 0 : rc;
 }

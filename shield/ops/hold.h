@@ -14,14 +14,16 @@
 
 struct hold {
 	struct process process;
-	int fd; /* as long as it is open it waits; or -1 */
+	int leash; /* as long as it is open it waits; or -1 */
 };
 
 int hold_start(struct sys *sys, struct hold *hold, struct err *err);
-/* It is needed: it stays. Else it ends. */
-void hold_let_go(struct hold *hold, bool needed);
+/* It is needed: it stays when it is let go of. 0, or a negated errno: it has ended. */
+int hold_keep(struct sys *sys, const struct hold *hold);
+void hold_let_go(struct sys *sys, struct hold *hold);
 
-/* End one that is no longer needed; pid 0 is none. */
-void hold_end(struct sys *sys, const struct process *process);
+/* End one that is no longer needed; pid 0 is none. 0, also when it has ended, or a
+ * negated errno: then it stays until its scope ends. */
+int hold_end(struct sys *sys, const struct process *process);
 
 #endif

@@ -125,21 +125,40 @@ static void enter(struct txn *txn, const struct beginning *b, const struct inten
 	state_map_take(&s->map, intent->profile);
 }
 
+/* It stood, and cannot stay; err says why. */
+static int take_back(struct txn *txn, const char *name, struct err *err)
+{
+	struct err undone = { 0 };
+
+	if (txn_off(txn, name, NULL, &undone) < 0)
+		return err_set(err, ERR_INCOMPLETE, "%s", undone.text);
+	return -1;
+}
+
+/* From here on its scope stays when we end. */
+static int keep_scope(struct txn *txn, const char *name, const struct hold *hold, struct err *err)
+{
+	int rc = hold_keep(txn->sys, hold);
+
+	if (rc == 0)
+		return 0;
+	err_set(err, ERR_FAILED, "the process that holds its scope has ended: %s", err_errno(rc));
+	return take_back(txn, name, err);
+}
+
 /* A partition may be valid and yet not have the CPUs: since 7.0 the kernel
  * silently strips those that someone else holds. */
 static int verify(struct txn *txn, const char *name, struct err *err)
 {
 	_cleanup_problems_ struct problems problems = { 0 };
-	struct err undone = { 0 };
 
 	audit_partition(txn, state_shield(&txn->state, name), &problems);
 	if (!problems.n)
 		return 0;
-	if (txn_off(txn, name, NULL, &undone) < 0)
-		return err_set(err, ERR_INCOMPLETE, "%s", undone.text);
-	return err_set(err, ERR_FAILED, "%s: expected %s, is %s (%s); nothing was changed",
-		       problems.items[0].object, problems.items[0].expected,
-		       problems.items[0].actual, problems.items[0].reason);
+	err_set(err, ERR_FAILED, "%s: expected %s, is %s (%s); nothing was changed",
+		problems.items[0].object, problems.items[0].expected, problems.items[0].actual,
+		problems.items[0].reason);
+	return take_back(txn, name, err);
 }
 
 /* What it may use is about to become an original. Waiting for that, it may have
@@ -163,7 +182,7 @@ int session_begin(struct txn *txn, const struct beginning *b, struct strv *warni
 	_cleanup_wishes_ struct wishes others = { 0 };
 	const struct host *host = &b->scene->host;
 	const char *name = b->profile->name;
-	struct hold hold = { .fd = -1 };
+	struct hold hold = { .leash = -1 };
 	int rc;
 
 	state_taken(&txn->state, &active);
@@ -199,7 +218,9 @@ int session_begin(struct txn *txn, const struct beginning *b, struct strv *warni
 	rc = txn_on(txn, name, &plan, err);
 	if (rc == 0)
 		rc = verify(txn, name, err);
-	hold_let_go(&hold, rc == 0);
+	if (rc == 0)
+		rc = keep_scope(txn, name, &hold, err);
+	hold_let_go(txn->sys, &hold);
 	return rc < 0 ? err_wrap(err, "shield %s", name) : 0;
 }
 
@@ -371,6 +392,18 @@ static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
 	return 0;
 }
 
+/* From now on the VM keeps the scope alive, and ends it. */
+static void release_hold(struct txn *txn, const struct shield *shield)
+{
+	int rc = hold_end(txn->sys, &shield->hold);
+
+	if (rc < 0)
+		strv_addf(&txn->report,
+			  "process %d (shield-hold) stays until the shield ends: it cannot be "
+			  "ended: %s",
+			  (int)shield->hold.pid, err_errno(rc));
+}
+
 int session_check_attach(struct txn *txn, const char *name, pid_t pid, struct err *err)
 {
 	const struct shield *shield = state_shield(&txn->state, name);
@@ -428,8 +461,7 @@ int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm
 	shield->vcpus = take_ptr(placed);
 	shield->n_vcpus = n;
 	if (txn_extend(txn, name, &plan, err) == 0) {
-		/* From now on the VM keeps the scope alive, and ends it. */
-		hold_end(txn->sys, &shield->hold);
+		release_hold(txn, shield);
 		return 0;
 	}
 	shield = state_shield(&txn->state, name);

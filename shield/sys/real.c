@@ -320,10 +320,41 @@ static int real_service_start(void *ctx, const struct service *service)
 	return systemd_adapter_service(service);
 }
 
-static int real_spawn(void *ctx, void (*work)(void *arg), void *arg, int keep)
+static int real_spawn(void *ctx, void (*work)(void *arg), void *arg, int *leash)
+{
+	int pair[2], rc;
+
+	(void)ctx;
+	if (!leash)
+		return spawn(work, arg, -1);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	rc = spawn(work, arg, pair[1]);
+	close(pair[1]);
+	*leash = rc < 0 ? -1 : pair[0];
+	if (rc < 0)
+		close(pair[0]);
+	return rc;
+}
+
+static int real_unleash(void *ctx, int leash)
 {
 	(void)ctx;
-	return spawn(work, arg, keep);
+	return send(leash, "", 1, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int real_pidfd(void *ctx, pid_t pid)
+{
+	long fd = syscall(SYS_pidfd_open, pid, 0);
+
+	(void)ctx;
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int real_signal(void *ctx, int pidfd, int number)
+{
+	(void)ctx;
+	return syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) < 0 ? -errno : 0;
 }
 
 static int real_cgroup_mount(void *ctx, char **ret)
@@ -360,6 +391,9 @@ static const struct sys_ops real_ops = {
 	.unit_stop = real_unit_stop,
 	.service_start = real_service_start,
 	.spawn = real_spawn,
+	.unleash = real_unleash,
+	.pidfd = real_pidfd,
+	.signal = real_signal,
 	.cgroup_mount = real_cgroup_mount,
 };
 

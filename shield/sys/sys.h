@@ -68,9 +68,15 @@ struct sys_ops {
 	int (*unit_partitions)(void *ctx);
 	/* systemd: start a transient service; NULL likewise. */
 	int (*service_start)(void *ctx, const struct service *service);
-	/* A process that outlives us and calls work(arg); keep: what is open there
-	 * as descriptor 3, or -1. Its number (spawn.h). */
-	int (*spawn)(void *ctx, void (*work)(void *arg), void *arg, int keep);
+	/* A process that outlives us and calls work(arg): its number (spawn.h).
+	 * leash: NULL, or where a descriptor goes that the process has the other
+	 * end of, as its descriptor 3: it reads to the end of that. */
+	int (*spawn)(void *ctx, void (*work)(void *arg), void *arg, int *leash);
+	/* send(2) of one byte through a leash. */
+	int (*unleash)(void *ctx, int leash);
+	/* pidfd_open(2), pidfd_send_signal(2) */
+	int (*pidfd)(void *ctx, pid_t pid);
+	int (*signal)(void *ctx, int pidfd, int number);
 	/* Where cgroup v2 is mounted, "/sys/fs/cgroup"; -ENOENT if nowhere. */
 	int (*cgroup_mount)(void *ctx, char **ret);
 };

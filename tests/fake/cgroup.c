@@ -67,7 +67,7 @@ char *cg_path(const struct cg *cg)
 	return xasprintf("%s%s%s", parent, parent[1] ? "/" : "", cg->name);
 }
 
-static bool within(const struct cg *cg, const struct cg *ancestor)
+bool cg_within(const struct cg *cg, const struct cg *ancestor)
 {
 	for (; cg; cg = cg->parent)
 		if (cg == ancestor)
@@ -78,7 +78,7 @@ static bool within(const struct cg *cg, const struct cg *ancestor)
 bool cg_populated(const struct fake *fake, const struct cg *cg)
 {
 	for (size_t i = 0; i < fake->n_tasks; i++)
-		if (within(fake->tasks[i]->cg, cg))
+		if (cg_within(fake->tasks[i]->cg, cg))
 			return true;
 	return false;
 }
@@ -180,7 +180,7 @@ int cg_control(struct fake *fake, struct cg *cg, bool enable)
 		cpuset_reset(c);
 	cpuset_update(fake);
 	for (size_t i = 0; i < fake->n_tasks; i++)
-		if (fake->tasks[i]->cg != cg && within(fake->tasks[i]->cg, cg))
+		if (fake->tasks[i]->cg != cg && cg_within(fake->tasks[i]->cg, cg))
 			ftask_apply(fake, fake->tasks[i], true);
 	return 0;
 }

@@ -105,6 +105,7 @@ struct fake *fake_clone(const struct fake *from)
 	to->balancer.banned = copy_of(&from->balancer.banned);
 	to->balancer.cpus = copy_of(&from->balancer.cpus);
 	to->balancer.irqs = copy_of(&from->balancer.irqs);
+	manager_copy(&from->manager, &to->manager);
 	to->root = copy_cgroup(from->root, NULL);
 	copy_tasks(from, to);
 	copy_irqs(from, to);

@@ -42,9 +42,14 @@ static const struct {
 	[OP_ASK]	    = { "ask",		false, { ETIMEDOUT, ECONNRESET, EACCES } },
 	[OP_TELL]	    = { "tell",		true,  { ETIMEDOUT, EPIPE, ECONNRESET } },
 	[OP_UNIT_START]	    = { "unit start",	true,  { EIO, ETIMEDOUT, EACCES } },
-	[OP_UNIT_STOP]	    = { "unit stop",	true,  { EIO, ETIMEDOUT } },
+	[OP_UNIT_STOP]	    = { "unit stop",	true,  { EIO, ETIMEDOUT, EACCES } },
+	[OP_UNIT_PARTITIONS] = { "unit partitions", false, { EIO, ETIMEDOUT } },
 	[OP_SERVICE_START]  = { "service start", true, { EIO, ETIMEDOUT, EACCES } },
 	[OP_SPAWN]	    = { "spawn",	true,  { EAGAIN, ENOMEM, ECHILD } },
+	[OP_SPAWN_HELD]	    = { "spawn held",	true,  { EAGAIN, EMFILE, ECHILD } },
+	[OP_UNLEASH]	    = { "unleash",	true,  { EPIPE } },
+	[OP_PIDFD]	    = { "pidfd",	false, { EMFILE, ENOMEM } },
+	[OP_SIGNAL]	    = { "signal",	true,  { EPERM } },
 };
 /* clang-format on */
 
@@ -70,15 +75,71 @@ static const char *path_of(struct faulty *f, int fd)
 	return path ? path : "";
 }
 
+bool fault_op_bus(enum fault_op op)
+{
+	return op == OP_UNIT_START || op == OP_UNIT_STOP || op == OP_UNIT_PARTITIONS ||
+	       op == OP_SERVICE_START;
+}
+
+bool fault_op_asks(enum fault_op op)
+{
+	return fault_op_bus(op) || op == OP_ASK || op == OP_TELL;
+}
+
+static void do_late(const struct sys *b, const struct fault_late *late)
+{
+	char *argv[] = { NULL, NULL, late->how, NULL };
+	struct service service = { .unit = late->what, .argv = argv, .post = argv };
+
+	if (late->op == OP_UNIT_START)
+		b->ops->unit_start(b->ctx, late->what, late->how, late->pid, &late->cpus,
+				   late->partition);
+	else if (late->op == OP_UNIT_STOP)
+		b->ops->unit_stop(b->ctx, late->what);
+	else if (late->op == OP_SERVICE_START)
+		b->ops->service_start(b->ctx, &service);
+	else
+		b->ops->ask(b->ctx, late->what, late->how, NULL);
+}
+
 /* What was asked for when the asker had given up. */
 static void catch_up(struct faulty *f)
 {
-	if (f->late[0])
-		f->below.ops->ask(f->below.ctx, f->late[0], f->late[1], NULL);
-	for (size_t i = 0; i < ARRAY_SIZE(f->late); i++) {
-		free(f->late[i]);
-		f->late[i] = NULL;
-	}
+	struct fault_late late = f->late;
+
+	if (!late.what)
+		return;
+	f->late = (struct fault_late){ 0 };
+	do_late(&f->below, &late);
+	free(late.what);
+	free(late.how);
+	free(late.partition);
+	cpuset_clear(&late.cpus);
+}
+
+static bool is_late(int fault)
+{
+	return fault == FAULT_LATE || fault == FAULT_LATER || fault == FAULT_ASKING;
+}
+
+/* To be done later; not now. */
+static int put_off(struct faulty *f, enum fault_op op, const char *what, const char *how)
+{
+	f->late.op = op;
+	f->late.what = xstrdup(what);
+	f->late.how = how ? xstrdup(how) : NULL;
+	if (f->mode != FAULT_ASKING)
+		return -ETIMEDOUT;
+	f->mode = FAULT_LATER;
+	f->at = SIZE_MAX;
+	longjmp(f->death, 1);
+}
+
+/* What who asked PID 1 gets to hear when it has done it (rc). */
+static int bus_answer(struct faulty *f, int fault, int rc)
+{
+	f->away |= fault == FAULT_VANISH;
+	return fault == FAULT_SILENT ? -ETIMEDOUT : fault == FAULT_VANISH ? -ECONNRESET : rc;
 }
 
 /* Count the operation. 0: let it pass; the mode: short, late, vanishing; or the
@@ -90,13 +151,16 @@ static int enter(struct faulty *f, enum fault_op op, const char *object)
 	bool here;
 
 	f->depth++;
-	catch_up(f);
+	if (f->mode != FAULT_LATER || fault_op_asks(op))
+		catch_up(f);
 	GROW(f->trace, f->count, f->cap);
 	event = &f->trace[f->count++];
 	event->op = op;
 	snprintf(event->object, sizeof(event->object), "%s", object);
 	if (f->before)
 		f->before(f->ctx, f->count, event);
+	if (f->away && fault_op_bus(op))
+		return -ECONNREFUSED;
 	if (f->mode == FAULT_NONE || f->count < f->at)
 		return 0;
 	here = f->count == f->at;
@@ -117,6 +181,9 @@ static int enter(struct faulty *f, enum fault_op op, const char *object)
 	if (!here)
 		return 0;
 	f->met = true;
+	f->away |= f->mode == FAULT_AWAY;
+	if (f->away)
+		return -ECONNREFUSED;
 	return f->mode >= FAULT_SHORT ? (int)f->mode : -f->error;
 }
 
@@ -247,17 +314,14 @@ static int faulty_ask(void *ctx, const char *path, const char *request, char **a
 	int rc;
 
 	ENTER(strcmp(request, "setup") == 0 ? OP_ASK : OP_TELL, path);
-	if (fault == FAULT_LATE) {
-		f->late[0] = xstrdup(path);
-		f->late[1] = xstrdup(request);
-		return -ETIMEDOUT;
-	}
+	if (is_late(fault))
+		return put_off(f, OP_TELL, path, request);
 	rc = b->ops->ask(b->ctx, path, request, answer);
-	if (fault != FAULT_VANISH)
+	if (fault != FAULT_VANISH && fault != FAULT_SILENT)
 		return rc;
 	if (answer)
 		free(take_ptr(*answer));
-	return -ECONNRESET;
+	return fault == FAULT_SILENT ? -ETIMEDOUT : -ECONNRESET;
 }
 
 static int faulty_flock(void *ctx, int fd, int operation)
@@ -320,30 +384,66 @@ static int faulty_unit_start(void *ctx, const char *unit, const char *slice, pid
 			     const struct cpuset *cpus, const char *partition)
 {
 	ENTER(OP_UNIT_START, unit);
-	return b->ops->unit_start(b->ctx, unit, slice, pid, cpus, partition);
+	if (!is_late(fault))
+		return bus_answer(f, fault,
+				  b->ops->unit_start(b->ctx, unit, slice, pid, cpus, partition));
+	f->late.pid = pid;
+	f->late.partition = xstrdup(partition);
+	cpuset_copy(&f->late.cpus, cpus);
+	return put_off(f, OP_UNIT_START, unit, slice);
 }
 
 static int faulty_unit_stop(void *ctx, const char *unit)
 {
 	ENTER(OP_UNIT_STOP, unit);
-	return b->ops->unit_stop(b->ctx, unit);
+	if (is_late(fault))
+		return put_off(f, OP_UNIT_STOP, unit, NULL);
+	return bus_answer(f, fault, b->ops->unit_stop(b->ctx, unit));
+}
+
+static int faulty_unit_partitions(void *ctx)
+{
+	ENTER(OP_UNIT_PARTITIONS, "");
+	return bus_answer(f, fault, b->ops->unit_partitions(b->ctx));
 }
 
 static int faulty_service_start(void *ctx, const struct service *service)
 {
 	ENTER(OP_SERVICE_START, service->unit);
-	return b->ops->service_start(b->ctx, service);
+	if (is_late(fault))
+		return put_off(f, OP_SERVICE_START, service->unit, service->argv[2]);
+	return bus_answer(f, fault, b->ops->service_start(b->ctx, service));
 }
 
-static int faulty_spawn(void *ctx, void (*work)(void *arg), void *arg, int keep)
+static int faulty_spawn(void *ctx, void (*work)(void *arg), void *arg, int *leash)
 {
-	ENTER(OP_SPAWN, "");
-	return b->ops->spawn(b->ctx, work, arg, keep);
+	ENTER(leash ? OP_SPAWN_HELD : OP_SPAWN, "");
+	return b->ops->spawn(b->ctx, work, arg, leash);
 }
 
-void faulty_sys(struct faulty *faulty, const struct sys *below, struct sys *sys)
+static int faulty_unleash(void *ctx, int leash)
 {
-	static struct sys_ops faulty_ops = {
+	ENTER(OP_UNLEASH, "");
+	return b->ops->unleash(b->ctx, leash);
+}
+
+static int faulty_pidfd(void *ctx, pid_t pid)
+{
+	_cleanup_free_ char *process = xasprintf("%d", (int)pid);
+
+	ENTER(OP_PIDFD, process);
+	return b->ops->pidfd(b->ctx, pid);
+}
+
+static int faulty_signal(void *ctx, int pidfd, int number)
+{
+	ENTER(OP_SIGNAL, "");
+	return b->ops->signal(b->ctx, pidfd, number);
+}
+
+void faulty_door(struct faulty *faulty, struct sys *sys)
+{
+	static const struct sys_ops faulty_ops = {
 		.open = faulty_open,
 		.read = faulty_read,
 		.write = faulty_write,
@@ -367,20 +467,33 @@ void faulty_sys(struct faulty *faulty, const struct sys *below, struct sys *sys)
 		.cgroup_delete = faulty_cgroup_delete,
 		.cgroup_attach = faulty_cgroup_attach,
 		.cgroup_mount = faulty_cgroup_mount,
+		.unit_start = faulty_unit_start,
+		.unit_stop = faulty_unit_stop,
+		.unit_partitions = faulty_unit_partitions,
+		.service_start = faulty_service_start,
 		.spawn = faulty_spawn,
+		.unleash = faulty_unleash,
+		.pidfd = faulty_pidfd,
+		.signal = faulty_signal,
 	};
 
-	/* NULL where no systemd is expected. */
-	faulty_ops.unit_start = below->ops->unit_start ? faulty_unit_start : NULL;
-	faulty_ops.service_start = below->ops->service_start ? faulty_service_start : NULL;
-	faulty_ops.unit_stop = below->ops->unit_stop ? faulty_unit_stop : NULL;
+	*sys = (struct sys){ &faulty_ops, faulty, faulty->below.readonly };
+}
+
+void faulty_sys(struct faulty *faulty, const struct sys *below, struct sys *sys)
+{
 	faulty->below = *below;
-	*sys = (struct sys){ &faulty_ops, faulty, below->readonly };
+	faulty_door(faulty, sys);
+}
+
+void faulty_end(struct faulty *faulty)
+{
+	catch_up(faulty);
 }
 
 void faulty_clear(struct faulty *faulty)
 {
-	catch_up(faulty);
+	faulty_end(faulty);
 	for (size_t i = 0; i < ARRAY_SIZE(faulty->paths); i++)
 		free(faulty->paths[i]);
 	free(faulty->trace);

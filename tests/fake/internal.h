@@ -8,7 +8,7 @@
  *	partition.c	cpuset: exclusive CPUs, partitions, effective CPUs
  *	task.c		threads, /proc/PID, affinity
  *	device.c	interrupts, workqueues, CPUs
- *	irqbalance.c	that daemon
+ *	irqbalance.c	that daemon; systemd.c: PID 1
  *	snapshot.c	all of it as text
  *
  * Active files are served by functions that take the path and return
@@ -78,6 +78,8 @@ struct ffd {
 	size_t at;
 	int flags;
 	bool locked;
+	pid_t pid;  /* of a pidfd */
+	pid_t held; /* of a leash: ends when that is closed */
 };
 
 struct balancer {
@@ -86,6 +88,20 @@ struct balancer {
 	struct cpuset banned;	  /* as it reports */
 	struct cpuset cpus, irqs; /* as it was told */
 	unsigned asked;		  /* since then, from 1 */
+};
+
+struct unit {
+	char *name;
+	char *cgroup;	    /* of a slice or scope, from the root; else NULL */
+	bool scope;	    /* it ends when its cgroup is empty */
+	struct cpuset cpus; /* AllowedCPUs= */
+	char *guards;	    /* a service: the shield that it guards; else NULL */
+};
+
+struct manager {
+	bool runs, prompt;
+	struct unit *units;
+	size_t n, cap;
 };
 
 struct fake {
@@ -99,6 +115,7 @@ struct fake {
 	bool kill_inside;
 	struct cg *root;
 	struct balancer balancer;
+	struct manager manager;
 	struct ftask **tasks;
 	size_t n_tasks, cap_tasks;
 	pid_t next_pid;
@@ -147,6 +164,7 @@ int cg_rmdir(struct fake *fake, const char *path);
 int cg_attach(struct fake *fake, struct cg *to, pid_t tid, bool whole_process);
 int cg_control(struct fake *fake, struct cg *cg, bool enable);
 struct cg *cg_next(const struct cg *at); /* pre-order walk from the root */
+bool cg_within(const struct cg *cg, const struct cg *ancestor);
 bool cg_populated(const struct fake *fake, const struct cg *cg);
 const struct cg *cg_domain(const struct cg *cg); /* where its processes are */
 bool cg_thread_root(const struct fake *fake, const struct cg *cg);
@@ -171,6 +189,17 @@ int fake_ask(void *ctx, const char *path, const char *request, char **answer);
 void balancer_show(const struct balancer *b, FILE *out);
 void balancer_clear(struct balancer *b);
 
+/* systemd.c */
+void manager_catch_up(struct fake *fake); /* with what has happened meanwhile */
+void manager_show(struct fake *fake, FILE *out);
+void manager_copy(const struct manager *from, struct manager *to);
+void manager_clear(struct manager *m);
+int fake_unit_start(void *ctx, const char *unit, const char *slice, pid_t pid,
+		    const struct cpuset *cpus, const char *partition);
+int fake_unit_stop(void *ctx, const char *unit);
+int fake_unit_partitions(void *ctx);
+int fake_service_start(void *ctx, const struct service *service);
+
 /* task.c */
 struct ftask *ftask_find(const struct fake *fake, pid_t tid);
 void ftask_free(struct ftask *task);
@@ -179,6 +208,7 @@ void ftask_apply(struct fake *fake, struct ftask *task, bool moved);
 void ftask_cpu_gone(struct fake *fake);	    /* likewise for threads */
 void ftask_housekeeping(struct fake *fake); /* FAKE_7: kernel threads */
 pid_t fake_process_as(struct fake *fake, pid_t pid, const char *comm);
+void ftask_held(struct fake *fake, pid_t pid);
 int fake_getaffinity(void *ctx, pid_t tid, struct cpuset *cpus);
 int fake_getscheduler(void *ctx, pid_t tid);
 int fake_setaffinity(void *ctx, pid_t tid, const struct cpuset *cpus);

@@ -24,6 +24,13 @@ static int active(struct fake *fake, const char *path, char **ret, mode_t *mode)
 	return rc;
 }
 
+/* Others are as quick as we are. */
+static void meanwhile(struct fake *fake)
+{
+	if (fake->manager.prompt)
+		manager_catch_up(fake);
+}
+
 static int open_fd(struct fake *fake, const struct ffd *fd)
 {
 	for (size_t i = 0; i < fake->n_fds; i++)
@@ -59,6 +66,7 @@ static int fake_open(void *ctx, const char *path, int flags)
 	mode_t mode;
 	int rc;
 
+	meanwhile(fake);
 	for (int hops = 0; node && S_ISLNK(node->mode); node = node_find(fake, path)) {
 		if ((flags & O_NOFOLLOW) || ++hops > 8)
 			return -ELOOP;
@@ -216,6 +224,8 @@ static int fake_close(void *ctx, int number)
 
 	if (!fd)
 		return -EBADF;
+	if (fd->held)
+		fake_exit(ctx, fd->held);
 	free(fd->path);
 	free(fd->text);
 	if (fd->node && --fd->node->refs == 0 && !fd->node->path)
@@ -238,6 +248,7 @@ static void describe(const struct node *node, mode_t mode, struct stat *st)
 
 static int fake_lstat(void *ctx, const char *path, struct stat *st)
 {
+	meanwhile(ctx);
 	struct node *node = node_find(ctx, path);
 	_cleanup_free_ char *text = NULL;
 	mode_t mode = 0;
@@ -427,16 +438,53 @@ static int fake_cgroup_mount(void *ctx, char **ret)
 	return 0;
 }
 
-/* It is somewhere else, and waits for the lock. Whoever is born later has the same
- * number with and without it. */
-static int fake_spawn(void *ctx, void (*work)(void *arg), void *arg, int keep)
+/* A guard is somewhere else, and waits for the lock; who is on a leash is seen.
+ * Whoever is born later has the same number with and without them. */
+static int fake_spawn(void *ctx, void (*work)(void *arg), void *arg, int *leash)
 {
 	struct fake *fake = ctx;
+	pid_t pid = 30000 + (int)fake->spawned++;
 
 	(void)work;
 	(void)arg;
-	(void)keep;
-	return 30000 + (int)fake->spawned++;
+	if (leash) {
+		ftask_held(fake, pid);
+		*leash = open_fd(fake, &(struct ffd){ .used = true, .held = pid });
+	}
+	return pid;
+}
+
+static int fake_unleash(void *ctx, int leash)
+{
+	struct ffd *fd = get(ctx, leash);
+
+	if (!fd || !fd->held)
+		return -EBADF;
+	if (!ftask_find(ctx, fd->held))
+		return -EPIPE;
+	fd->held = 0;
+	return 0;
+}
+
+static int fake_pidfd(void *ctx, pid_t pid)
+{
+	struct ffd fd = { .used = true, .pid = pid };
+
+	return ftask_find(ctx, pid) ? open_fd(ctx, &fd) : -ESRCH;
+}
+
+/* Any of them kills. */
+static int fake_signal(void *ctx, int pidfd, int number)
+{
+	struct ffd *fd = get(ctx, pidfd);
+
+	(void)number;
+	if (!fd || !fd->pid)
+		return -EBADF;
+	if (!ftask_find(ctx, fd->pid))
+		return -ESRCH;
+	fake_exit(ctx, fd->pid);
+	return 0;
 }
 
 void fake_sys(struct fake *fake, struct sys *sys)
@@ -465,7 +513,14 @@ void fake_sys(struct fake *fake, struct sys *sys)
 		.cgroup_delete = fake_cgroup_delete,
 		.cgroup_attach = fake_cgroup_attach,
 		.cgroup_mount = fake_cgroup_mount,
+		.unit_start = fake_unit_start,
+		.unit_stop = fake_unit_stop,
+		.unit_partitions = fake_unit_partitions,
+		.service_start = fake_service_start,
 		.spawn = fake_spawn,
+		.unleash = fake_unleash,
+		.pidfd = fake_pidfd,
+		.signal = fake_signal,
 	};
 
 	*sys = (struct sys){ &ops, fake, false };

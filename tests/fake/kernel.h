@@ -80,6 +80,12 @@ void fake_irq_vanish(struct fake *fake, unsigned number);
 /* irqbalance starts, and listens on its socket. */
 pid_t fake_irqbalance(struct fake *fake);
 
+/* PID 1 is systemd, and has D-Bus. prompt: it acts at once on what happens to its
+ * units, instead of when it is asked for something else. */
+void fake_systemd(struct fake *fake, bool prompt);
+/* Does it run a guard of that shield? */
+bool fake_guarded(struct fake *fake, const char *shield);
+
 /* CPU hotplug. dying: it is offline, and no cpuset has heard of that yet. */
 void fake_cpu_dying(struct fake *fake, unsigned cpu);
 void fake_cpu(struct fake *fake, unsigned cpu, bool online);
@@ -96,7 +102,7 @@ unsigned fake_flocks(const struct fake *fake);
 unsigned fake_open_fds(const struct fake *fake);
 
 /* Everything observable as text, one line an object, for comparison: threads
- * with CPUs and cgroup, cgroups with their files, interrupts, masks, and the
+ * with CPUs and cgroup, cgroups with their files, units, interrupts, masks, and the
  * names and texts of the files in /run/shield. The caller frees it. */
 char *fake_snapshot(struct fake *fake);
 /* The same without /run/shield. */

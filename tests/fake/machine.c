@@ -198,6 +198,7 @@ void fake_free(struct fake *fake)
 	cpuset_clear(&fake->wq_requested);
 	cpuset_clear(&fake->wq);
 	balancer_clear(&fake->balancer);
+	manager_clear(&fake->manager);
 	free(fake->nodes);
 	free(fake->tasks);
 	free(fake->irqs);

@@ -93,6 +93,7 @@ char *fake_snapshot_kernel(struct fake *fake)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
+	manager_show(fake, out);
 	add_threads(fake, out);
 	add_cgroups(fake, out);
 	add_irqs(fake, out);

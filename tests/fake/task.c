@@ -143,6 +143,12 @@ pid_t fake_process_as(struct fake *fake, pid_t pid, const char *comm)
 	return add(fake, pid, pid, comm, fake->root)->tid;
 }
 
+/* What holds a scope is born where its parent is. */
+void ftask_held(struct fake *fake, pid_t pid)
+{
+	add(fake, pid, pid, "shield-hold", ftask_find(fake, getpid())->cg);
+}
+
 void fake_task_as(struct fake *fake, pid_t tid, pid_t tgid, unsigned long long start,
 		  const char *comm, bool kernel)
 {

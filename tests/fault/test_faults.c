@@ -33,6 +33,31 @@ static const struct scene_case scenes[] = {
 	  { { CMD_BALANCE, "x", 0 }, { CMD_ON, "win11", 0 } },
 	  CMD_OFF,
 	  "win11" },
+	{ "on with systemd", { { CMD_SYSTEMD, "x", 0 } }, CMD_ON, "win11" },
+	{ "off with systemd",
+	  { { CMD_SYSTEMD, "x", 0 }, { CMD_ON, "win11", 0 } },
+	  CMD_OFF,
+	  "win11" },
+	{ "attach with systemd",
+	  { { CMD_SYSTEMD, "x", 0 }, { CMD_ON, "win11", 0 } },
+	  CMD_ATTACH,
+	  "win11" },
+	{ "off with a VM and systemd",
+	  { { CMD_SYSTEMD, "x", 0 }, { CMD_ON, "win11", 0 }, { CMD_ATTACH, "win11", 0 } },
+	  CMD_OFF,
+	  "win11" },
+	{ "second on with systemd",
+	  { { CMD_SYSTEMD, "x", 0 }, { CMD_ON, "win11", 0 } },
+	  CMD_ON,
+	  "lin" },
+	{ "first off with systemd",
+	  { { CMD_SYSTEMD, "x", 0 }, { CMD_ON, "win11", 0 }, { CMD_ON, "lin", 0 } },
+	  CMD_OFF,
+	  "win11" },
+	{ "recover with systemd",
+	  { { CMD_SYSTEMD, "x", 0 }, { CMD_ON, "win11", 26 } },
+	  CMD_RECOVER,
+	  "win11" },
 	{ "domain", { { CMD_START, "vm", 0 } }, CMD_DOMAIN, "vm" },
 	{ "domain off", { { CMD_START, "vm", 0 }, { CMD_DOMAIN, "vm", 0 } }, CMD_OFF, "vm" },
 	{ "domain with a thread of a vCPU",
@@ -144,8 +169,13 @@ static void complain(struct tally *tally, const char *where, const char *why)
 static void attempt(enum flavour flavour, const struct scene_case *s, const struct reference *r,
 		    size_t at, enum fault_mode mode, int error, struct tally *tally)
 {
-	static const char *const modes[] = { "",      "once", "there",	   "everywhere",
-					     "short", "late", "vanishing", "" };
+	static const char *const modes[] = {
+		[FAULT_ONCE] = "once",		 [FAULT_STUCK] = "there",
+		[FAULT_ALL] = "everywhere",	 [FAULT_SHORT] = "short",
+		[FAULT_LATE] = "late",		 [FAULT_LATER] = "later",
+		[FAULT_SILENT] = "done",	 [FAULT_VANISH] = "done and away",
+		[FAULT_AWAY] = "away from then",
+	};
 	struct faulty f = { .mode = mode, .at = at, .error = error };
 	const struct fault_event *event = &r->trace[at - 1];
 	_cleanup_free_ char *why = NULL;
@@ -156,6 +186,7 @@ static void attempt(enum flavour flavour, const struct scene_case *s, const stru
 	world_copy(&w, &r->prepared);
 	faulty_sys(&f, &w.sys, &sys);
 	world_run(&w, &sys, s->command, s->shield, &outcome);
+	faulty_end(&f);
 	tally->runs++;
 	tally->met += f.met;
 	why = judge(&w, r, &outcome, excused(s, event, error, &outcome));
@@ -188,6 +219,10 @@ static void scene(const struct scene_case *s)
 				continue;
 
 			for (const int *e = fault_op_errnos(op); *e; e++) {
+				/* The rest is as without systemd. */
+				if (s->before[0].command == CMD_SYSTEMD && !fault_op_bus(op) &&
+				    e != fault_op_errnos(op))
+					break;
 				attempt(flavour, s, &r, at, FAULT_ONCE, *e, &tally);
 				/* Nobody is interrupted for ever. */
 				if (*e == EINTR ||
@@ -200,10 +235,10 @@ static void scene(const struct scene_case *s)
 					&tally);
 			if (op == OP_READ || op == OP_WRITE)
 				attempt(flavour, s, &r, at, FAULT_SHORT, 0, &tally);
-			if (op == OP_ASK || op == OP_TELL) {
-				attempt(flavour, s, &r, at, FAULT_LATE, 0, &tally);
-				attempt(flavour, s, &r, at, FAULT_VANISH, 0, &tally);
-			}
+			for (enum fault_mode m = FAULT_LATE; fault_op_asks(op) && m <= FAULT_AWAY;
+			     m++)
+				if (m != FAULT_AWAY || fault_op_bus(op))
+					attempt(flavour, s, &r, at, m, 0, &tally);
 		}
 		world_clear(&r.prepared);
 		free(r.original);

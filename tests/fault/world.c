@@ -43,6 +43,7 @@ static void pin(struct world *w, pid_t tid, const char *list)
 
 void world_init(struct world *w, enum flavour flavour)
 {
+	w->flavour = flavour;
 	w->fake = fake_new(flavour, 8);
 	fake_sys(w->fake, &w->sys);
 	fake_irq(w->fake, 0, "timer", "0", FAKE_MANAGED);
@@ -194,6 +195,18 @@ static int end_orphans(struct txn *txn, struct err *err)
 	return rc;
 }
 
+/* As the command and the guard do: a scope that was held by who died is gone. */
+static int end_abandoned(struct txn *txn, struct err *err)
+{
+	_cleanup_strv_ struct strv names = { 0 };
+	int rc = 0;
+
+	session_abandoned(txn, &names);
+	for (size_t i = 0; i < names.n && rc == 0; i++)
+		rc = session_off(txn, names.items[i], err);
+	return rc;
+}
+
 static int act(struct world *w, struct txn *txn, enum command command, const char *name,
 	       struct err *err)
 {
@@ -214,7 +227,7 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 			return err_set(err, ERR_FAILED, "no vCPUs: %s", err_errno(rc));
 		return session_attach(txn, name, w->qemu, &vcpus, NULL, err);
 	case CMD_RECOVER:
-		return 0;
+		return end_abandoned(txn, err);
 	case CMD_ORPHANS:
 		return end_orphans(txn, err);
 	case CMD_DOMAIN:
@@ -236,6 +249,9 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 		return 0;
 	case CMD_BALANCE:
 		start_irqbalance(w);
+		return 0;
+	case CMD_SYSTEMD:
+		fake_systemd(w->fake, w->flavour == FAKE_6_12);
 		return 0;
 	case CMD_REPIN:
 		repin_domain(w);
@@ -283,11 +299,10 @@ static void count_down(void *ctx, size_t number, const struct fault_event *event
 	}
 }
 
-static bool crash(struct world *w, struct faulty *f, enum command command, const char *name)
+bool world_interrupted(struct world *w, struct faulty *f, enum command command, const char *name)
 {
 	struct outcome outcome;
 	struct sys sys;
-	bool died;
 
 	faulty_sys(f, &w->sys, &sys);
 	if (__lsan_disable)
@@ -296,9 +311,15 @@ static bool crash(struct world *w, struct faulty *f, enum command command, const
 		world_run(w, &sys, command, name, &outcome);
 	if (__lsan_enable)
 		__lsan_enable();
-	died = f->met;
-	faulty_clear(f);
 	fake_process_dies(w->fake);
+	return f->met;
+}
+
+static bool crash(struct world *w, struct faulty *f, enum command command, const char *name)
+{
+	bool died = world_interrupted(w, f, command, name);
+
+	faulty_clear(f);
 	return died;
 }
 

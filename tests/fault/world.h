@@ -33,6 +33,8 @@ enum command {
 	CMD_REPIN,
 	/* irqbalance is started, on a machine with PCI devices */
 	CMD_BALANCE,
+	/* PID 1 is systemd; beside Linux 6.12 a prompt one */
+	CMD_SYSTEMD,
 	/* somebody lets the kernel lose a CPU of it: then 7.3 does, when the pin
 	 * of its vCPU 1 becomes CPU 7 only */
 	CMD_LOSE,
@@ -43,6 +45,7 @@ enum command {
 
 struct world {
 	struct fake *fake;
+	enum flavour flavour;
 	struct sys sys; /* without faults */
 	pid_t qemu, vcpu, kswapd, cron, domain, domain_vcpu;
 };
@@ -67,6 +70,9 @@ void world_run(struct world *w, struct sys *sys, enum command command, const cha
  * something, if `changes`). Was it met? What the dead process had allocated is
  * no leak. */
 bool world_crash(struct world *w, enum command command, const char *name, size_t at, bool changes);
+
+/* Through this door, which dies at its fault; it stays for more. */
+bool world_interrupted(struct world *w, struct faulty *f, enum command command, const char *name);
 
 /* Through one that dies within the first write that changes what is isolated. */
 bool world_kill_inside(struct world *w, enum command command, const char *name);

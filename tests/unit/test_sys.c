@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <cmocka.h>
@@ -385,6 +387,44 @@ static void no_bus(void **state)
 	unsetenv("DBUS_SYSTEM_BUS_ADDRESS");
 }
 
+/* What is on a leash ends with it, unless it was let go. */
+static void read_leash(void *arg)
+{
+	char byte;
+
+	(void)arg;
+	if (read(3, &byte, 1) == 1)
+		for (;;)
+			pause();
+}
+
+static void leash(void **state)
+{
+	struct pollfd ended = { .events = POLLIN };
+	struct sys sys;
+	int fd, pid;
+
+	(void)state;
+	sys_open_real(&sys, "");
+	for (int kept = 0; kept <= 1; kept++) {
+		pid = sys.ops->spawn(sys.ctx, read_leash, NULL, &fd);
+		assert_true(pid > 0);
+		ended.fd = sys.ops->pidfd(sys.ctx, pid);
+		assert_true(ended.fd >= 0);
+		assert_int_equal(poll(&ended, 1, 0), 0);
+		if (kept)
+			assert_int_equal(sys.ops->unleash(sys.ctx, fd), 0);
+		sys.ops->close(sys.ctx, fd);
+		if (kept) {
+			assert_int_equal(poll(&ended, 1, 50), 0);
+			assert_int_equal(sys.ops->signal(sys.ctx, ended.fd, SIGKILL), 0);
+		}
+		assert_int_equal(poll(&ended, 1, 10000), 1);
+		sys.ops->close(sys.ctx, ended.fd);
+	}
+	sys_close_real(&sys);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -392,7 +432,7 @@ int main(void)
 		cmocka_unit_test(values_ok),  cmocka_unit_test(refusals),
 		cmocka_unit_test(settings),   cmocka_unit_test(encoding),
 		cmocka_unit_test(reading),    cmocka_unit_test(modes),
-		cmocka_unit_test(no_bus),
+		cmocka_unit_test(no_bus),     cmocka_unit_test(leash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
