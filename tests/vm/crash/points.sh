@@ -47,14 +47,20 @@ slowest=0
 settles() {
 	since=$(now)
 	wait_for $1 settled || {
-		snapshot compare $T/before
+		left=$(echo /run/shield/*)
+		[ -z "$systemd" ] || {
+			systemctl list-units --all --no-legend 'shield*'
+			journalctl -q -o short-monotonic --since -20s | grep -i shield
+		}
+		echo "at $since; now $(now): $left"
 		$shield status
-		[ -z "$systemd" ] || systemctl list-units --all --no-legend 'shield*'
+		snapshot compare $T/before
 		return 1
 	}
 	took=$(($(now) - since))
 	[ $took -le $slowest ] || slowest=$took
-	! nothing_left || { run_goes && snapshot compare --within 1 $T/before; }
+	# Where no VM lives back() compares.
+	! nothing_left || ! pidof qemu-system-x86_64 || { run_goes && snapshot compare --within 1 $T/before; }
 }
 # A `run` whose shield was taken from it waits for its VM, and is no leftover.
 run_goes() { [ -z "${run_waits-}" ] || kill -9 $run 2>/dev/null || true; }
@@ -91,12 +97,13 @@ helps_itself() {
 }
 after() { # VICTIMS N
 	if helps_itself "$1"; then
-		settles $LIMIT || return 1
+		settles $LIMIT && mark settled || return 1
 	else
 		kill_ours
 		recover "$2" && settles $LIMIT || return 1
 	fi
 	clean_up >/dev/null 2>&1
+	mark cleaned
 	back
 }
 
@@ -113,7 +120,8 @@ aim() {
 }
 shoot() { # VICTIMS N COMMAND…
 	$prepare >$T/prepared 2>&1 || return 1
-	aim "$@" && return
+	mark prepared
+	aim "$@" && mark killed && return
 	fewer=$(counted "$1")
 	echo "# $points_name: $(cat $T/killed)" >&2
 	[ "${fewer:-0}" -gt 0 ] || return 1
@@ -135,12 +143,15 @@ counted() {
 # point VICTIMS N COMMAND…
 point() {
 	point_of=$1 point_at=$2
-	[ -z "${TIMES-}" ] || echo "# $(cut -d' ' -f1 /proc/uptime) $points_name $1 $2" >&2
+	: >$T/times
+	mark begin
 	done=$((done + 1))
-	shoot "$@" && after $point_of $point_at && return
+	shoot "$@" && after $point_of $point_at && mark end && return
 	cat $T/killed $T/prepared
 	return 1
 } >$T/said 2>&1
+# mark WORD: with TIMES=1 what a point spends its time with is printed: when each part of it had ended.
+mark() { [ -z "${TIMES-}" ] || printf ' %s %s' "$1" "$(cut -d' ' -f1 /proc/uptime)" >>$T/times; }
 # points NAME PREPARE COMMAND…: for each point: PREPARE, COMMAND killed there, wait or recover, compare.
 points() {
 	points_name=$1 prepare=$2
@@ -153,8 +164,12 @@ points() {
 		echo "not ok crash: $points_name: what is there before"
 		sed 's/^/#   /' $T/said >&2
 	}
-	$kill_with $count_child 0 "$@" >/dev/null 2>&1
+	$kill_with $count_child 0 "$@" >$T/said 2>&1
 	cp $T/killed $T/counts
+	works $T/counts || {
+		echo "not ok crash: $points_name: without a kill it does its work"
+		cat $T/counts $T/said | sed 's/^/#   /' >&2
+	}
 	clean_up >/dev/null 2>&1
 	back >$T/said 2>&1 || {
 		echo "not ok crash: $points_name: without a kill all is as before"
@@ -171,11 +186,14 @@ points() {
 			n_all=$((n_all + 1))
 			if [ $((n_all % PARTS)) = "$PART" ]; then
 				point $victims_set $n "$@" || {
+					mark failed
 					bad=$((bad + 1))
 					echo "not ok crash: $points_name, $victims_set: $(head -n 1 $T/killed)"
 					sed 's/^/#   /' $T/said | head -n 40 >&2
 					clean
 				}
+				again=$((again + $(grep -c '^recovery killed' $T/killed)))
+				[ -z "${TIMES-}" ] || echo "# $points_name $victims_set $n:$(cat $T/times); $(tr '\n' ';' <$T/killed)" >&2
 			fi
 			n=$((n + 1))
 		done
@@ -187,6 +205,8 @@ points() {
 		echo "not ok crash: $points_name: $bad of $done points are bad ($(cat $T/counts))"
 	fi
 }
+# It succeeds, and makes more than a few calls.
+works() { grep -qE '^ended after [1-9][0-9]+ calls with status 0;' "$1"; }
 nothing() { :; }
 clean_up() { guard_off; }
 on() { $shield on win11 && guard_off; }
@@ -234,36 +254,51 @@ points run nothing $shield run -p win11 -- true
 if [ -n "$systemd" ]; then
 	install_units
 	mkdir -p /run/systemd/system/shield@win11.service.d
+	# The unit's commands go through this one, which kill-at runs with what $T/kill-Start or $T/kill-Stop says.
+	cat >$T/in-unit <<-END
+		#!/bin/sh
+		export KILL_AT_LOG=$KILL_AT_LOG
+		verb=\$1
+		shift
+		[ -e $T/kill-\$verb ] || exec "\$@"
+		kill-at \$(cat $T/kill-\$verb)
+		exit \$(sed -n 's/.*ended .*with status \([0-9]*\).*/\1/p' \$KILL_AT_LOG)
+	END
+	chmod +x $T/in-unit
+	cat >/run/systemd/system/shield@win11.service.d/kill.conf <<-END
+		[Service]
+		ExecStart=
+		ExecStart=$T/in-unit Start $shield on win11
+		ExecStop=
+		ExecStop=$T/in-unit Stop $shield off win11
+	END
+	systemctl daemon-reload
 	# kill_in_unit ARGUMENT…: kill-at with these runs the unit's command.
 	kill_in_unit() {
-		printf '[Service]\nEnvironment=KILL_AT_LOG=%s\nExec%s=\nExec%s=/bin/sh -c "kill-at %s; test $$? = 1"\n' \
-			"$KILL_AT_LOG" $unit_verb $unit_verb "$*" >/run/systemd/system/shield@win11.service.d/kill.conf
 		: >$KILL_AT_LOG
-		systemctl daemon-reload
+		echo "$*" >$T/kill-$unit_verb
 		if [ $unit_verb = Start ]; then
 			systemctl start shield@win11
 		else
 			systemctl stop shield@win11
 		fi
-		systemctl reset-failed shield@win11
+		rm -f $T/kill-$unit_verb
 		grep -q '^killed' $KILL_AT_LOG
 	}
 	unit_off() {
-		rm -f /run/systemd/system/shield@win11.service.d/kill.conf
-		systemctl daemon-reload
 		systemctl stop shield@win11
-		systemctl reset-failed shield@win11 # of the count of its starts, too
-		systemctl stop system-shield.slice
+		systemctl reset-failed shield@win11 2>/dev/null || true # of the count of its starts, too
 	}
-	unit_on() { unit_off && systemctl start shield@win11; }
+	unit_on() { systemctl start shield@win11; }
 	clean_up() { unit_off; }
 	kill_with=kill_in_unit
 	sets=$begun unit_verb=Start
-	points unit-start unit_off $shield on win11
+	points unit-start nothing $shield on win11
 	sets=$going unit_verb=Stop
 	points unit-stop unit_on $shield off win11
+	rm /run/systemd/system/shield@win11.service.d/kill.conf
+	systemctl daemon-reload
 	kill_with="timeout -k 1 90 kill-at"
-	unit_off
 fi
 
 # A VM: it is left alone by the kill of its supervisor, and ends after it.
@@ -274,8 +309,9 @@ clean_up() {
 	done
 	usleep 100000
 }
+# Paused (-S), it has all of its threads, and leaves this machine its time.
 start_qemu() {
-	$qemu -smp 4 -qmp unix:$T/qmp.sock,server=on,wait=off &
+	$qemu -S -smp 4 -qmp unix:$T/qmp.sock,server=on,wait=off &
 	wait_for 30 test -S $T/qmp.sock
 }
 attachable() {
@@ -325,7 +361,7 @@ points run-qemu pinned_then_ended $shield run -p win11 -- $qemu -smp 4
 # `off` while a run waits for its VM.
 waiting() {
 	ender=
-	start 4 $shield run -p win11 -- $qemu -smp 4
+	start 4 $shield run -p win11 -- $qemu -S -smp 4
 }
 sets="run command all"
 [ -n "$systemd" ] || sets="run command"
