@@ -113,7 +113,7 @@ aim() {
 	victims=$1 at=$2
 	shift 2
 	case $victims in
-	recovery) set -- -k all -r $((at * 7 % 37 + 1)) $at "$@" ;;
+	recovery) set -- -k all -r $((at * 7 % (at / 2 + 6) + 1)) $at "$@" ;;
 	*) set -- -k $victims $at "$@" ;;
 	esac
 	$kill_with $count_child "$@" >/dev/null 2>&1
