@@ -58,6 +58,7 @@ settles() {
 		return 1
 	}
 	took=$(($(now) - since))
+	mark shielded
 	[ $took -le $slowest ] || slowest=$took
 	# Where no VM lives back() compares.
 	! nothing_left || ! pidof qemu-system-x86_64 || { run_goes && snapshot compare --within 1 $T/before; }
@@ -71,7 +72,8 @@ back() {
 		cat $T/off
 		return 1
 	}
-	wait_for $LIMIT nothing_left && wait_for $LIMIT no_process && snapshot compare --within 1 $T/before || {
+	mark off
+	wait_for $LIMIT nothing_left && mark left && wait_for $LIMIT no_process && mark quiet && snapshot compare --within 1 $T/before || {
 		ps | grep shield
 		return 1
 	}
