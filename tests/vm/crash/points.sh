@@ -78,7 +78,9 @@ back() {
 		return 1
 	}
 }
-no_process() { ! pidof shield-hold && { [ -z "$systemd" ] || ! pidof shield; }; }
+no_process() { ! pidof shield-hold && { [ -z "$systemd" ] || { ! pidof shield && no_guard; }; }; }
+# PID 1 starts one that was killed again, half a second after the recovery: it finds nothing to guard.
+no_guard() { [ -z "$(systemctl list-units --all --no-legend 'shield-guard-*')" ]; }
 # recover after a kill: itself killed at some point, then again at another, then allowed to end.
 recover() {
 	r=$((($1 * 7) % 37 + 1))
