@@ -172,6 +172,7 @@ points() {
 	cp $T/killed $T/counts
 	works $T/counts || {
 		echo "not ok crash: $points_name: without a kill it does its work"
+		[ -z "$systemd" ] || journalctl -q --since -10s | grep shield >>$T/said
 		cat $T/counts $T/said | sed 's/^/#   /' >&2
 	}
 	clean_up >/dev/null 2>&1
