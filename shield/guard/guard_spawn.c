@@ -128,9 +128,14 @@ static bool called_by_pid1(struct sys *sys)
 	return getenv("SERVICE_RESULT") && booted(sys) != 0;
 }
 
+/* One that is about to end, as after SIGKILL (its sockets take a while), will
+ * finish nothing for anybody. */
 static bool guarded(struct sys *sys, const struct shield *s)
 {
-	return s->guard.pid && task_alive(sys, s->guard.pid, s->guard.start);
+	_cleanup_task_ struct task guard = { 0 };
+	int rc = s->guard.pid ? task_read(sys, s->guard.pid, s->guard.pid, &guard) : -ESRCH;
+
+	return !task_ended(rc) && (rc < 0 || guard.start == s->guard.start);
 }
 
 int guard_protect(struct txn *txn, const char *name, struct err *err)
