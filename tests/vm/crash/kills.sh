@@ -64,7 +64,9 @@ replaced() {
 	v=$(vm) g=$(guard)
 	kill -9 "$(wrapper)" "$g"
 	wait_for 10 not_running "$g" || return 1
-	status 1 shield status && status 0 shield recover && status 0 shield status && still_shielded || return 1
+	status 1 shield status && status 0 shield recover 2>$T/recovered || return 1
+	cat $T/recovered
+	grep -q "its guard was gone, and is there again" $T/recovered && status 0 shield status && still_shielded || return 1
 	kill "$v" && wait_for 10 not_running "$v" && back_in_2s
 }
 check "kill -9: wrapper and guard: recover starts a guard" replaced
