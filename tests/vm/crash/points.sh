@@ -317,7 +317,7 @@ clean_up() {
 # Paused (-S), it has all of its threads, and leaves this machine its time.
 start_qemu() {
 	$qemu -S -smp 4 -qmp unix:$T/qmp.sock,server=on,wait=off &
-	wait_for 30 test -S $T/qmp.sock
+	wait_for 30 eval "grep -q '^CPU 3/' /proc/$!/task/*/comm"
 }
 attachable() {
 	start_qemu && $shield on win11 || return 1
