@@ -70,6 +70,7 @@ esac
 # The shipped profile: what it comes to here, and that it is found without a name.
 case $name in # real machines that were recorded
 recorded/x86_64-epyc_7451) shipped=epyc-7451-dual ;;
+recorded/32em64t-2n8c+*) shipped=xeon-e5-2680-dual ;;
 *) shipped=$name ;;
 esac
 if [ -e "$repo/profiles/$shipped.json" ]; then
