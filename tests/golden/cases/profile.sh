@@ -77,6 +77,7 @@ if [ -e "$repo/profiles/$shipped.json" ]; then
 	mkdir -p "$machine/usr/lib/shield/profiles.d"
 	cp "$repo"/profiles/*.json "$machine/usr/lib/shield/profiles.d/"
 	golden "$name/profile" 0 "$binary" profile show --sysroot "$machine"
+	echo "$shipped.json" >>"$work/shipped"
 	if [ "$name" = rk3588 ]; then
 		golden "$name/list" 0 "$binary" profile list --sysroot "$machine"
 		golden "$name/check" 0 "$binary" profile check --sysroot "$machine"
