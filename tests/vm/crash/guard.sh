@@ -6,7 +6,7 @@ cpu() { # 0|1 CPU…
 	to=$1
 	shift
 	for n; do
-		echo $to >/sys/devices/system/cpu/cpu$n/online || return 1
+		if [ $to = 1 ]; then cpu_comes $n; else cpu_goes $n; fi || return 1
 	done
 }
 sleeper 0x3c

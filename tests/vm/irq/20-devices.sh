@@ -61,9 +61,9 @@ ip addr add 10.0.2.15/24 dev "$net"
 echo 7f >"/sys/class/net/$net/queues/rx-0/rps_cpus"
 
 # CPU hotplug: the driver sets its masks anew.
-echo 0 >/sys/devices/system/cpu/cpu1/online
+cpu_goes 1
 sleep 1
-echo 1 >/sys/devices/system/cpu/cpu1/online
+cpu_comes 1
 check "hotplug: masks that a driver resets are set again within a second" within_a_second no_strays
 
 # A change of channels: the driver gives its queues masks of its own.
@@ -168,7 +168,7 @@ echo 5 >"/proc/irq/$rtc/smp_affinity_list"
 masks_before
 irqs >$T/irqs.before
 check "offline: on" status 0 shield on vm
-echo 0 >/sys/devices/system/cpu/cpu5/online
+cpu_goes 5
 said_offline() {
 	shield off vm >$T/off 2>&1
 	cat $T/off
@@ -176,7 +176,7 @@ said_offline() {
 }
 check "offline: off says so" said_offline
 check "offline: and comes as near as possible" sh -c "! grep -q 5 /proc/irq/$rtc/smp_affinity_list && cat /proc/irq/$rtc/smp_affinity_list"
-echo 1 >/sys/devices/system/cpu/cpu5/online
+cpu_comes 5
 sleep 1
 echo 5 >"/proc/irq/$rtc/smp_affinity_list"
 # What the kernel itself widened when the CPU went.
@@ -189,10 +189,10 @@ check "offline: masks as before" masks_restored
 profile ruled '{"version":1,"name":"ruled","guest":"4-7","irq":{"rules":[{"match":"action:rtc0","cpus":"2"}]}}'
 check "a rule's CPU: on" status 0 shield on ruled
 check "a rule's CPU: there" mask_is rtc0 2
-echo 0 >/sys/devices/system/cpu/cpu2/online
+cpu_goes 2
 check "a rule's CPU is offline: off guest CPUs within a second" within_a_second no_strays
 check "a rule's CPU is offline: status agrees" shield status
-echo 1 >/sys/devices/system/cpu/cpu2/online
+cpu_comes 2
 check "a rule's CPU is back: and the interrupt, within a second" within_a_second mask_is rtc0 2
 check "a rule's CPU: off" shield off ruled
 check "a rule's CPU: as before" mask_is rtc0 5

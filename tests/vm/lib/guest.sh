@@ -125,6 +125,14 @@ complains() {
 	echo "shield-vm: expect end" >/dev/kmsg
 	return $complains_got
 }
+# cpu_goes N: CPU N is offline afterwards. Linux 6.12 counts what serves tasks that starve among a CPU's tasks, and complains if it is
+# at work when the CPU goes.
+cpu_goes() {
+	goes_warning=
+	[ $kernel != 6.12 ] || goes_warning=' sched_cpu_dying\+'
+	complains may "$goes_warning" sh -c "echo 0 >/sys/devices/system/cpu/cpu$1/online"
+}
+cpu_comes() { echo 1 >"/sys/devices/system/cpu/cpu$1/online"; }
 # After a case that failed the next one shall have a chance.
 clean() {
 	for clean_pid in $(pidof qemu-system-x86_64) $(pidof shield); do

@@ -66,11 +66,11 @@ for command in on run plan "profile check"; do
 	check "$command: an unknown profile" refused $status shield $command $arguments
 done
 finish "bad profiles"
-echo 0 >/sys/devices/system/cpu/cpu5/online
+cpu_goes 5
 before
 check "guest CPUs: one is offline" refused 2 shield on win11
 finish "guest CPUs: one is offline"
-echo 1 >/sys/devices/system/cpu/cpu5/online
+cpu_comes 5
 before
 
 no_root() { # STATUS ARGUMENTS…
