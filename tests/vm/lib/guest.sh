@@ -94,7 +94,11 @@ profile() { # NAME JSON
 }
 profile win11 '{"version":1,"name":"win11","guest":"2-5","emulator":"housekeeping"}'
 
-before() { snapshot take $T/before; }
+# The guard of the shield before may still be ending.
+before() {
+	[ -e $state ] || wait_for 5 over
+	snapshot take $T/before
+}
 # Whoever ends a shield is done before the last process of ours has ended.
 restored() {
 	wait_for 5 over || return

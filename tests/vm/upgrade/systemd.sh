@@ -12,6 +12,8 @@ guard_anew() { # NAME OLD: another guard than process OLD runs
 	anew=$(systemctl show -P MainPID shield-guard-$1.service)
 	[ "$anew" -gt 1 ] && [ "$anew" != "$2" ] && [ "$(guard_of $1)" = "$anew" ]
 }
+# PID 1 runs what a guard's unit runs at its end, and takes the unit's cgroup away, after the command has returned.
+restored() { snapshot compare --within 5 $T/before; }
 use old && shield on -q a && shield off -q a
 sleep 2
 before
@@ -93,4 +95,12 @@ back() {
 }
 check "back: begun by the new program, guarded and ended by the old one" back
 finish "back"
-check "no unit of ours is left" wait_for 10 sh -c '! systemctl list-units --all "shield-*" "shield.slice" --no-legend --plain | grep .'
+# (This runs in shield-vm.service.)
+no_units() { ! systemctl list-units --all "shield-[!v]*" "shield.slice" --no-legend --plain | tee $T/units | grep .; }
+none_left() {
+	wait_for 10 no_units || {
+		cat $T/units
+		return 1
+	}
+}
+check "no unit of ours is left" none_left
