@@ -78,7 +78,7 @@ swap=$(kernel_thread kswapd0)
 mask=$(taskset -p "$swap" | sed 's/.* //')
 taskset -p 1 "$swap" >/dev/null
 undo "taskset -p $mask $swap"
-beside_other 'thread * @(fixed|rescuer)' "$(thread_key "$swap" free)"
+beside_other 'thread * @(fixed|handler|rescuer)' "$(thread_key "$swap" free)"
 soft=$(kernel_thread ksoftirqd/1)
 renice -n -7 "$soft"
 undo "renice -n 7 $soft"
@@ -87,6 +87,7 @@ if [ $kernel = 6.1 ]; then
 	undo "renice -n 7 $swap"
 else
 	beside_other 'thread * rescuer' "$(thread_key "$soft" fixed)"
+	beside_other 'thread * handler' "$(thread_key "$soft" fixed)"
 fi
 echo $moved >$cgroups/there/cgroup.procs
 undo "echo $moved >$cgroups/cgroup.procs"

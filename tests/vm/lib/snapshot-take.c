@@ -219,6 +219,7 @@ static void put_thread(const struct thread *t, void *ctx)
 {
 	const char *kind = !(t->flags & PF_FIXED)		     ? "free"
 			   : strncmp(t->comm, "kworker/R-", 10) == 0 ? "rescuer"
+			   : strncmp(t->comm, "irq/", 4) == 0	     ? "handler"
 								     : "fixed";
 	char *key = format("thread %ld %llu %s", t->tid, t->start, kind);
 	FILE *out = ctx;

@@ -56,8 +56,10 @@ static const struct row {
 	const char *why;
 } table[] = {
 	{ "thread *", K_ALL, COMES, "the host's own begin and end" },
-	{ "thread * @(fixed|rescuer)", K_OLD, VALUE,
+	{ "thread * @(fixed|handler|rescuer)", K_OLD, VALUE,
 	  "the kernel rewrites their CPUs at every change of a cpuset, and takes no correction" },
+	{ "thread * handler", K_MID | K_7, VALUE,
+	  "it follows its interrupt to the CPU that the kernel chose, and nobody may set it" },
 	{ "thread * rescuer", K_MID | K_7, VALUE,
 	  "it has the CPUs that workqueues had when it last helped, and nobody may set them" },
 
