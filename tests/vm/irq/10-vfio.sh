@@ -3,8 +3,10 @@
 . /t/irq.sh
 
 to_vfio $card
-masks_before
 vm_start
+arm
+before
+disarm
 
 check "vfio: on" shield on vm
 check "vfio: attach" shield attach vm --pid $vm
@@ -47,7 +49,7 @@ stranger() {
 check "vfio: anybody may see them, with their owner and how often they fire" stranger
 check "vfio: off" shield off vm
 check "vfio: then as if born without a shield" mask_is "vfio-msix[0]($card)" 0-7
-check "vfio: masks as before" masks_restored
+check "vfio: all is as before" restored
 
 # The other wishes of a profile.
 profile vm '{"version":1,"name":"vm","guest":"4-7","irq":{"vfio":"guest","rules":[{"match":"driver:virtio-pci","cpus":"0-1"}]}}'
@@ -59,7 +61,7 @@ check "rules: a driver's interrupts go to its CPUs" mask_is "$virtio" 0-1
 check "rules: what it cannot move stays the host's" sh -c 'shield irq --json | jq -ce "[.irqs[] | select(.actions | test(\"-req\")) | .owner] | ., (length == 8 and all(. == \"\"))"'
 check "guest: status agrees" shield status
 check "guest: off" shield off vm
-check "guest: masks as before" masks_restored
+check "guest: all is as before" restored
 
 profile vm '{"version":1,"name":"vm","guest":"4-7","irq":{"vfio":"leave","rules":[{"match":"driver:nosuch*","cpus":"0"}]}}'
 check "leave: a rule without an interrupt is warned of" sh -c 'shield plan vm 2>&1 >/dev/null | grep -q "nosuch"'
@@ -84,19 +86,20 @@ away() {
 check "housekeeping: the VM's own are off its CPUs too" within_a_second away
 check "housekeeping: status agrees" shield status
 check "housekeeping: off" shield off vm
-check "housekeeping: masks as before" masks_restored
+check "housekeeping: all is as before" restored
 
 # A card of another VM is like any other device: off the guest CPUs.
 profile vm '{"version":1,"name":"vm","guest":"4-7"}'
 check "another VM: on" shield on vm
 check "another VM: its interrupts go away" within_a_second away
 check "another VM: off" shield off vm
-check "another VM: masks as before" masks_restored
+check "another VM: all is as before" restored
 vm_end
 
 # Known by a device of iommufd instead of a group.
 vm_options=-c
 vm_start
+before
 profile vm '{"version":1,"name":"vm","guest":"4-7"}'
 check "iommufd: on" shield on vm
 check "iommufd: attach" shield attach vm --pid $vm
@@ -104,22 +107,24 @@ arm
 check "iommufd: placed" within_a_second placed 4 5 6 7 4
 check "iommufd: off" shield off vm
 disarm
-check "iommufd: masks as before" masks_restored
+check "iommufd: all is as before" restored
 vm_end
 vm_options=
 
 # NVMe: the queue of each vCPU on its CPU. Vector 0 is that of the admin queue.
 to_vfio $nvme
-masks_before
 device=$nvme
+vm_start $nvme 5
+arm
+before
+disarm
 profile vm '{"version":1,"name":"vm","guest":"4-7"}'
 check "nvme: on" shield on vm
-vm_start $nvme 5
 check "nvme: attach" shield attach vm --pid $vm
 arm
 check "nvme: each queue on the CPU of its vCPU" within_a_second placed 4 4 5 6 7
 check "nvme: off" shield off vm
-check "nvme: masks as before" masks_restored
+check "nvme: all is as before" restored
 vm_end
 from_vfio $nvme
 nvme_back() { grep -q nvme0q8 /sys/kernel/irq/*/actions; }

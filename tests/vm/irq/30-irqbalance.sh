@@ -19,10 +19,10 @@ never() {
 		usleep 500000
 	done
 }
-masks_before
 mkdir -p /run/irqbalance
 IRQBALANCE_BANNED_CPULIST=0 irqbalance -t $SCAN
 sleep 2
+before
 check "irqbalance: on" status 0 shield on vm
 original() {
 	[ "$(jq -r '.objects[] | select((.path // "") | test("irqbalance")) | .original' $state)" = "$1" ]
@@ -70,6 +70,7 @@ check "irqbalance: off" shield off vm
 sleep $((2 * SCAN + 1))
 check "irqbalance: its former ban is back" wait_for $((2 * SCAN)) banned 1
 check "irqbalance: and no interrupt is left alone" sh -c "! grep IRQ $T/setup"
+check "irqbalance: all is as before" restored
 check "irqbalance: on again" status 0 shield on vm
 kill -9 "$(pidof irqbalance)"
 irqbalance -t $SCAN

@@ -7,7 +7,6 @@
 card=0000:00:05.0
 nvme=0000:00:06.0
 many=0000:00:07.0
-masks=/tmp/masks
 profile vm '{"version":1,"name":"vm","guest":"4-7"}'
 
 # irqs: a line each, "NUMBER MASK ACTIONS", from the kernel. (Processes are slow here, so there are few.)
@@ -19,19 +18,14 @@ irqs() {
 	}'
 }
 
-# The masks of all interrupts and queues, for comparison; numbers are given again in another order. Those of the card exist
-# only while it is armed. A line that nobody has (VFIO asks for one for a moment) has all CPUs until the kernel sets it up for
-# the first time, and those of its node from then on, shield or not.
-take_masks() {
-	irqs | grep -v ' vfio-' | awk '{ print ($3 == "" ? $1 : $3), ($3 == "" && $2 ~ /^(0-7|0-3|4-7)$/ ? "all" : $2) }' | sort
-	grep -H '' /proc/irq/default_smp_affinity /sys/class/net/*/queues/*/[rx]ps_cpus /proc/sys/net/core/rps_default_mask \
-		/proc/sys/net/core/flow_limit_cpu_bitmap 2>/dev/null
-}
-masks_before() { take_masks >$masks.before; }
-masks_restored() {
-	wait_for 5 test ! -e $state || return
-	take_masks >$masks.after
-	diff $masks.before $masks.after
+# Before we look at the host for the first time: what the kernel or a driver does once and never takes back. CPUs go and come, so
+# that threads and interrupts have lost what they lose by that, and a card's line is set up when vfio-pci first asks for it.
+hotplug_once() {
+	for once; do
+		cpu_goes $once
+		cpu_comes $once
+	done
+	sleep 1
 }
 
 # mask_of ACTION: the CPUs of the interrupt that has it, from the kernel.
@@ -43,6 +37,9 @@ mask_is() {
 		return 1
 	}
 }
+
+# counted ACTION: how often interrupts that are called so (a regular expression) have fired on CPUs 0 to 3.
+counted() { awk -v name="$1" '$NF ~ name { for (i = 2; i <= 5; i++) n += $i } END { print n + 0 }' /proc/interrupts; }
 
 # Interrupts of devices that may use CPUs 4 to 7, but for managed ones (of disks' queues), those of the VM's own card,
 # and the two of the board that no kernel lets anybody move.

@@ -19,7 +19,7 @@ handled() {
 		'$NF ~ "^" name { for (i = 2 + first; i <= 9; i++) n += $i } END { print n + 0 }' /proc/interrupts
 }
 check "e1000e: is up" up
-masks_before
+before
 while :; do
 	ping -c 20 -i 0.02 -W 1 10.0.2.2
 done >/dev/null 2>&1 &
@@ -54,4 +54,4 @@ check "e1000e: status agrees" shield status
 check "e1000e: off" shield off vm
 kill $traffic
 wait $traffic
-check "e1000e: masks as before" masks_restored
+check "e1000e: all is as before" restored

@@ -10,7 +10,7 @@ ip link set "$net" up
 queues() { irqs | grep -c " $net-"; }
 queues_are() { [ "$(queues)" = "$1" ]; }
 check "igb: has eight queues" wait_for 5 queues_are 8
-masks_before
+before
 check "igb: on" status 0 shield on vm
 check "igb: off guest CPUs" within_a_second no_strays
 # Of its handler threads: as many as given, and none may run on guest CPUs.
@@ -40,4 +40,4 @@ ip link set "$net" up
 check "igb: other rings (ethtool -G): off guest CPUs within a second" within_a_second no_strays
 check "igb: status agrees" shield status
 check "igb: off" shield off vm
-check "igb: masks as before" masks_restored
+check "igb: all is as before" restored

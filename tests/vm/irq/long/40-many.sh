@@ -10,7 +10,7 @@ vfio_masks >$T/vfio.before
 check "many: 250 vectors" test "$(wc -l <$T/vfio.before)" = 250
 profile one '{"version":1,"name":"one","guest":"2-7","emulator":"1"}'
 [ $kernel = 6.1 ] || profile one '{"version":1,"name":"one","guest":"1-7"}'
-masks_before
+before
 full() {
 	status 64 shield on one >$T/on 2>&1 || {
 		tail -n 5 $T/on
@@ -38,6 +38,6 @@ same() {
 	cmp $T/vfio.before $T/vfio.after
 }
 check "many: they are as before" same
-check "many: masks as before" masks_restored
+check "many: all is as before" restored
 vm_end
 from_vfio $many

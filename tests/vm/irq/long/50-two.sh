@@ -5,7 +5,7 @@
 
 to_vfio $card
 to_vfio $nvme
-masks_before
+before
 vm_vcpus=2
 vm_start $nvme 5
 arm
@@ -35,8 +35,8 @@ two_away() {
 }
 check "two: the other's rule takes nothing then" two_away
 check "two: off" shield off other
-check "two: masks as before" masks_restored
 vm_end
 vm=$first
 vm_end
+check "two: all is as before" restored
 from_vfio $nvme
