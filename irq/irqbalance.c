@@ -1,13 +1,13 @@
 #include "irq/irqbalance.h"
 
 #include "shield/sys/balancer.h"
+#include "shield/sys/clock.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define DIRECTORY "/run/irqbalance"
 #define ENVIRON_MAX 65536
@@ -130,7 +130,7 @@ bool irqbalance_settle(struct sys *sys, struct irqbalance *b)
 	if (cpuset_within(&all, &b->allowed) || balancer_read(sys, b->socket, &now, &sleep) < 0)
 		return false;
 	for (unsigned i = 0; i <= 2 * sleep + 2 && i < 120; i++) {
-		nanosleep(&(struct timespec){ .tv_nsec = 500000000 }, NULL);
+		sys_pause(sys, 500);
 		cpuset_clear(&now);
 		if (balancer_read(sys, b->socket, &now, NULL) < 0)
 			return false;

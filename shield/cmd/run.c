@@ -267,7 +267,7 @@ static int run_child(struct run *run, const struct user_account *user, struct er
 	struct child child;
 	int status = CHILD_OURS;
 
-	if (child_init(&child, err) < 0)
+	if (child_init(&child, &run->app->sys, err) < 0)
 		return cmd_fail(err), CHILD_OURS;
 	if (begin(run, err) < 0) {
 		cmd_fail(err);

@@ -1,10 +1,10 @@
 /* shield status */
 #include "shield/cmd/session_cmd.h"
 #include "shield/ops/audit.h"
+#include "shield/sys/clock.h"
 
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define LOOKS_MAX 8
 #define LOOK_MS 300
@@ -304,7 +304,7 @@ static int look_well(struct app *app, const char *name, struct view *v, struct e
 		    (version == state_version(app) && !state_locked(&app->sys)))
 			return 0;
 		view_clear(v);
-		nanosleep(&(struct timespec){ .tv_nsec = LOOK_MS * 1000000L }, NULL);
+		sys_pause(&app->sys, LOOK_MS);
 	}
 }
 

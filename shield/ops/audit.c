@@ -4,11 +4,11 @@
 #include "shield/cgroup/libvirt.h"
 #include "shield/task/task.h"
 #include "shield/txn/apply.h"
+#include "shield/sys/clock.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* A thread may be caught between its birth and its move: look twice. */
 #define SECOND_LOOK_MS 300
@@ -258,7 +258,7 @@ static int audit_threads(struct txn *txn, const struct shield *s, struct problem
 			free(p->items[p->n].expected);
 			free(p->items[p->n].actual);
 		}
-		nanosleep(&(struct timespec){ .tv_nsec = SECOND_LOOK_MS * 1000000L }, NULL);
+		sys_pause(txn->sys, SECOND_LOOK_MS);
 	}
 	return 0;
 }

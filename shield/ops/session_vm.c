@@ -1,7 +1,7 @@
 /* A running VM: its vCPUs, and whether it still lives. */
 #include "shield/cgroup/libvirt.h"
 #include "shield/cgroup/place.h"
-#include "shield/base/deadline.h"
+#include "shield/sys/clock.h"
 #include "shield/ops/session.h"
 #include "shield/vm/vm_vcpus.h"
 #include "shield/task/task.h"
@@ -113,7 +113,7 @@ static int place_asked(struct txn *txn, const char *name, pid_t qemu, struct qmp
 		       struct err *err)
 {
 	_cleanup_vcpus_ struct vm_vcpus vcpus = { 0 };
-	long long deadline = deadline_in(TAKE_OVER_MS);
+	long long deadline = sys_deadline(txn->sys, TAKE_OVER_MS);
 
 	if (qmp_vcpus(q, deadline, &vcpus, err) != 0 ||
 	    qmp_iothreads(q, deadline, &vcpus, err) != 0 ||
@@ -129,12 +129,12 @@ static int place_and_start(struct txn *txn, const char *name, pid_t qemu, bool p
 			   struct err *err)
 {
 	_cleanup_free_ char *path = xasprintf(STATE_SOCKET, name);
-	long long deadline = deadline_in(TAKE_OVER_MS);
+	long long deadline = sys_deadline(txn->sys, TAKE_OVER_MS);
 	char status[32] = "";
 	struct qmp q;
 	int rc;
 
-	if (qmp_connect(&q, path, NULL, NULL, deadline, err) < 0)
+	if (qmp_connect(&q, txn->sys, path, NULL, NULL, deadline, err) < 0)
 		return -1;
 	rc = placed ? 0 : place_asked(txn, name, qemu, &q, err);
 	if (rc == 0)

@@ -1,4 +1,5 @@
 /* The real kernel, or a recorded one below a prefix. */
+#include "shield/base/deadline.h"
 #include "shield/sys/cgroup_adapter.h"
 #include "shield/sys/spawn.h"
 #include "shield/sys/sys.h"
@@ -357,6 +358,18 @@ static int real_signal(void *ctx, int pidfd, int number)
 	return syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0) < 0 ? -errno : 0;
 }
 
+static long long real_now(void *ctx)
+{
+	(void)ctx;
+	return deadline_in(0);
+}
+
+static int real_poll(void *ctx, struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	(void)ctx;
+	return result(poll(fds, n, timeout_ms));
+}
+
 static int real_cgroup_mount(void *ctx, char **ret)
 {
 	(void)ctx;
@@ -394,6 +407,8 @@ static const struct sys_ops real_ops = {
 	.unleash = real_unleash,
 	.pidfd = real_pidfd,
 	.signal = real_signal,
+	.now = real_now,
+	.poll = real_poll,
 	.cgroup_mount = real_cgroup_mount,
 };
 

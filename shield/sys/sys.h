@@ -17,6 +17,7 @@
 #include "shield/base/cpuset.h"
 #include "shield/base/strv.h"
 
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -77,6 +78,10 @@ struct sys_ops {
 	/* pidfd_open(2), pidfd_send_signal(2) */
 	int (*pidfd)(void *ctx, pid_t pid);
 	int (*signal)(void *ctx, int pidfd, int number);
+	/* CLOCK_MONOTONIC in milliseconds, and poll(2) or, of no
+	 * descriptors, a pause (clock.h). */
+	long long (*now)(void *ctx);
+	int (*poll)(void *ctx, struct pollfd *fds, nfds_t n, int timeout_ms);
 	/* Where cgroup v2 is mounted, "/sys/fs/cgroup"; -ENOENT if nowhere. */
 	int (*cgroup_mount)(void *ctx, char **ret);
 };

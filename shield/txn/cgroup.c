@@ -1,17 +1,17 @@
 #include "shield/txn/cgroup.h"
 
 #include "shield/cgroup/place.h"
+#include "shield/sys/clock.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 /* How often a cgroup is emptied before it counts as stuck: a process that
  * forks while it is moved leaves its child behind. */
 #define EVACUATE_TRIES 100
 /* A unit's cgroup goes a moment after its job has ended. */
 #define GONE_TRIES 400
-#define PAUSE_NS 5000000
+#define PAUSE_MS 5
 /* A cgroup that no shield has (place.h). */
 #define LOST "shield.lost"
 
@@ -21,9 +21,9 @@ static const char *below_mount(const struct txn *txn, const char *path)
 	return path + strlen(txn->mount);
 }
 
-static int rest(void)
+static void rest(struct txn *txn)
 {
-	return nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
+	sys_pause(txn->sys, PAUSE_MS);
 }
 
 /* Move every process that the file names to home. A thread stands for its
@@ -139,7 +139,7 @@ static int remove_dir(struct txn *txn, const char *dir, const char *home)
 		rc = txn->sys->ops->cgroup_delete(txn->sys->ctx, below_mount(txn, dir) + 1);
 		/* What was moved may be forking, or on its way out. */
 		if (rc == -EBUSY && i > 1)
-			rest();
+			rest(txn);
 	}
 	return rc == -ENOENT ? 0 : rc;
 }
@@ -183,7 +183,7 @@ static int unit_stop(struct txn *txn, const char *dir, const char *unit, bool sc
 		return -EOPNOTSUPP;
 	rc = txn->sys->ops->unit_stop(txn->sys->ctx, unit);
 	for (int i = 0; rc == 0 && i < GONE_TRIES && sys_exists(txn->sys, dir); i++)
-		rest();
+		rest(txn);
 	/* Process 1 has forgotten the unit, but found its cgroup in use. */
 	return rc == 0 && sys_exists(txn->sys, dir) ? remove_dir(txn, dir, home) : rc;
 }
@@ -322,7 +322,7 @@ static void await_kernel(struct txn *txn)
 		cpuset_andnot(&released, &host);
 		if (cpuset_empty(&released))
 			return;
-		rest();
+		rest(txn);
 	}
 	keep_isolated(txn, &released);
 	if (!cpuset_empty(&released))

@@ -1,7 +1,7 @@
 #include "shield/vm/child.h"
 
 #include "shield/vm/confine.h"
-#include "shield/base/deadline.h"
+#include "shield/sys/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -107,12 +107,14 @@ int child_find_command(const char *name, struct err *err)
 	return rc == 0 ? 0 : exec_error(name, rc, err);
 }
 
-int child_init(struct child *c, struct err *err)
+int child_init(struct child *c, struct sys *sys, struct err *err)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, standard = { .sa_handler = SIG_DFL };
 	struct sigaction now;
 
-	*c = (struct child){ .signal_fd = -1, .epoll_fd = -1, .go_fd = -1, .exec_fd = -1 };
+	*c = (struct child){
+		.sys = sys, .signal_fd = -1, .epoll_fd = -1, .go_fd = -1, .exec_fd = -1
+	};
 	sigemptyset(&c->handled);
 	sigaddset(&c->handled, SIGCHLD);
 	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
@@ -482,9 +484,21 @@ void child_unwatch(struct child *c, int fd)
 		epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
+/* One that is ready: 1, 0 after the time, or a negated errno; -EINTR: perhaps. */
+static int wait_ready(struct child *c, int timeout_ms, struct epoll_event *ready)
+{
+	struct pollfd p = { .fd = c->epoll_fd, .events = POLLIN };
+	int n = c->sys->ops->poll(c->sys->ctx, &p, 1, timeout_ms);
+
+	if (n <= 0)
+		return n;
+	n = epoll_wait(c->epoll_fd, ready, 1, 0);
+	return n > 0 ? 1 : n < 0 ? -errno : -EINTR;
+}
+
 int child_wait(struct child *c, int timeout_ms, struct child_event *event, struct err *err)
 {
-	long long deadline = timeout_ms < 0 ? 0 : deadline_in(timeout_ms);
+	long long deadline = timeout_ms < 0 ? 0 : sys_deadline(c->sys, timeout_ms);
 	struct epoll_event ready;
 
 	for (;;) {
@@ -492,11 +506,9 @@ int child_wait(struct child *c, int timeout_ms, struct child_event *event, struc
 
 		if (take_typed(c, event) || reap_one(c, event))
 			return 1;
-		n = epoll_wait(c->epoll_fd, &ready, 1,
-			       timeout_ms < 0 ? -1 : deadline_left(deadline));
-		if (n < 0 && errno != EINTR)
-			return err_set(err, ERR_FAILED, "cannot wait for events: %s",
-				       err_errno(errno));
+		n = wait_ready(c, timeout_ms < 0 ? -1 : sys_left(c->sys, deadline), &ready);
+		if (n < 0 && n != -EINTR)
+			return err_set(err, ERR_FAILED, "cannot wait for events: %s", err_errno(n));
 		if (n == 0)
 			return 0;
 		if (n < 0)

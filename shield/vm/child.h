@@ -37,6 +37,7 @@
 #ifndef SHIELD_VM_CHILD_H
 #define SHIELD_VM_CHILD_H
 
+#include "shield/sys/sys.h"
 #include "shield/vm/terminal.h"
 #include "shield/vm/user.h"
 
@@ -54,6 +55,7 @@ struct child {
 	int asked;	  /* the last signal that asked us to end, or 0 */
 	unsigned n_asked; /* how many did */
 	/* the module's own */
+	struct sys *sys;
 	const char *name; /* argv[0], the caller's */
 	int signal_fd, epoll_fd, go_fd, exec_fd;
 	sigset_t handled, old_mask;
@@ -79,8 +81,9 @@ void child_std_fds(void);
 int child_find_command(const char *name, struct err *err);
 
 /* Block the signals and get ready to wait. After a failure, and after
- * child_deinit(), the process is as it was; children are left alone. */
-int child_init(struct child *c, struct err *err);
+ * child_deinit(), the process is as it was; children are left alone. sys: whose
+ * clock counts. */
+int child_init(struct child *c, struct sys *sys, struct err *err);
 void child_deinit(struct child *c);
 
 /* The signal that asked us to end (SIGINT, SIGTERM, SIGHUP, SIGQUIT) since

@@ -1,7 +1,7 @@
 #include "shield/vm/qmp.h"
 
 #include "shield/base/text.h"
-#include "shield/base/deadline.h"
+#include "shield/sys/clock.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -36,7 +36,7 @@ void qmp_close(struct qmp *q)
 
 static int wait_for(struct qmp *q, short events, long long deadline, struct err *err)
 {
-	int rc = q->wait(q->ctx, q->fd, events, deadline_left(deadline), err);
+	int rc = q->wait(q->ctx, q->fd, events, sys_left(q->sys, deadline), err);
 
 	if (rc == 0)
 		return err_set(
@@ -177,7 +177,7 @@ static int expect(struct qmp *q, long long deadline, json_int_t id, json_t **mes
 		}
 		json_decref(m);
 		/* Without this, one that never stops talking is never late. */
-		if (deadline_left(deadline) == 0)
+		if (sys_left(q->sys, deadline) == 0)
 			return err_set(err, ERR_FAILED,
 				       "QEMU talks on its monitor, but does not answer");
 	}
@@ -226,13 +226,13 @@ int qmp_command(struct qmp *q, const char *name, long long deadline, json_t **re
 	return rc;
 }
 
-int qmp_attach(struct qmp *q, int fd, qmp_wait_fn *wait, void *ctx, long long deadline,
-	       struct err *err)
+int qmp_attach(struct qmp *q, struct sys *sys, int fd, qmp_wait_fn *wait, void *ctx,
+	       long long deadline, struct err *err)
 {
 	json_t *greeting = NULL;
 	int rc;
 
-	*q = (struct qmp){ .fd = fd, .wait = wait ? wait : wait_alone, .ctx = ctx };
+	*q = (struct qmp){ .fd = fd, .sys = sys, .wait = wait ? wait : wait_alone, .ctx = ctx };
 	rc = expect(q, deadline, 0, &greeting, err);
 	json_decref(greeting);
 	if (rc == 0)
@@ -243,8 +243,8 @@ int qmp_attach(struct qmp *q, int fd, qmp_wait_fn *wait, void *ctx, long long de
 	return -1;
 }
 
-int qmp_connect(struct qmp *q, const char *path, qmp_wait_fn *wait, void *ctx, long long deadline,
-		struct err *err)
+int qmp_connect(struct qmp *q, struct sys *sys, const char *path, qmp_wait_fn *wait, void *ctx,
+		long long deadline, struct err *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd, rc;
@@ -265,7 +265,7 @@ int qmp_connect(struct qmp *q, const char *path, qmp_wait_fn *wait, void *ctx, l
 		return err_set(err, ERR_FAILED, "%s: cannot connect to QEMU's monitor: %s", path,
 			       rc == EAGAIN ? "another client has it" : err_errno(rc));
 	}
-	return qmp_attach(q, fd, wait, ctx, deadline, err);
+	return qmp_attach(q, sys, fd, wait, ctx, deadline, err);
 }
 
 static int place_of(json_t *cpu, const char *key)

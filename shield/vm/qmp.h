@@ -9,7 +9,7 @@
  * qapi/machine.json for query-cpus-fast.)
  *
  * Waiting is the caller's: a qmp_wait_fn may look after signals and children at
- * the same time and give up when QEMU died. Deadlines are of deadline.h.
+ * the same time and give up when QEMU died. Deadlines are of clock.h.
  */
 #ifndef SHIELD_VM_QMP_H
 #define SHIELD_VM_QMP_H
@@ -27,6 +27,7 @@ typedef int qmp_wait_fn(void *ctx, int fd, short events, int timeout_ms, struct 
 struct qmp {
 	int fd; /* -1: not connected; may be watched for events */
 	/* the module's own */
+	struct sys *sys;
 	qmp_wait_fn *wait;
 	void *ctx;
 	char *in;
@@ -42,11 +43,11 @@ struct qmp {
  * serves one client at a time: another's shows as no greeting until the
  * deadline.
  */
-int qmp_connect(struct qmp *q, const char *path, qmp_wait_fn *wait, void *ctx, long long deadline,
-		struct err *err);
+int qmp_connect(struct qmp *q, struct sys *sys, const char *path, qmp_wait_fn *wait, void *ctx,
+		long long deadline, struct err *err);
 /* The same with a connected socket, which is taken over. */
-int qmp_attach(struct qmp *q, int fd, qmp_wait_fn *wait, void *ctx, long long deadline,
-	       struct err *err);
+int qmp_attach(struct qmp *q, struct sys *sys, int fd, qmp_wait_fn *wait, void *ctx,
+	       long long deadline, struct err *err);
 /* May be called twice, and on a struct with fd -1. */
 void qmp_close(struct qmp *q);
 

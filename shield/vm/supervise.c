@@ -1,6 +1,6 @@
 #include "shield/vm/supervise.h"
 
-#include "shield/base/deadline.h"
+#include "shield/sys/clock.h"
 #include "shield/vm/supervise_state.h"
 
 #include <errno.h>
@@ -56,7 +56,7 @@ static void command_ended(struct supervision *s)
 	if (s->c->asked)
 		signal_vm(s, s->c->asked);
 	if (!s->c->asked && !(s->direct && s->c->status != 0))
-		s->linger = deadline_in(LINGER_MS);
+		s->linger = sys_deadline(s->sys, LINGER_MS);
 	supervise_look_in(s, 0);
 }
 
@@ -121,20 +121,20 @@ int supervise_pump(struct supervision *s, int timeout_ms, struct err *err)
 int supervise_wait_fd(void *ctx, int fd, short events, int timeout_ms, struct err *err)
 {
 	struct supervision *s = ctx;
-	long long deadline = deadline_in(timeout_ms);
+	long long deadline = sys_deadline(s->sys, timeout_ms);
 
 	if (child_watch(s->c, fd, (uint32_t)events, err) < 0)
 		return -1;
 	s->fd_ready = false;
 	s->waiting_fd = fd;
-	while (!s->fd_ready && deadline_left(deadline) && !supervise_gone(s))
-		if (supervise_pump(s, deadline_left(deadline), err) < 0)
+	while (!s->fd_ready && sys_left(s->sys, deadline) && !supervise_gone(s))
+		if (supervise_pump(s, sys_left(s->sys, deadline), err) < 0)
 			break;
 	s->waiting_fd = -1;
 	child_unwatch(s->c, fd);
 	if (s->fd_ready)
 		return 1;
-	if (deadline_left(deadline) == 0)
+	if (sys_left(s->sys, deadline) == 0)
 		return 0;
 	return err_set(err, ERR_FAILED, "QEMU has ended");
 }
@@ -142,7 +142,7 @@ int supervise_wait_fd(void *ctx, int fd, short events, int timeout_ms, struct er
 /* End everything we know of, first gently; what it leaves behind is not ours. */
 static void end_all(struct supervision *s)
 {
-	long long deadline = deadline_in(TERM_MS);
+	long long deadline = sys_deadline(s->sys, TERM_MS);
 	pid_t pid = 0;
 
 	if (!s->vm && vm_find_descendant(s->sys, getpid(), &pid) > 0)
@@ -152,14 +152,14 @@ static void end_all(struct supervision *s)
 		kill(s->c->pid, SIGTERM);
 	if (s->vm != s->c->pid)
 		signal_vm(s, SIGTERM);
-	while ((s->c->running || s->vm) && deadline_left(deadline))
-		if (supervise_pump(s, deadline_left(deadline), NULL) < 0)
+	while ((s->c->running || s->vm) && sys_left(s->sys, deadline))
+		if (supervise_pump(s, sys_left(s->sys, deadline), NULL) < 0)
 			break;
 	signal_vm(s, SIGKILL);
 	child_kill(s->c);
-	deadline = deadline_in(TERM_MS);
-	while (s->vm && deadline_left(deadline))
-		if (supervise_pump(s, deadline_left(deadline), NULL) < 0)
+	deadline = sys_deadline(s->sys, TERM_MS);
+	while (s->vm && sys_left(s->sys, deadline))
+		if (supervise_pump(s, sys_left(s->sys, deadline), NULL) < 0)
 			break;
 }
 
@@ -183,7 +183,7 @@ static int give_up(struct supervision *s, struct err *err)
 	s->hooks->abandon(s->ctx, pid, err);
 	/* Frozen by us and never let go, it would be of no use to anybody. */
 	if (s->launch.frozen &&
-	    (s->qmp.fd < 0 || qmp_cont(&s->qmp, deadline_in(TERM_MS), NULL) != 0))
+	    (s->qmp.fd < 0 || qmp_cont(&s->qmp, sys_deadline(s->sys, TERM_MS), NULL) != 0))
 		s->hooks->note(s->ctx,
 			       "warning: QEMU stays frozen: it was started with -S, and its "
 			       "monitor does not take \"cont\"");
@@ -238,13 +238,13 @@ static bool waiting(const struct supervision *s)
 	if (s->c->running || s->vm)
 		return true;
 	return !s->abandoned && s->linger && child_any() &&
-	       (s->candidate || deadline_left(s->linger));
+	       (s->candidate || sys_left(s->sys, s->linger));
 }
 
 static int next_timeout(const struct supervision *s)
 {
-	int look = s->look_at ? deadline_left(s->look_at) : -1;
-	int linger = s->linger && !s->vm ? deadline_left(s->linger) : -1;
+	int look = s->look_at ? sys_left(s->sys, s->look_at) : -1;
+	int linger = s->linger && !s->vm ? sys_left(s->sys, s->linger) : -1;
 
 	if (linger == 0) /* over: a candidate is what we wait for */
 		return look;
@@ -260,7 +260,7 @@ static int wait_for_end(struct supervision *s, struct err *err)
 
 		if (rc < 0)
 			return -1;
-		if (s->look_at && deadline_left(s->look_at) == 0 && supervise_look(s, err) < 0 &&
+		if (s->look_at && sys_left(s->sys, s->look_at) == 0 && supervise_look(s, err) < 0 &&
 		    give_up(s, err) < 0)
 			return -1;
 	}

@@ -1,5 +1,5 @@
 /* Finding QEMU and its vCPUs, and having them pinned. */
-#include "shield/base/deadline.h"
+#include "shield/sys/clock.h"
 #include "shield/vm/supervise_state.h"
 #include "shield/vm/vm_vcpus.h"
 
@@ -33,7 +33,7 @@ static long long timeout_ms(const struct supervision *s)
 
 void supervise_look_in(struct supervision *s, int ms)
 {
-	long long at = deadline_in(ms);
+	long long at = sys_deadline(s->sys, ms);
 
 	if (!s->look_at || at < s->look_at)
 		s->look_at = at;
@@ -49,7 +49,7 @@ void supervise_candidate(struct supervision *s, pid_t pid)
 	if (s->vm || s->abandoned || pid == s->candidate)
 		return;
 	s->candidate = pid;
-	s->candidate_until = deadline_in(timeout_ms(s));
+	s->candidate_until = sys_deadline(s->sys, timeout_ms(s));
 	s->looks = 0;
 	vm_vcpus_clear(&s->seen);
 	supervise_look_in(s, STARTING_MS);
@@ -160,11 +160,11 @@ static int ask_own_monitor(struct supervision *s, long long deadline, pid_t *pid
 static int start(struct supervision *s, struct err *err)
 {
 	_cleanup_vcpus_ struct vm_vcpus vcpus = { 0 };
-	long long deadline = deadline_in(timeout_ms(s));
+	long long deadline = sys_deadline(s->sys, timeout_ms(s));
 	pid_t pid = 0;
 	int rc;
 
-	if (qmp_connect(&s->qmp, s->launch.path, supervise_wait_fd, s, deadline, err) < 0)
+	if (qmp_connect(&s->qmp, s->sys, s->launch.path, supervise_wait_fd, s, deadline, err) < 0)
 		return -1;
 	rc = ask_own_monitor(s, deadline, &pid, &vcpus, err);
 	if (rc < 0 || (rc > 0 && adopt(s, pid, &vcpus, err) < 0))
@@ -184,12 +184,12 @@ int supervise_start_vm(struct supervision *s, struct err *err)
 
 	if (start(s, &cause) == 0)
 		return 0;
-	deadline = deadline_in(ENDING_MS);
+	deadline = sys_deadline(s->sys, ENDING_MS);
 	/* An end is no failure of ours: it has a status of its own. Where the
 	 * connection is closed, it is about to come. */
 	qmp_drain(&s->qmp);
-	while ((s->qmp.fd < 0 || s->c->n_asked) && !supervise_gone(s) && deadline_left(deadline))
-		if (supervise_pump(s, deadline_left(deadline), err) < 0)
+	while ((s->qmp.fd < 0 || s->c->n_asked) && !supervise_gone(s) && sys_left(s->sys, deadline))
+		if (supervise_pump(s, sys_left(s->sys, deadline), err) < 0)
 			return -1;
 	if (supervise_gone(s))
 		return 1;
@@ -222,7 +222,7 @@ static void look_at_vm(struct supervision *s)
 	if (++s->looks < SETTLED_LOOKS)
 		supervise_look_in(s, SETTLE_MS << s->looks);
 	if (s->qmp.fd >= 0) {
-		rc = ask_own_monitor(s, deadline_in(QMP_MS), &pid, &vcpus, &err);
+		rc = ask_own_monitor(s, sys_deadline(s->sys, QMP_MS), &pid, &vcpus, &err);
 		if (s->qmp.fd >= 0)
 			child_watch(s->c, s->qmp.fd, EPOLLIN, NULL);
 	} else {
@@ -250,7 +250,7 @@ static int find_vcpus(struct supervision *s, pid_t *pid, struct vm_vcpus *vcpus)
 	int rc;
 
 	if (s->qmp.fd >= 0) {
-		rc = ask_own_monitor(s, deadline_in(QMP_MS), pid, vcpus, NULL);
+		rc = ask_own_monitor(s, sys_deadline(s->sys, QMP_MS), pid, vcpus, NULL);
 		if (s->qmp.fd >= 0)
 			child_watch(s->c, s->qmp.fd, EPOLLIN, NULL);
 		return rc > 0;
@@ -274,7 +274,7 @@ static int look_at_candidate(struct supervision *s, struct err *err)
 	supervise_look_in(s, s->looks++ < STARTING_LOOKS ? STARTING_MS : SLOW_MS);
 	if (find_vcpus(s, &pid, &vcpus))
 		return adopt(s, pid, &vcpus, err);
-	if (s->direct || deadline_left(s->candidate_until) || !vm_is_qemu(s->sys, s->candidate))
+	if (s->direct || sys_left(s->sys, s->candidate_until) || !vm_is_qemu(s->sys, s->candidate))
 		return 0;
 	return err_set(
 		err, ERR_FAILED,

@@ -1,6 +1,6 @@
 #include "shield/vm/vm_vcpus.h"
 
-#include "shield/base/deadline.h"
+#include "shield/sys/clock.h"
 #include "shield/vm/qmp_launch.h"
 #include "shield/task/task.h"
 
@@ -10,12 +10,12 @@ static bool ask(struct sys *sys, pid_t pid, const char *path, int ms, qmp_wait_f
 	_cleanup_free_ char *here = *path == '/' ? xasprintf("/proc/%d/root%s", (int)pid, path)
 						 : xasprintf("/proc/%d/cwd/%s", (int)pid, path);
 	_cleanup_vcpus_ struct vm_vcpus found = { 0 };
-	long long deadline = deadline_in(ms);
+	long long deadline = sys_deadline(sys, ms);
 	struct qmp q;
 	bool ok;
 
 	/* Why it did not work is of no interest: the next, or names, may. */
-	ok = qmp_connect(&q, here, wait, ctx, deadline, NULL) == 0 &&
+	ok = qmp_connect(&q, sys, here, wait, ctx, deadline, NULL) == 0 &&
 	     qmp_vcpus(&q, deadline, &found, NULL) == 0 && found.n &&
 	     qmp_iothreads(&q, deadline, &found, NULL) >= 0 &&
 	     vm_vcpus_verify(sys, pid, &found, NULL) == 0;

@@ -374,6 +374,21 @@ static int faulty_cgroup_attach(void *ctx, const char *path, pid_t pid)
 	return b->ops->cgroup_attach(b->ctx, path, pid);
 }
 
+static long long faulty_now(void *ctx)
+{
+	struct faulty *f = ctx;
+
+	return f->below.ops->now(f->below.ctx);
+}
+
+/* A pause cannot fail in a way that matters. */
+static int faulty_poll(void *ctx, struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	struct faulty *f = ctx;
+
+	return f->below.ops->poll(f->below.ctx, fds, n, timeout_ms);
+}
+
 static int faulty_cgroup_mount(void *ctx, char **ret)
 {
 	ENTER(OP_CGROUP_MOUNT, "");
@@ -466,6 +481,8 @@ void faulty_door(struct faulty *faulty, struct sys *sys)
 		.cgroup_create = faulty_cgroup_create,
 		.cgroup_delete = faulty_cgroup_delete,
 		.cgroup_attach = faulty_cgroup_attach,
+		.now = faulty_now,
+		.poll = faulty_poll,
 		.cgroup_mount = faulty_cgroup_mount,
 		.unit_start = faulty_unit_start,
 		.unit_stop = faulty_unit_stop,

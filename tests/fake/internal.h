@@ -127,6 +127,7 @@ struct fake {
 	struct ffd *fds;
 	size_t n_fds, cap_fds;
 	unsigned flocks, inodes, spawned;
+	long long now; /* in milliseconds */
 };
 
 struct node *node_find(const struct fake *fake, const char *path);

@@ -431,6 +431,20 @@ static int fake_cgroup_attach(void *ctx, const char *path, pid_t pid)
 	return cg ? cg_attach(ctx, cg, pid, true) : -ENOENT;
 }
 
+static long long fake_now(void *ctx)
+{
+	return ((struct fake *)ctx)->now;
+}
+
+/* Nothing of it is ready: its time passes at once. */
+static int fake_poll(void *ctx, struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+	(void)fds;
+	(void)n;
+	((struct fake *)ctx)->now += timeout_ms > 0 ? timeout_ms : 0;
+	return 0;
+}
+
 static int fake_cgroup_mount(void *ctx, char **ret)
 {
 	(void)ctx;
@@ -517,6 +531,8 @@ void fake_sys(struct fake *fake, struct sys *sys)
 		.unit_stop = fake_unit_stop,
 		.unit_partitions = fake_unit_partitions,
 		.service_start = fake_service_start,
+		.now = fake_now,
+		.poll = fake_poll,
 		.spawn = fake_spawn,
 		.unleash = fake_unleash,
 		.pidfd = fake_pidfd,

@@ -3,7 +3,6 @@
 #include "shield/guard/guard.h"
 
 #include <string.h>
-#include <time.h>
 
 /* The machine under the tests has other CPUs than the fake one. */
 int __wrap_topology_load(const char *root, struct topology *topo, struct err *err);
@@ -19,15 +18,6 @@ int __wrap_topology_load(const char *root, struct topology *topo, struct err *er
 		cpuset_add(&topo->online, cpu);
 		cpuset_add(&topo->present, cpu);
 	}
-	return 0;
-}
-
-/* Nor is the one in memory waited for. */
-int __wrap_nanosleep(const struct timespec *pause, struct timespec *left);
-int __wrap_nanosleep(const struct timespec *pause, struct timespec *left)
-{
-	(void)pause;
-	(void)left;
 	return 0;
 }
 

@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static struct sys sys; /* for its clock */
+
 static char *const *shell(const char *script)
 {
 	static char *argv[4] = { (char *)"/bin/sh", (char *)"-c" };
@@ -31,7 +33,7 @@ static int run(char *const argv[], const struct child_options *options, struct e
 	struct child c;
 	int rc;
 
-	assert_int_equal(child_init(&c, err), 0);
+	assert_int_equal(child_init(&c, &sys, err), 0);
 	assert_int_equal(child_start(&c, argv, options, err), 0);
 	rc = child_release(&c, err);
 	while (c.running)
@@ -113,7 +115,7 @@ static void test_signal_forwarded(void **state)
 		struct child_event event;
 		struct child c;
 
-		assert_int_equal(child_init(&c, &err), 0);
+		assert_int_equal(child_init(&c, &sys, &err), 0);
 		assert_int_equal(child_start(&c, shell("exec sleep 30"), NULL, &err), 0);
 		assert_int_equal(child_release(&c, &err), 0);
 		kill(getpid(), numbers[i]);
@@ -137,7 +139,7 @@ static void test_signal_early(void **state)
 	struct child c;
 
 	(void)state;
-	assert_int_equal(child_init(&c, &err), 0);
+	assert_int_equal(child_init(&c, &sys, &err), 0);
 	assert_int_equal(child_interrupted(&c), 0);
 	assert_int_equal(child_start(&c, shell("sleep 30"), NULL, &err), 0);
 	kill(getpid(), SIGTERM);
@@ -148,7 +150,7 @@ static void test_signal_early(void **state)
 	assert_int_equal(c.status, 128 + SIGTERM);
 	child_deinit(&c);
 
-	assert_int_equal(child_init(&c, &err), 0);
+	assert_int_equal(child_init(&c, &sys, &err), 0);
 	kill(getpid(), SIGHUP);
 	assert_int_equal(child_interrupted(&c), SIGHUP);
 	child_deinit(&c);
@@ -167,7 +169,7 @@ static void test_inherits(void **state)
 	sigaction(SIGHUP, &ignore, &old);
 	assert_int_equal(run_shell("grep -q '^SigIgn:.0*1$' /proc/self/status"), 0);
 	struct child c;
-	assert_int_equal(child_init(&c, &err), 0);
+	assert_int_equal(child_init(&c, &sys, &err), 0);
 	kill(getpid(), SIGHUP);
 	assert_int_equal(child_interrupted(&c), 0);
 	child_deinit(&c);
@@ -223,7 +225,7 @@ static void test_never_released(void **state)
 	struct child c;
 
 	(void)state;
-	assert_int_equal(child_init(&c, &err), 0);
+	assert_int_equal(child_init(&c, &sys, &err), 0);
 	assert_int_equal(child_start(&c, shell("exit 3"), NULL, &err), 0);
 	child_kill(&c);
 	assert_false(c.running);
@@ -288,7 +290,7 @@ static void test_orphan(void **state)
 	struct child c;
 
 	(void)state;
-	assert_int_equal(child_init(&c, &err), 0);
+	assert_int_equal(child_init(&c, &sys, &err), 0);
 	assert_int_equal(child_start(&c, shell("(sleep 0.3; exit 9) & exit 5"), NULL, &err), 0);
 	assert_int_equal(child_release(&c, &err), 0);
 	assert_int_equal(child_wait(&c, 5000, &event, &err), 1);
@@ -312,7 +314,7 @@ static void test_watch(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
-	assert_int_equal(child_init(&c, &err), 0);
+	assert_int_equal(child_init(&c, &sys, &err), 0);
 	assert_int_equal(child_watch(&c, ends[0], EPOLLIN, &err), 0);
 	assert_int_equal(child_watch(&c, ends[0], EPOLLIN, &err), 0); /* again: no harm */
 	assert_int_equal(child_wait(&c, 0, &event, &err), 0);
@@ -379,5 +381,6 @@ int main(void)
 		cmocka_unit_test(test_user),
 	};
 
+	sys_open_real(&sys, "");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,8 @@
 	", \"target\": \"x86_64\"}"
 #define CPUS "{\"return\": [" CPU(1, 101) ", " CPU(0, 100) "], \"id\": 2}\r\n"
 
+static struct sys sys; /* for its clock */
+
 /* A server that says this and, if `end`, closes its side. */
 static int server(const char *text, size_t size, bool end, int *other)
 {
@@ -83,7 +85,7 @@ static int query(int fd, int ms, struct vm_vcpus *vcpus, struct err *err)
 {
 	long long deadline = deadline_in(ms);
 	struct qmp q;
-	int rc = qmp_attach(&q, fd, NULL, NULL, deadline, err);
+	int rc = qmp_attach(&q, &sys, fd, NULL, NULL, deadline, err);
 
 	if (rc == 0)
 		rc = qmp_vcpus(&q, deadline, vcpus, err);
@@ -141,7 +143,7 @@ static int query_both(const char *iothreads, struct vm_vcpus *vcpus, struct err 
 	int other, fd = server(text, strlen(text), true, &other);
 	long long deadline = deadline_in(2000);
 	struct qmp q;
-	int rc = qmp_attach(&q, fd, NULL, NULL, deadline, err);
+	int rc = qmp_attach(&q, &sys, fd, NULL, NULL, deadline, err);
 
 	if (rc == 0)
 		rc = qmp_vcpus(&q, deadline, vcpus, err);
@@ -262,7 +264,7 @@ static void test_status(void **state)
 	ssize_t n;
 
 	(void)state;
-	assert_int_equal(qmp_attach(&q, fd, NULL, NULL, deadline, &err), 0);
+	assert_int_equal(qmp_attach(&q, &sys, fd, NULL, NULL, deadline, &err), 0);
 	assert_int_equal(qmp_status(&q, deadline, status, &err), 0);
 	assert_string_equal(status, "prelaunch");
 	assert_int_equal(qmp_status(&q, deadline, status, &err), 0);
@@ -412,7 +414,7 @@ static void test_wait(void **state)
 	struct qmp q;
 
 	(void)state;
-	assert_int_equal(qmp_attach(&q, fd, give_up, &calls, deadline_in(60000), &err), -1);
+	assert_int_equal(qmp_attach(&q, &sys, fd, give_up, &calls, deadline_in(60000), &err), -1);
 	assert_int_equal(calls, 1);
 	assert_string_equal(err.text, "QEMU has ended");
 	assert_int_equal(q.fd, -1);
@@ -506,10 +508,10 @@ static void test_launch(void **state)
 	assert_true(pread(launch.keep[1], text, sizeof(text) - 1, 0) > 0);
 	assert_non_null(strstr(text, "[mon \"shield-qmp\"]"));
 	/* it listens already: connecting works, an answer does not come */
-	assert_int_equal(qmp_connect(&q, path, NULL, NULL, deadline_in(50), &err), -1);
+	assert_int_equal(qmp_connect(&q, &sys, path, NULL, NULL, deadline_in(50), &err), -1);
 	assert_non_null(strstr(err.text, "does not answer"));
 	qmp_launch_started(&launch);
-	assert_int_equal(qmp_connect(&q, path, NULL, NULL, deadline_in(50), &err), -1);
+	assert_int_equal(qmp_connect(&q, &sys, path, NULL, NULL, deadline_in(50), &err), -1);
 	assert_non_null(strstr(err.text, "cannot connect"));
 	/* over a left-over one */
 	struct qmp_launch again;
@@ -528,7 +530,7 @@ static void test_launch(void **state)
 	text[200] = '\0';
 	assert_int_equal(qmp_launch_prepare(&launch, plain, text, &err), -1);
 	assert_int_equal(err.kind, ERR_USAGE);
-	assert_int_equal(qmp_connect(&q, text, NULL, NULL, deadline_in(50), &err), -1);
+	assert_int_equal(qmp_connect(&q, &sys, text, NULL, NULL, deadline_in(50), &err), -1);
 }
 
 /* clang-format off */
@@ -599,5 +601,6 @@ int main(void)
 		cmocka_unit_test(test_launch),	 cmocka_unit_test(test_find),
 	};
 
+	sys_open_real(&sys, "");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+static struct sys sys; /* for its clock */
+
 static struct user_account nobody;
 static char self[4096];
 
@@ -50,7 +52,7 @@ static int run_as(char *const argv[], const struct child_options *given)
 	int rc;
 
 	options.user = &nobody;
-	if (child_init(&c, &err) < 0 || child_start(&c, argv, &options, &err) < 0 ||
+	if (child_init(&c, &sys, &err) < 0 || child_start(&c, argv, &options, &err) < 0 ||
 	    child_release(&c, &err) < 0) {
 		fprintf(stderr, "%s\n", err.text);
 		return 99;
@@ -492,5 +494,6 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	sys_open_real(&sys, "");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
