@@ -217,7 +217,7 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 			return err_set(err, ERR_FAILED, "no vCPUs: %s", err_errno(rc));
 		return session_attach(txn, name, w->qemu, &vcpus, NULL, err);
 	case CMD_RECOVER:
-		return end_abandoned(txn, err);
+		return txn->leftover.n ? 0 : end_abandoned(txn, err);
 	case CMD_ORPHANS:
 		return end_orphans(txn, err);
 	case CMD_DOMAIN:
