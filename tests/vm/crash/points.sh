@@ -61,7 +61,9 @@ settles() {
 	mark shielded
 	[ $took -le $slowest ] || slowest=$took
 	# Where no VM lives back() compares.
-	! nothing_left || ! pidof qemu-system-x86_64 || { run_goes && snapshot compare --within 1 $T/before; }
+	! nothing_left || ! pidof qemu-system-x86_64 || {
+		run_goes && wait_for $LIMIT no_guard && snapshot compare --within 1 $T/before
+	}
 }
 # A `run` whose shield was taken from it waits for its VM, and is no leftover.
 run_goes() { [ -z "${run_waits-}" ] || kill -9 $run 2>/dev/null || true; }
@@ -78,9 +80,9 @@ back() {
 		return 1
 	}
 }
-no_process() { ! pidof shield-hold && { [ -z "$systemd" ] || { ! pidof shield && no_guard; }; }; }
+no_process() { ! pidof shield-hold && { [ -z "$systemd" ] || ! pidof shield; } && no_guard; }
 # PID 1 starts one that was killed again, half a second after the recovery: it finds nothing to guard.
-no_guard() { [ -z "$(systemctl list-units --all --no-legend 'shield-guard-*')" ]; }
+no_guard() { [ -z "$systemd" ] || [ -z "$(systemctl list-units --all --no-legend 'shield-guard-*')" ]; }
 # recover after a kill: itself killed at some point, then again at another, then allowed to end.
 recover() {
 	r=$((($1 * 7) % 37 + 1))
@@ -416,6 +418,8 @@ if [ $kernel != 6.1 ]; then
 		echo "not ok crash: hook: a domain"
 		sed 's/^/#   /' $T/said >&2
 	}
+	# The guards of what came before go a moment after their shields.
+	wait_for 10 sh -c '! pidof shield' || true
 	snapshot take $T/before
 	clean_up() { guard_off; }
 	[ -n "$systemd" ] && sets="command guard command,guard all recovery" || sets="command guard all"
