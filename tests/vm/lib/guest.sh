@@ -113,7 +113,7 @@ case $kernel in
 esac
 # The kernel may complain when a machine that has slept is turned off; tests/vm/guest/init announces it then.
 has_slept() {
-	echo 'kernel/exit.c:[0-9]+ (at )?do_exit\+' >/run/shield-vm/expect-last
+	echo '(kernel/exit.c:[0-9]+ (at )?do_exit|kernel/sched/core.c:[0-9]+ (at )?set_task_cpu)\+' >/run/shield-vm/expect-last
 }
 # complains may|must REGEX COMMAND…: while COMMAND runs the kernel may warn so, or has to; anywhere else that is a failure.
 complains() {
