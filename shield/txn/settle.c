@@ -110,9 +110,12 @@ static bool vanished(struct txn *txn)
 /* Then the kernel gave the CPUs back, and up to Linux 6.1 rewrote every mask. */
 static bool rewritten(struct txn *txn)
 {
-	_cleanup_free_ char *kept = xasprintf("%s/cpuset.cpus.isolated", txn->mount);
+	_cleanup_free_ char *kept = NULL;
 
-	return txn->vanished && !sys_exists(txn->sys, kept);
+	if (!txn->vanished)
+		return false;
+	kept = xasprintf("%s/cpuset.cpus.isolated", txn->mount);
+	return !sys_exists(txn->sys, kept);
 }
 
 /*
