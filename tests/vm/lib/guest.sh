@@ -63,12 +63,17 @@ check() {
 
 all_here() { ! grep -qE '^([^ :]*sh|[^ :]*/command): (line [0-9]+: |[0-9]+: )?[^ :]+: not found$' $T/said; }
 
+# What the machine's clock says, in hundredths of a second. (A wall clock's whole seconds would make a second anything down to none.)
+hundredths() {
+	read -r clock_now clock_idle </proc/uptime
+	echo $((${clock_now%.*} * 100 + 1${clock_now#*.} - 100))
+}
 # wait_for SECONDS COMMAND…: until it succeeds.
 wait_for() {
-	wait_end=$(($(date +%s) + $1))
+	wait_end=$(($(hundredths) + 100 * $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		[ "$(date +%s)" -lt $wait_end ] || {
+		[ "$(hundredths)" -lt $wait_end ] || {
 			echo "still not, after the time allowed: $*"
 			return 1
 		}
@@ -208,6 +213,11 @@ ends() {
 	}
 }
 not_running() { grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null || ! [ -d "/proc/$1" ]; }
+# The only guard there is, and it is gone: on a busy machine a process that has got SIGKILL still runs for a while.
+kill_guard() {
+	killed=$(pidof shield)
+	kill -9 "$killed" && wait_for 10 not_running "$killed"
+}
 
 # each_alone A-B: on each of these CPUs is one thread, and none that could be elsewhere.
 each_alone() {
