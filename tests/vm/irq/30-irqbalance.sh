@@ -79,7 +79,7 @@ told() {
 }
 check "irqbalance: one that was started anew is told at once" wait_for 2 told
 check "irqbalance: and wins nothing either" never $three
-kill -9 "$(pidof shield)"
+kill_guard
 check "irqbalance: off after the guard was killed" shield off vm
 sleep $((2 * SCAN + 1))
 check "irqbalance: no ban is left" wait_for $((2 * SCAN)) banned ''
