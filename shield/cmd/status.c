@@ -277,8 +277,7 @@ static int look(struct app *app, const char *name, struct view *v, struct err *e
 		v->any = true;
 		if (audit_shield(&v->txn, &state->shields[i], p, err) < 0)
 			return -1;
-		for (size_t k = 0; k < p->n; k++)
-			v->broken |= p->items[k].severity == SEVERITY_BROKEN;
+		v->broken |= problems_broken(p, 0);
 	}
 	return 0;
 }

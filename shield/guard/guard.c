@@ -65,6 +65,7 @@ struct guard {
 	int tries;		  /* of that */
 	long long look_at, newborn_at;
 	bool hotplug; /* CPUs came or went */
+	bool audited; /* what it was before we listened is seen to */
 	bool rescan;  /* look at everything */
 	bool heard;   /* of interrupts, if that is possible */
 	struct cpuset taken, guest;
@@ -173,10 +174,9 @@ static void repair(struct guard *g, struct txn *txn)
 		return;
 	}
 	patience_try(&g->patience, deadline_in(0));
-	g->hotplug = false;
 	p = invalid ? &partition.items[0] : threads.n ? &threads.items[0] : NULL;
 	if (txn_repair(txn, g->name, invalid, &err) == 0) {
-		g->failed = false;
+		g->failed = g->hotplug = false;
 		journal(LOG_NOTICE, g->name, "shield %s: repaired%s%s%s", g->name, p ? ": " : "",
 			p ? p->object : "",
 			patience_worn(&g->patience) ? " (again and again: ever later from now on)"
@@ -192,6 +192,23 @@ static void repair(struct guard *g, struct txn *txn)
 	if (g->patience.next < soon)
 		g->patience.next = soon;
 	look_in(g, deadline_left(g->patience.next));
+}
+
+/* Before this guard listened, CPUs may have come and gone and the machine may have
+ * slept: the first look is at everything. */
+static void audit_once(struct guard *g, struct txn *txn)
+{
+	const struct shield *s = state_shield(&txn->state, g->name);
+	_cleanup_problems_ struct problems found = { 0 };
+	struct err ignored;
+
+	if (g->audited || !s || s->phase != PHASE_ACTIVE || ended_vm(g) ||
+	    audit_masks(txn, s, &found, &ignored) < 0)
+		return;
+	g->audited = true;
+	g->hotplug |= problems_broken(&found, 0);
+	if (g->hotplug)
+		look_in(g, 0);
 }
 
 /* Its supervisor was killed: what that had still to do for the VM is ours. */
@@ -333,6 +350,7 @@ static bool look(struct guard *g)
 		take_over(g, &txn);
 		repair(g, &txn);
 		session_adopt(&txn, &found, &err);
+		audit_once(g, &txn);
 	}
 	g->rescan = false;
 	stay = follow(g, state_shield(&txn.state, g->name));
@@ -521,8 +539,6 @@ static void watch(struct guard *g)
 	struct err ignored;
 	bool stay = true;
 
-	g->uevent_fd = uevents_open();
-	resume_open(&g->resume, g->sys);
 	procevents_open(&g->births, births_of(g), g->vm.pid, &ignored);
 	malloc_trim(0); /* of what `on` needed */
 	/* First of all what was born before we listened, when it has come to rest. */
@@ -537,8 +553,6 @@ static void watch(struct guard *g)
 			look_at_newborn(g);
 		}
 	}
-	closep(&g->uevent_fd);
-	resume_close(&g->resume);
 	procevents_close(&g->births);
 }
 
@@ -562,6 +576,8 @@ int guard_main(struct sys *sys, const char *name, struct err *err)
 	signal(SIGPIPE, SIG_IGN);
 	/* Whoever started us goes on as soon as PID 1 is known to look after us. */
 	say_ready();
+	g.uevent_fd = uevents_open();
+	resume_open(&g.resume, sys);
 	rc = begin_at_last(&g, err);
 	if (rc == 0)
 		watch(&g);
@@ -569,6 +585,8 @@ int guard_main(struct sys *sys, const char *name, struct err *err)
 	closep(&g.owner_fd);
 	closep(&g.inotify_fd);
 	irqevents_close(&g.irqs);
+	closep(&g.uevent_fd);
+	resume_close(&g.resume);
 	cpuset_clear(&g.taken);
 	cpuset_clear(&g.guest);
 	return rc;

@@ -20,6 +20,14 @@ const char *severity_name(enum severity severity)
 	return names[severity];
 }
 
+bool problems_broken(const struct problems *problems, size_t from)
+{
+	for (size_t i = from; i < problems->n; i++)
+		if (problems->items[i].severity == SEVERITY_BROKEN)
+			return true;
+	return false;
+}
+
 void problems_clear(struct problems *problems)
 {
 	for (size_t i = 0; i < problems->n; i++) {
@@ -242,15 +250,12 @@ static int audit_threads(struct txn *txn, const struct shield *s, struct problem
 
 	for (int look = 0; look < 2; look++) {
 		_cleanup_tasks_ struct tasks tasks = { 0 };
-		bool broken = false;
 
 		if (tasks_snapshot(txn->sys, &guests, &tasks, err) < 0)
 			return -1;
 		for (size_t i = 0; i < tasks.n; i++)
 			audit_thread(txn, s, &tasks.items[i], p);
-		for (size_t i = before; i < p->n; i++)
-			broken |= p->items[i].severity == SEVERITY_BROKEN;
-		if (look || !broken)
+		if (look || !problems_broken(p, before))
 			break;
 		while (p->n > before) {
 			p->n--;
@@ -349,6 +354,13 @@ static void audit_processes(struct txn *txn, const struct shield *s, struct prob
 		    "command that changes something starts it again");
 }
 
+int audit_masks(struct txn *txn, const struct shield *s, struct problems *p, struct err *err)
+{
+	if (audit_irqs(txn, s, p, err) < 0)
+		return -1;
+	return audit_threads(txn, s, p, err);
+}
+
 int audit_shield(struct txn *txn, const struct shield *s, struct problems *p, struct err *err)
 {
 	if (s->phase != PHASE_ACTIVE) {
@@ -361,7 +373,5 @@ int audit_shield(struct txn *txn, const struct shield *s, struct problems *p, st
 	audit_objects(txn, s, p);
 	audit_processes(txn, s, p);
 	audit_vm(txn, s, p);
-	if (audit_irqs(txn, s, p, err) < 0)
-		return -1;
-	return audit_threads(txn, s, p, err);
+	return audit_masks(txn, s, p, err);
 }

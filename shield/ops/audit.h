@@ -29,6 +29,9 @@ struct problems {
 void problems_clear(struct problems *problems);
 #define _cleanup_problems_ _cleanup_(problems_clear)
 
+/* Is any of them, from number `from` on, SEVERITY_BROKEN? */
+bool problems_broken(const struct problems *problems, size_t from);
+
 /* "broken", "pending", "immovable" */
 const char *severity_name(enum severity severity);
 
@@ -39,6 +42,11 @@ const char *severity_name(enum severity severity);
  */
 int audit_shield(struct txn *txn, const struct shield *shield, struct problems *problems,
 		 struct err *err);
+
+/* Part of it: the masks of interrupts and threads, which the kernel rewrites when
+ * CPUs come and go. */
+int audit_masks(struct txn *txn, const struct shield *shield, struct problems *problems,
+		struct err *err);
 
 /* Two parts of it, that the guard looks at: nothing added means that they
  * hold. */
