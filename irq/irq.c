@@ -84,10 +84,8 @@ static char *attribute(struct sys *sys, const char *number, const char *name, in
 static int mask(struct sys *sys, const char *number, const char *name, struct cpuset *set)
 {
 	_cleanup_free_ char *path = xasprintf("/proc/irq/%s/%s", number, name);
-	_cleanup_free_ char *text = NULL;
-	int rc = sys_read_line(sys, path, &text);
 
-	return rc < 0 ? rc : cpulist_parse(text, set, NULL) < 0 ? -EBADMSG : 0;
+	return sys_read_cpulist(sys, path, set);
 }
 
 int irq_is(struct sys *sys, unsigned number, const char *identity)

@@ -120,11 +120,9 @@ static void without_configured(struct sys *sys, pid_t pid, struct cpuset *cpus)
 bool irqbalance_settle(struct sys *sys, struct irqbalance *b)
 {
 	_cleanup_cpuset_ struct cpuset now = { 0 }, all = { 0 };
-	_cleanup_free_ char *present = NULL;
 	unsigned sleep = 10;
 
-	if (!b->pid || sys_read_line(sys, "/sys/devices/system/cpu/present", &present) < 0 ||
-	    cpulist_parse(present, &all, NULL) < 0)
+	if (!b->pid || sys_read_cpulist(sys, "/sys/devices/system/cpu/present", &all) < 0)
 		return false;
 	without_configured(sys, b->pid, &all);
 	if (cpuset_within(&all, &b->allowed) || balancer_read(sys, b->socket, &now, &sleep) < 0)

@@ -16,12 +16,11 @@ void nodes_clear(struct nodes *nodes)
 
 static void read_node(struct sys *sys, unsigned number, struct node *node)
 {
-	_cleanup_free_ char *cpus = xasprintf(DIRECTORY "/node%u/cpulist", number), *list = NULL;
+	_cleanup_free_ char *cpus = xasprintf(DIRECTORY "/node%u/cpulist", number);
 	_cleanup_free_ char *path = xasprintf(DIRECTORY "/node%u/distance", number);
 
 	*node = (struct node){ .number = number };
-	if (sys_read_line(sys, cpus, &list) == 0)
-		cpulist_parse(list, &node->cpus, NULL);
+	sys_read_cpulist(sys, cpus, &node->cpus);
 	if (sys_read_line(sys, path, &node->distances) < 0)
 		node->distances = xstrdup("");
 }
@@ -29,11 +28,9 @@ static void read_node(struct sys *sys, unsigned number, struct node *node)
 void nodes_snapshot(struct sys *sys, struct nodes *nodes)
 {
 	_cleanup_cpuset_ struct cpuset online = { 0 };
-	_cleanup_free_ char *text = NULL;
 
 	/* Nodes are listed as CPUs are. */
-	if (sys_read_line(sys, DIRECTORY "/online", &text) < 0 ||
-	    cpulist_parse(text, &online, NULL) < 0 || cpuset_count(&online) < 2)
+	if (sys_read_cpulist(sys, DIRECTORY "/online", &online) < 0 || cpuset_count(&online) < 2)
 		return;
 	nodes->items = xcalloc(cpuset_count(&online), sizeof(*nodes->items));
 	for (int node = cpuset_next(&online, -1); node >= 0; node = cpuset_next(&online, node))

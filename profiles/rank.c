@@ -75,14 +75,14 @@ static int by_node_first(const void *a, const void *b)
 unsigned rank_distance(struct sys *sys, int from, int to)
 {
 	_cleanup_free_ char *path = xasprintf("/sys/devices/system/node/node%d/distance", from);
-	_cleanup_free_ char *online = NULL, *text = NULL;
+	_cleanup_free_ char *text = NULL;
 	_cleanup_cpuset_ struct cpuset nodes = { 0 };
 	char *at;
 
 	if (from == to)
 		return 10;
-	if (sys_read_line(sys, "/sys/devices/system/node/online", &online) < 0 ||
-	    cpulist_parse(online, &nodes, NULL) < 0 || sys_read_line(sys, path, &text) < 0)
+	if (sys_read_cpulist(sys, "/sys/devices/system/node/online", &nodes) < 0 ||
+	    sys_read_line(sys, path, &text) < 0)
 		return 20;
 	at = text;
 	for (int n = cpuset_next(&nodes, -1); n >= 0; n = cpuset_next(&nodes, n)) {

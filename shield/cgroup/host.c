@@ -81,14 +81,6 @@ static int diagnose(struct sys *sys, struct err *err)
 		       "and a host, not a container");
 }
 
-static int read_set(struct sys *sys, const char *path, struct cpuset *set)
-{
-	_cleanup_free_ char *text = NULL;
-	int rc = sys_read_line(sys, path, &text);
-
-	return rc < 0 ? rc : cpulist_parse(text, set, NULL);
-}
-
 static void read_sibling(struct sys *sys, struct host *host, const char *name)
 {
 	_cleanup_free_ char *dir = xasprintf("%s/%s", host->mount, name);
@@ -103,8 +95,8 @@ static void read_sibling(struct sys *sys, struct host *host, const char *name)
 	GROW(host->siblings, host->n_siblings, host->cap_siblings);
 	s = &host->siblings[host->n_siblings++];
 	s->path = xasprintf("/%s", name);
-	read_set(sys, cpus, &s->cpus);
-	read_set(sys, exclusive, &s->exclusive);
+	sys_read_cpulist(sys, cpus, &s->cpus);
+	sys_read_cpulist(sys, exclusive, &s->exclusive);
 	s->partition = sys_read_line(sys, partition, &state) == 0 && strcmp(state, "member") != 0;
 	if (s->partition && cpuset_empty(&s->exclusive))
 		cpuset_copy(&s->exclusive, &s->cpus);
@@ -189,12 +181,12 @@ int host_probe(struct sys *sys, struct host *host, struct err *err)
 		return err_set(err, ERR_FAILED, "the host cannot be probed: %s", err_errno(rc));
 	if (check_root(sys, host, err) < 0)
 		return -1;
-	rc = read_set(sys, "/sys/devices/system/cpu/online", &host->online);
+	rc = sys_read_cpulist(sys, "/sys/devices/system/cpu/online", &host->online);
 	if (rc >= 0)
-		rc = read_set(sys, "/sys/devices/system/cpu/present", &host->present);
+		rc = sys_read_cpulist(sys, "/sys/devices/system/cpu/present", &host->present);
 	if (rc < 0)
 		return err_set(err, ERR_UNSUPPORTED, "/sys/devices/system/cpu: %s", err_errno(rc));
-	read_set(sys, "/sys/devices/system/cpu/isolated", &host->isolcpus);
+	sys_read_cpulist(sys, "/sys/devices/system/cpu/isolated", &host->isolcpus);
 	rc = sys->ops->list(sys->ctx, host->mount, &names);
 	if (rc < 0)
 		return err_set(err, ERR_UNSUPPORTED, "%s: %s", host->mount, err_errno(rc));

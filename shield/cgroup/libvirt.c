@@ -71,10 +71,9 @@ bool libvirt_is_parent(const char *parent, const char *cgroup, const struct part
 
 static int read_cpus(struct sys *sys, const char *dir, struct cpuset *cpus)
 {
-	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus", dir), *text = NULL;
-	int rc = sys_read_line(sys, path, &text);
+	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus", dir);
 
-	return rc < 0 ? rc : cpulist_parse(text, cpus, NULL);
+	return sys_read_cpulist(sys, path, cpus);
 }
 
 static bool gone(int rc)
@@ -212,12 +211,8 @@ static int read_inner(struct sys *sys, const char *dir, struct libvirt_vm *vm, s
 	rc = sys_read_line(sys, CPUS "housekeeping", &text);
 	if (rc == -ENOENT)
 		return 0;
-	free(text);
-	text = NULL;
 	if (rc == 0)
-		rc = sys_read_line(sys, CPUS "possible", &text);
-	if (rc == 0)
-		rc = cpulist_parse(text, &vm->possible, NULL);
+		rc = sys_read_cpulist(sys, CPUS "possible", &vm->possible);
 	return rc < 0 ? unreadable(CPUS, rc, err) : 0;
 }
 

@@ -128,12 +128,9 @@ static int by_device(const void *a, const void *b)
 
 static int read_table(struct app *app, struct table *t, struct err *err)
 {
-	_cleanup_free_ char *possible = NULL;
-
 	if (txn_view(&t->txn, &app->sys, err) < 0 || irqs_snapshot(&app->sys, &t->irqs, err) < 0)
 		return -1;
-	if (sys_read_line(&app->sys, "/sys/devices/system/cpu/possible", &possible) == 0)
-		cpulist_parse(possible, &t->possible, NULL);
+	sys_read_cpulist(&app->sys, "/sys/devices/system/cpu/possible", &t->possible);
 	for (size_t i = 0; i < t->txn.state.n_shields; i++)
 		cpuset_or(&t->watched, &t->txn.state.shields[i].guest);
 	if (cpuset_empty(&t->watched))

@@ -43,14 +43,12 @@ static void habits_clear(struct habits *h)
 static void habits_read(struct txn *txn, struct habits *h)
 {
 	const struct object *o = state_file_object(&txn->state, DEFAULT_MASK);
-	_cleanup_free_ char *present = NULL;
 
 	h->txn = txn;
 	h->default_irq = o ? o->ours : NULL;
 	h->default_original = o ? o->original : NULL;
 	h->online = cpulist_format(&txn->online);
-	if (sys_read_line(txn->sys, "/sys/devices/system/cpu/present", &present) == 0)
-		cpulist_parse(present, &h->present, NULL);
+	sys_read_cpulist(txn->sys, "/sys/devices/system/cpu/present", &h->present);
 	irqbalance_find(txn->sys, &h->irqbalance);
 }
 

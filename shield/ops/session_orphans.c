@@ -50,10 +50,9 @@ static char *name_of(enum place_kind kind, const char *entry)
 
 static void read_list(struct txn *txn, const char *dir, const char *file, struct cpuset *cpus)
 {
-	_cleanup_free_ char *path = xasprintf("%s/%s", dir, file), *text = NULL;
+	_cleanup_free_ char *path = xasprintf("%s/%s", dir, file);
 
-	if (sys_read_line(txn->sys, path, &text) == 0)
-		cpulist_parse(text, cpus, NULL);
+	sys_read_cpulist(txn->sys, path, cpus);
 }
 
 void session_orphans(struct txn *txn, struct strv *names)

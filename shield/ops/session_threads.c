@@ -70,19 +70,15 @@ static int own_cpus(const struct look *l, struct new_thread *born)
 {
 	const struct cpuset *allowed = &born->task.allowed;
 	const struct shield *s = l->shield;
-	_cleanup_free_ char *present = NULL;
 	const char *original = NULL;
-	int rc = 0;
 
 	for (size_t i = 0; i < s->n_vcpus; i++)
 		if (!original ||
 		    (cpuset_count(allowed) == 1 && cpuset_has(allowed, s->vcpus[i].cpu)))
 			original = recorded(l->txn, &s->vcpus[i].thread);
-	if (!original)
-		rc = sys_read_line(l->txn->sys, "/sys/devices/system/cpu/present", &present);
-	if (rc == 0)
-		rc = cpulist_parse(original ? original : present, &born->cpus, NULL);
-	return rc;
+	return original ? cpulist_parse(original, &born->cpus, NULL)
+			: sys_read_cpulist(l->txn->sys, "/sys/devices/system/cpu/present",
+					   &born->cpus);
 }
 
 /* A thread in the partition. 0, also when there is nothing to do, or a negated

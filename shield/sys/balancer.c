@@ -4,24 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static int read_list(struct sys *sys, const char *path, struct cpuset *set)
-{
-	_cleanup_free_ char *text = NULL;
-	int rc = sys_read_line(sys, path, &text);
-
-	/* "(null)" in nohz_full of some kernels means none. */
-	if (rc == 0)
-		cpulist_parse(text, set, NULL);
-	return rc;
-}
-
 /* All CPUs, and those of them that it uses when nothing is banned. What is not known
  * is no empty set: it would be told another ban than was meant. */
 static int read_cpus(struct sys *sys, struct cpuset *present, struct cpuset *used)
 {
 	static const char *const quiet[] = { "/sys/devices/system/cpu/isolated",
 					     "/sys/devices/system/cpu/nohz_full" };
-	int rc = read_list(sys, "/sys/devices/system/cpu/present", present);
+	int rc = sys_read_cpulist(sys, "/sys/devices/system/cpu/present", present);
 
 	if (rc < 0)
 		return rc;
@@ -29,8 +18,9 @@ static int read_cpus(struct sys *sys, struct cpuset *present, struct cpuset *use
 	for (size_t i = 0; i < ARRAY_SIZE(quiet); i++) {
 		_cleanup_cpuset_ struct cpuset cpus = { 0 };
 
-		rc = read_list(sys, quiet[i], &cpus);
-		if (rc < 0 && rc != -ENOENT)
+		/* "(null)" in nohz_full of some kernels means none. */
+		rc = sys_read_cpulist(sys, quiet[i], &cpus);
+		if (rc < 0 && rc != -ENOENT && rc != -EBADMSG)
 			return rc;
 		cpuset_andnot(used, &cpus);
 	}

@@ -60,6 +60,14 @@ int sys_read_line(struct sys *sys, const char *path, char **ret)
 	return 0;
 }
 
+int sys_read_cpulist(struct sys *sys, const char *path, struct cpuset *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	int rc = sys_read_line(sys, path, &text);
+
+	return rc < 0 ? rc : cpulist_parse(text, ret, NULL) < 0 ? -EBADMSG : 0;
+}
+
 int sys_write(struct sys *sys, const char *path, const char *text)
 {
 	size_t size = strlen(text);

@@ -108,6 +108,10 @@ int sys_read_fd(struct sys *sys, int fd, size_t limit, char **ret);
 /* The same without trailing white space. */
 int sys_read_line(struct sys *sys, const char *path, char **ret);
 
+/* A file that holds a CPU list ("0-3,8"), or a list of nodes, as a set. 0 or a negated
+ * errno, -EBADMSG when it holds something else: *ret is as it was then. */
+int sys_read_cpulist(struct sys *sys, const char *path, struct cpuset *ret);
+
 /* Write text to an existing file of the kernel in one write(2), since to these
  * each write is one command. 0 or a negated errno; a short write is -EIO. */
 int sys_write(struct sys *sys, const char *path, const char *text);

@@ -24,10 +24,8 @@ static void from_perf(struct sys *sys, struct topology *topo)
 
 	for (size_t u = 0; u < ARRAY_SIZE(units); u++) {
 		_cleanup_cpuset_ struct cpuset cpus = { 0 };
-		_cleanup_free_ char *text = NULL;
 
-		if (sys_read_line(sys, units[u].path, &text) < 0 ||
-		    cpulist_parse(text, &cpus, NULL) < 0)
+		if (sys_read_cpulist(sys, units[u].path, &cpus) < 0)
 			continue;
 		for (size_t i = 0; i < topo->n; i++)
 			if (cpuset_has(&cpus, topo->cpus[i].cpu))

@@ -58,12 +58,10 @@ static int ascending(const void *a, const void *b)
 static void read_present(const char *root, hwloc_topology_t hwloc, struct topology *topo)
 {
 	struct cpuset complete = { hwloc_get_root_obj(hwloc)->complete_cpuset };
-	_cleanup_free_ char *text = NULL;
 	struct sys sys;
 
 	sys_open_real(&sys, root);
-	if (sys_read_line(&sys, "/sys/devices/system/cpu/present", &text) < 0 ||
-	    cpulist_parse(text, &topo->present, NULL) < 0)
+	if (sys_read_cpulist(&sys, "/sys/devices/system/cpu/present", &topo->present) < 0)
 		cpuset_copy(&topo->present, &complete);
 	sys_close_real(&sys);
 	cpuset_or(&topo->present, &topo->online);

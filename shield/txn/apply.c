@@ -331,14 +331,13 @@ static enum applied apply_delayed(struct txn *txn, const struct object *object, 
 static bool partition_again(struct txn *txn, const struct object *object)
 {
 	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus.isolated", txn->mount);
-	_cleanup_free_ char *said = NULL, *known = NULL;
+	_cleanup_free_ char *known = NULL;
 	_cleanup_cpuset_ struct cpuset isolated = { 0 }, workqueues = { 0 };
 	const struct kfile *row = kfile_find(object->path, txn->mount);
 
-	if (row->type != KFILE_PARTITION || sys_read_line(txn->sys, path, &said) < 0 ||
+	if (row->type != KFILE_PARTITION || sys_read_cpulist(txn->sys, path, &isolated) < 0 ||
 	    sys_read_line(txn->sys, "/sys/devices/virtual/workqueue/cpumask_isolated", &known) <
 		    0 ||
-	    cpulist_parse(said, &isolated, NULL) < 0 ||
 	    cpumask_parse(known, &workqueues, NULL) < 0 || cpuset_equal(&isolated, &workqueues))
 		return false;
 	return kfile_write(txn->sys, row, object->path,

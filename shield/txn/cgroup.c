@@ -218,13 +218,10 @@ static void await_systemd(struct txn *txn)
 static void keep_isolated(struct txn *txn, struct cpuset *cpus)
 {
 	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus.isolated", txn->mount);
-	_cleanup_free_ char *text = NULL, *boot = NULL;
 	_cleanup_cpuset_ struct cpuset isolated = { 0 }, always = { 0 };
 
-	if (sys_read_line(txn->sys, path, &text) == 0)
-		cpulist_parse(text, &isolated, NULL);
-	if (sys_read_line(txn->sys, "/sys/devices/system/cpu/isolated", &boot) == 0)
-		cpulist_parse(boot, &always, NULL);
+	sys_read_cpulist(txn->sys, path, &isolated);
+	sys_read_cpulist(txn->sys, "/sys/devices/system/cpu/isolated", &always);
 	cpuset_andnot(&isolated, &always);
 	cpuset_and(cpus, &isolated);
 }
@@ -288,13 +285,13 @@ static void released_cpus(const struct txn *txn, struct cpuset *released)
 static void tell_workqueues(struct txn *txn)
 {
 	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus.isolated", txn->mount);
-	_cleanup_free_ char *text = NULL, *known = NULL, *list = NULL;
+	_cleanup_free_ char *known = NULL, *list = NULL;
 	_cleanup_cpuset_ struct cpuset isolated = { 0 }, stale = { 0 }, released = { 0 };
 
-	if (!txn->recovering || sys_read_line(txn->sys, path, &text) < 0 ||
+	if (!txn->recovering || sys_read_cpulist(txn->sys, path, &isolated) < 0 ||
 	    sys_read_line(txn->sys, "/sys/devices/virtual/workqueue/cpumask_isolated", &known) <
 		    0 ||
-	    cpulist_parse(text, &isolated, NULL) < 0 || cpumask_parse(known, &stale, NULL) < 0)
+	    cpumask_parse(known, &stale, NULL) < 0)
 		return;
 	released_cpus(txn, &released);
 	cpuset_andnot(&stale, &isolated);
@@ -314,10 +311,8 @@ static void await_kernel(struct txn *txn)
 	released_cpus(txn, &released);
 	for (int i = 0; i < GONE_TRIES; i++) {
 		_cleanup_cpuset_ struct cpuset host = { 0 };
-		_cleanup_free_ char *text = NULL;
 
-		if (sys_read_line(txn->sys, path, &text) < 0 ||
-		    cpulist_parse(text, &host, NULL) < 0)
+		if (sys_read_cpulist(txn->sys, path, &host) < 0)
 			return;
 		cpuset_andnot(&released, &host);
 		if (cpuset_empty(&released))
