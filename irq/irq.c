@@ -32,8 +32,7 @@ bool irq_path_number(const char *path, unsigned *number)
 
 const char *irq_class_name(enum irq_class class)
 {
-	static const char *const names[] = { "ordinary", "vfio", "managed", "per-cpu",
-					     "no action" };
+	static const char *const names[] = { IRQ_CLASSES(NAMES_TEXT) };
 
 	return names[class];
 }

@@ -12,15 +12,22 @@
 #define SHIELD_IRQ_IRQ_H
 
 #include "irq/nodes.h"
+#include "shield/base/names.h"
 #include "shield/sys/sys.h"
 
-enum irq_class {
-	IRQ_ORDINARY,
-	IRQ_VFIO,    /* vfio-intx(…), vfio-msi[N](…), vfio-msix[N](…), and no other action */
-	IRQ_MANAGED, /* the kernel places it, one CPU a queue; nobody moves it */
-	IRQ_PER_CPU, /* bound to its CPU, or its chip cannot move it */
-	IRQ_NO_ACTION, /* nobody requested it */
-};
+/*
+ *	vfio		vfio-intx(…), vfio-msi[N](…), vfio-msix[N](…), and no other action
+ *	managed		the kernel places it, one CPU a queue, and refuses other masks
+ *	per-cpu		bound to its CPU, or its chip cannot move it
+ *	no action	no driver requested it
+ */
+#define IRQ_CLASSES(X)              \
+	X(IRQ_ORDINARY, "ordinary") \
+	X(IRQ_VFIO, "vfio")         \
+	X(IRQ_MANAGED, "managed")   \
+	X(IRQ_PER_CPU, "per-cpu")   \
+	X(IRQ_NO_ACTION, "no action")
+enum irq_class { IRQ_CLASSES(NAMES_ITEM) };
 
 struct irq {
 	unsigned number;

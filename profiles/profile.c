@@ -206,9 +206,20 @@ static int read_vcpus(struct load *load)
 	return 0;
 }
 
+static const char *const vfio_names[] = { PROFILE_VFIO(NAMES_TEXT) };
+
+const char *profile_vfio_name(enum profile_vfio vfio)
+{
+	return vfio_names[vfio];
+}
+
+int profile_vfio_parse(const char *name)
+{
+	return names_find(vfio_names, ARRAY_SIZE(vfio_names), name);
+}
+
 static int read_irq(struct load *load)
 {
-	static const char *const names[] = { "spread", "guest", "housekeeping", "leave" };
 	struct place irq = { .key = "irq" }, rules = { .in = &irq, .key = "rules" };
 	const struct document *doc;
 	json_t *object = chain_get(load->chain, irq.key, &doc), *value;
@@ -217,9 +228,8 @@ static int read_irq(struct load *load)
 	struct profile *p = load->profile;
 	size_t i;
 
-	for (i = 0; vfio && i < ARRAY_SIZE(names); i++)
-		if (strcmp(vfio, names[i]) == 0)
-			p->vfio = (enum profile_vfio)i;
+	if (vfio) /* one of the names, says fields.c */
+		p->vfio = (enum profile_vfio)profile_vfio_parse(vfio);
 	json_array_foreach (json_object_get(object, "devices"), i, value)
 		strv_take(&p->devices, pci_address_parse(json_string_value(value)));
 	p->rules = xcalloc(json_array_size(array), sizeof(*p->rules));

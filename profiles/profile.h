@@ -17,13 +17,22 @@
 #define SHIELD_PROFILES_PROFILE_H
 
 #include "shield/base/cpuset.h"
+#include "shield/base/names.h"
 #include "shield/base/strv.h"
 #include "shield/sys/sys.h"
 #include "shield/topology/topology.h"
 
 #include <jansson.h>
 
-enum profile_vfio { VFIO_SPREAD, VFIO_GUEST, VFIO_HOUSEKEEPING, VFIO_LEAVE };
+#define PROFILE_VFIO(X)                      \
+	X(VFIO_SPREAD, "spread")             \
+	X(VFIO_GUEST, "guest")               \
+	X(VFIO_HOUSEKEEPING, "housekeeping") \
+	X(VFIO_LEAVE, "leave")
+enum profile_vfio { PROFILE_VFIO(NAMES_ITEM) };
+const char *profile_vfio_name(enum profile_vfio vfio);
+/* The one that is called so, or -1. */
+int profile_vfio_parse(const char *name);
 
 /* Where interrupts go whose action, chip, driver or pci address match. */
 struct profile_rule {

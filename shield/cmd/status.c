@@ -72,7 +72,6 @@ static char *worst_partition(struct txn *txn, const struct shield *s)
 
 static json_t *shield_json(struct txn *txn, const struct shield *s, const struct problems *problems)
 {
-	static const char *const phases[] = { "applying", "active", "releasing" };
 	_cleanup_cpuset_ struct cpuset host = { 0 };
 	_cleanup_free_ char *cgroup = xasprintf("%s%s", txn->mount, s->cgroup);
 	_cleanup_free_ char *partition = worst_partition(txn, s);
@@ -104,7 +103,7 @@ static json_t *shield_json(struct txn *txn, const struct shield *s, const struct
 							 cmd_json_bytes(p->reason)));
 	}
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o}", "name", s->name,
-			 "phase", phases[s->phase], "guest", list(&s->guest), "emulator",
+			 "phase", phase_name(s->phase), "guest", list(&s->guest), "emulator",
 			 list(&s->emulator), "housekeeping", list(&host), "cgroup", cgroup,
 			 "partition", partition, "partitions", partitions, "pid",
 			 s->vm.pid ? json_integer(s->vm.pid) : json_null(), "vcpus", vcpus,

@@ -15,7 +15,7 @@
 
 const char *severity_name(enum severity severity)
 {
-	static const char *const names[] = { "broken", "pending", "immovable" };
+	static const char *const names[] = { SEVERITIES(NAMES_TEXT) };
 
 	return names[severity];
 }
@@ -365,7 +365,7 @@ int audit_shield(struct txn *txn, const struct shield *s, struct problems *p, st
 {
 	if (s->phase != PHASE_ACTIVE) {
 		add(p, SEVERITY_BROKEN, xasprintf("shield %s", s->name), "active",
-		    s->phase == PHASE_APPLYING ? "applying" : "releasing",
+		    phase_name(s->phase),
 		    "a command is at work, or was interrupted: 'shield recover' finishes it");
 		return 0;
 	}

@@ -6,14 +6,16 @@
 #ifndef SHIELD_OPS_AUDIT_H
 #define SHIELD_OPS_AUDIT_H
 
+#include "shield/base/names.h"
 #include "shield/txn/txn.h"
 
-enum severity {
-	SEVERITY_BROKEN,    /* the shield does not hold here */
-	SEVERITY_PENDING,   /* will be in order by itself, such as an interrupt that
-			     * moves the next time it fires */
-	SEVERITY_IMMOVABLE, /* cannot be moved by anybody; reason says why */
-};
+/* The shield does not hold here; it will by itself, such as an interrupt that moves the
+ * next time it fires; or it never can, and the reason says why. */
+#define SEVERITIES(X)                  \
+	X(SEVERITY_BROKEN, "broken")   \
+	X(SEVERITY_PENDING, "pending") \
+	X(SEVERITY_IMMOVABLE, "immovable")
+enum severity { SEVERITIES(NAMES_ITEM) };
 
 struct problem {
 	enum severity severity;

@@ -5,10 +5,7 @@
 
 #include <string.h>
 
-static const char *const kinds[] = {
-	[STEP_WRITE] = "write",	    [STEP_DIR] = "dir",	      [STEP_AFFINITY] = "affinity",
-	[STEP_PROCESS] = "process", [STEP_THREAD] = "thread",
-};
+static const char *const kinds[] = { STEP_KINDS(NAMES_TEXT) };
 
 static struct step *append(struct plan *plan, enum step_kind kind, const char *from, const char *to)
 {
@@ -86,10 +83,7 @@ const char *step_kind_name(enum step_kind kind)
 
 int step_kind_parse(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (strcmp(name, kinds[i]) == 0)
-			return (int)i;
-	return -1;
+	return names_find(kinds, ARRAY_SIZE(kinds), name);
 }
 
 char *step_object(enum step_kind kind, const char *path, pid_t pid, const char *identity)

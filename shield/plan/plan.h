@@ -17,6 +17,7 @@
 #ifndef SHIELD_PLAN_PLAN_H
 #define SHIELD_PLAN_PLAN_H
 
+#include "shield/base/names.h"
 #include "shield/base/strv.h"
 
 #include <jansson.h>
@@ -24,7 +25,13 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-enum step_kind { STEP_WRITE, STEP_DIR, STEP_AFFINITY, STEP_PROCESS, STEP_THREAD };
+#define STEP_KINDS(X)                \
+	X(STEP_WRITE, "write")       \
+	X(STEP_DIR, "dir")           \
+	X(STEP_AFFINITY, "affinity") \
+	X(STEP_PROCESS, "process")   \
+	X(STEP_THREAD, "thread")
+enum step_kind { STEP_KINDS(NAMES_ITEM) };
 
 struct step {
 	enum step_kind kind;
@@ -61,7 +68,7 @@ void plan_keep(struct plan *plan, bool (*keep)(const struct step *step, void *ar
 void plan_clear(struct plan *plan);
 #define _cleanup_plan_ _cleanup_(plan_clear)
 
-/* "write", "dir", "affinity", "process", "thread"; and back (-1: none). */
+/* What a kind is called; and back (-1: none). */
 const char *step_kind_name(enum step_kind kind);
 int step_kind_parse(const char *name);
 

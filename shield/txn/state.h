@@ -15,6 +15,7 @@
 #ifndef SHIELD_TXN_STATE_H
 #define SHIELD_TXN_STATE_H
 
+#include "shield/base/names.h"
 #include "shield/cgroup/place.h"
 #include "shield/sys/kfile.h"
 #include "shield/txn/state_irq.h"
@@ -28,7 +29,12 @@
 /* The monitor of a shield's QEMU, by its name; goes with the shield. */
 #define STATE_SOCKET STATE_DIR "/%s.qmp"
 
-enum phase { PHASE_APPLYING, PHASE_ACTIVE, PHASE_RELEASING };
+#define PHASES(X)                     \
+	X(PHASE_APPLYING, "applying") \
+	X(PHASE_ACTIVE, "active")     \
+	X(PHASE_RELEASING, "releasing")
+enum phase { PHASES(NAMES_ITEM) };
+const char *phase_name(enum phase phase);
 
 /* A process or thread: its number alone is reused. pid 0: none. */
 struct process {

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-static const char *const modes[] = { "spread", "guest", "housekeeping", "leave" };
-
 void state_irq_clear(struct state_irq *irq)
 {
 	for (size_t i = 0; i < irq->n_rules; i++) {
@@ -43,8 +41,8 @@ json_t *state_irq_to_json(const struct state_irq *irq)
 	}
 	for (size_t i = 0; i < irq->devices.n; i++)
 		json_array_append_new(devices, json_string(irq->devices.items[i]));
-	return json_pack("{s:s, s:o, s:o}", "vfio", modes[irq->vfio], "rules", rules, "devices",
-			 devices);
+	return json_pack("{s:s, s:o, s:o}", "vfio", profile_vfio_name(irq->vfio), "rules", rules,
+			 "devices", devices);
 }
 
 static int read_rule(json_t *json, struct state_irq *irq)
@@ -64,7 +62,8 @@ int state_irq_from_json(const json_t *json, struct state_irq *irq)
 {
 	json_t *rules, *devices, *value;
 	const char *vfio;
-	size_t i, mode = 0;
+	size_t i;
+	int mode;
 
 	if (!json)
 		return 0;
@@ -72,9 +71,8 @@ int state_irq_from_json(const json_t *json, struct state_irq *irq)
 			   "rules", &rules, "devices", &devices) < 0 ||
 	    !json_is_array(rules) || !json_is_array(devices))
 		return -1;
-	while (mode < ARRAY_SIZE(modes) && strcmp(modes[mode], vfio) != 0)
-		mode++;
-	if (mode == ARRAY_SIZE(modes))
+	mode = profile_vfio_parse(vfio);
+	if (mode < 0)
 		return -1;
 	irq->vfio = (enum profile_vfio)mode;
 	json_array_foreach (rules, i, value)

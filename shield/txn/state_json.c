@@ -12,7 +12,12 @@
  * all of it must fit into PATH_MAX. */
 #define CGROUP_LONGEST 4000
 
-static const char *const phases[] = { "applying", "active", "releasing" };
+static const char *const phases[] = { PHASES(NAMES_TEXT) };
+
+const char *phase_name(enum phase phase)
+{
+	return phases[phase];
+}
 
 static json_t *list(const struct cpuset *set)
 {
@@ -218,7 +223,7 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 	const char *phase, *guest, *emulator, *taken, *cgroup, *home, *partition, *freed = "";
 	json_t *owner, *guard, *vm, *vcpus, *partitions, *hold = NULL, *irq = NULL, *map = NULL;
 	struct shield *s;
-	size_t p = 0;
+	int p;
 
 	if (profile_check_name(name, NULL) < 0 ||
 	    json_unpack_ex(
@@ -231,12 +236,10 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 		    &hold, "irq", &irq, "map", &map, "freed", &freed) < 0)
 		return bad(err, "shields", "not as Shield writes them");
 	s = state_add_shield(state, name);
-	while (p < ARRAY_SIZE(phases) && strcmp(phase, phases[p]) != 0)
-		p++;
-	if (p == ARRAY_SIZE(phases) || read_process(owner, &s->owner) < 0 ||
-	    read_process(guard, &s->guard) < 0 || read_process(vm, &s->vm) < 0 ||
-	    (hold && read_process(hold, &s->hold) < 0) || read_vcpus(vcpus, s) < 0 ||
-	    state_irq_from_json(irq, &s->irq) < 0 ||
+	p = names_find(phases, ARRAY_SIZE(phases), phase);
+	if (p < 0 || read_process(owner, &s->owner) < 0 || read_process(guard, &s->guard) < 0 ||
+	    read_process(vm, &s->vm) < 0 || (hold && read_process(hold, &s->hold) < 0) ||
+	    read_vcpus(vcpus, s) < 0 || state_irq_from_json(irq, &s->irq) < 0 ||
 	    (strcmp(partition, "isolated") && strcmp(partition, "root")))
 		return bad(err, name, "a value that Shield never writes");
 	s->phase = (enum phase)p;
