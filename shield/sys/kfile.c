@@ -1,6 +1,7 @@
 #include "shield/sys/kfile.h"
 
 #include "shield/sys/balancer.h"
+#include "shield/sys/sys_write.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -26,6 +27,7 @@ static const struct kfile table[] = {
 	{ "@/cgroup.subtree_control", KFILE_CONTROL, .cpus = false },
 	{ "@/**/cgroup.subtree_control", KFILE_CONTROL, .cpus = false },
 	{ "@/**/cgroup.type", KFILE_TYPE, .cpus = false },
+	{ "@/**/cgroup.threads", KFILE_THREAD, .cpus = false },
 	{ "@/**/cpuset.cpus", KFILE_LIST, .cpus = true },
 	{ "@/**/cpuset.cpus.exclusive", KFILE_LIST, .cpus = true, .merged = true },
 	{ "@/**/cpuset.cpus.partition", KFILE_PARTITION, .cpus = false },
@@ -233,6 +235,13 @@ int kfile_write(struct sys *sys, const struct kfile *row, const char *path, cons
 	return sys_write(sys, path, text ? text : *value ? value : "\n");
 }
 
+int kfile_put(struct sys *sys, const char *mount, const char *path, const char *value)
+{
+	const struct kfile *row = kfile_find(path, mount);
+
+	return row ? kfile_write(sys, row, path, value) : -EPERM;
+}
+
 bool kfile_value_ok(const struct kfile *row, const char *value)
 {
 	static const char *const states[] = { "member", "root", "isolated" };
@@ -255,6 +264,8 @@ bool kfile_value_ok(const struct kfile *row, const char *value)
 		for (size_t i = 0; i < ARRAY_SIZE(states); i++)
 			if (strcmp(value, states[i]) == 0)
 				return true;
+		return false;
+	case KFILE_THREAD: /* never an object of the state file's */
 		return false;
 	}
 	return false;

@@ -16,6 +16,7 @@
  *	KFILE_BANS	list of interrupts	those that irqbalance leaves alone; it
  *						is the socket's path and "/irqs"
  *	KFILE_TYPE	cgroup.type; only "threaded" can be written
+ *	KFILE_THREAD	cgroup.threads: the number of a thread; only written
  *	KFILE_VALUE	a number or word	the same; of "always [madvise] never"
  *						the one in brackets
  *
@@ -40,6 +41,7 @@ enum kfile_type {
 	KFILE_TYPE,
 	KFILE_BALANCER,
 	KFILE_BANS,
+	KFILE_THREAD,
 	KFILE_VALUE
 };
 
@@ -72,6 +74,9 @@ const struct kfile *kfile_find(const char *path, const char *mount);
 /* Read the canonical value; the caller frees it. 0 or a negated errno,
  * -EBADMSG for a text that the row cannot read. */
 int kfile_read(struct sys *sys, const struct kfile *row, const char *path, char **ret);
+
+/* Write it, if it has a row; -EPERM if not. */
+int kfile_put(struct sys *sys, const char *mount, const char *path, const char *value);
 
 /* Encode and write; 0 or a negated errno. */
 int kfile_write(struct sys *sys, const struct kfile *row, const char *path, const char *value);

@@ -68,26 +68,6 @@ int sys_read_cpulist(struct sys *sys, const char *path, struct cpuset *ret)
 	return rc < 0 ? rc : cpulist_parse(text, ret, NULL) < 0 ? -EBADMSG : 0;
 }
 
-int sys_write(struct sys *sys, const char *path, const char *text)
-{
-	size_t size = strlen(text);
-	ssize_t n;
-	int fd;
-
-	if (sys->readonly)
-		return -EROFS;
-	fd = sys->ops->open(sys->ctx, path, O_WRONLY | O_NOCTTY);
-	if (fd < 0)
-		return fd;
-	do
-		n = sys->ops->write(sys->ctx, fd, text, size);
-	while (n == -EINTR);
-	sys->ops->close(sys->ctx, fd);
-	if (n < 0)
-		return (int)n;
-	return (size_t)n == size ? 0 : -EIO;
-}
-
 int sys_readlink(struct sys *sys, const char *path, char **ret)
 {
 	return sys->ops->readlink ? sys->ops->readlink(sys->ctx, path, ret) : -EINVAL;

@@ -112,10 +112,6 @@ int sys_read_line(struct sys *sys, const char *path, char **ret);
  * errno, -EBADMSG when it holds something else: *ret is as it was then. */
 int sys_read_cpulist(struct sys *sys, const char *path, struct cpuset *ret);
 
-/* Write text to an existing file of the kernel in one write(2), since to these
- * each write is one command. 0 or a negated errno; a short write is -EIO. */
-int sys_write(struct sys *sys, const char *path, const char *text);
-
 /* What a symbolic link says; the caller frees it. 0 or a negated errno. */
 int sys_readlink(struct sys *sys, const char *path, char **ret);
 

@@ -2,6 +2,7 @@
 
 #include "irq/irq.h"
 #include "irq/net.h"
+#include "shield/sys/kfile.h"
 #include "shield/task/task.h"
 #include "shield/txn/cgroup.h"
 
@@ -74,7 +75,7 @@ static int move_thread(struct txn *txn, const struct object *object)
 	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.threads", txn->mount, object->target);
 	_cleanup_free_ char *tid = xasprintf("%d", (int)object->task.pid);
 
-	return sys_write(txn->sys, path, tid);
+	return kfile_put(txn->sys, txn->mount, path, tid);
 }
 
 static int object_write(struct txn *txn, const struct object *object, const char *home)
@@ -272,7 +273,7 @@ static int write_near(struct txn *txn, const struct object *object)
 	cpuset_copy(&cpus, &txn->online);
 	irq_near(txn->sys, irq, &cpus);
 	near = cpulist_format(&cpus);
-	rc = sys_write(txn->sys, object->path, near);
+	rc = kfile_put(txn->sys, txn->mount, object->path, near);
 	if (rc == 0)
 		strv_addf(&txn->report, "%s: its CPUs %s are offline; set to %s", object->path,
 			  object->target, near);

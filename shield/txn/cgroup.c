@@ -2,6 +2,7 @@
 
 #include "shield/cgroup/place.h"
 #include "shield/sys/clock.h"
+#include "shield/sys/kfile.h"
 
 #include <errno.h>
 #include <string.h>
@@ -236,13 +237,13 @@ static void isolate_once(struct txn *txn, const char *cpus)
 	_cleanup_free_ char *partition = xasprintf("%s.partition", list);
 	bool enabled = sys_read_line(txn->sys, control, &text) == 0 && strstr(text, "cpuset");
 
-	sys_write(txn->sys, control, "+cpuset");
+	kfile_put(txn->sys, txn->mount, control, "+cpuset");
 	txn->sys->ops->cgroup_create(txn->sys->ctx, LOST);
-	sys_write(txn->sys, list, cpus);
-	sys_write(txn->sys, partition, "isolated");
-	sys_write(txn->sys, partition, "member");
+	kfile_put(txn->sys, txn->mount, list, cpus);
+	kfile_put(txn->sys, txn->mount, partition, "isolated");
+	kfile_put(txn->sys, txn->mount, partition, "member");
 	if (!enabled)
-		sys_write(txn->sys, control, "-cpuset");
+		kfile_put(txn->sys, txn->mount, control, "-cpuset");
 }
 
 /*
@@ -336,5 +337,5 @@ void cgroup_settle(struct txn *txn)
 		txn->sys->ops->cgroup_delete(txn->sys->ctx, LOST);
 	/* Both can be seen before they are done; every write to the tree waits for
 	 * the one before, also one of nothing. */
-	sys_write(txn->sys, control, "\n");
+	kfile_put(txn->sys, txn->mount, control, "");
 }

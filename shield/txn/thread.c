@@ -2,6 +2,7 @@
 #include "shield/txn/thread.h"
 
 #include "shield/plan/plan.h"
+#include "shield/sys/kfile.h"
 
 #include <errno.h>
 #include <string.h>
@@ -44,7 +45,7 @@ static int set_cgroup(const struct move *m)
 {
 	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.threads", m->txn->mount, m->to);
 	_cleanup_free_ char *tid = xasprintf("%d", (int)m->task->tid);
-	int rc = sys_write(m->txn->sys, path, tid);
+	int rc = kfile_put(m->txn->sys, m->txn->mount, path, tid);
 
 	if (rc == 0)
 		trace(m, m->from, m->to);

@@ -1,5 +1,6 @@
 /* Interprets the steps of matrix.h. */
 #include "tests/fake/matrix.h"
+#include "shield/sys/sys_write.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -7,6 +7,7 @@
 #include "irq/net.h"
 #include "shield/ops/audit.h"
 #include "tests/fault/world.h"
+#include "shield/sys/sys_write.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -5,6 +5,7 @@
 #include "shield/base/text.h"
 #include "tests/fault/world.h"
 
+#include "shield/sys/sys_write.h"
 #include "shield/txn/state_json.h"
 
 #include <setjmp.h>

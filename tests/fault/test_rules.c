@@ -5,6 +5,7 @@
  */
 #include "shield/ops/audit.h"
 #include "tests/fault/world.h"
+#include "shield/sys/sys_write.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,6 +6,7 @@
  * Shield's to write. And one that is lost.
  */
 #include "tests/fault/world.h"
+#include "shield/sys/sys_write.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

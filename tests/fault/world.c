@@ -1,6 +1,7 @@
 #include "tests/fault/world.h"
 
 #include "shield/guard/guard.h"
+#include "shield/sys/sys_write.h"
 
 #include <string.h>
 

@@ -2,6 +2,7 @@
  * table cannot say: plain files, /proc, descriptors, snapshots. */
 #include "tests/fake/kernel.h"
 #include "tests/fake/matrix.h"
+#include "shield/sys/sys_write.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /* The table of kernel files: which paths are ours, how values are read and
  * written, and reading and writing through the door. */
 #include "shield/sys/kfile.h"
+#include "shield/sys/sys_write.h"
 #include "shield/sys/systemd_adapter.h"
 #include "tests/fake/faulty.h"
 #include "tests/fake/kernel.h"

@@ -9,6 +9,7 @@
  * count; exits 0, 1 (a case failed) or 2 (not such a machine).
  */
 #include "tests/fake/matrix.h"
+#include "shield/sys/sys_write.h"
 
 #include <errno.h>
 #include <fcntl.h>
