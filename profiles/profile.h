@@ -44,7 +44,7 @@ struct profile {
 	char *name;
 	char *path;		/* where it was read */
 	char *why;		/* why it was chosen, if by the machine, or NULL */
-	char *text;		/* the document, for the state file */
+	char *text;		/* the document, with what it extends */
 	struct cpuset guest;	/* never empty */
 	struct cpuset emulator; /* empty: the housekeeping CPUs */
 	struct cpuset *iothreads;

@@ -93,7 +93,7 @@ struct sys {
 };
 
 /* The kernel that runs us; root is "" or the --sysroot directory, which makes
- * it read only. Release with sys_close(). */
+ * it read only. Release with sys_close_real(). */
 void sys_open_real(struct sys *sys, const char *root);
 void sys_close_real(struct sys *sys);
 

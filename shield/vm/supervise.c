@@ -9,9 +9,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A new thread gets its name, and QEMU its list, a moment after it is born;
- * and of a burst of new threads only one look is made. */
-#define SETTLE_MS 1000
 /* How long a VM that the command left to start by itself may take to show. */
 #define LINGER_MS 2000
 /* Between SIGTERM and SIGKILL for a VM that cannot be pinned. */
