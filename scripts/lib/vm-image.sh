@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154,SC2034  # scripts/vm, which sources this, shares its settings
-# The root file system of a test VM: a cached base archive (busybox, its applets, process 1) and, behind it in the same
+# The root file system of a test VM: a cached base archive (busybox, its applets, PID 1) and, behind it in the same
 # initramfs, an overlay with what this one run brings along. The kernel unpacks archives that follow one another.
 
 # pack DIR: a cpio archive of DIR on stdout, everything owned by root.

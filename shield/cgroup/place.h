@@ -17,7 +17,7 @@
  *				systemd, none: a root partition needs the root
  *				for its parent
  *
- * A scope is a unit: process 1 makes and removes it, and needs a process to put
+ * A scope is a unit: PID 1 makes and removes it, and needs a process to put
  * into it (run/hold.h). What systemd knows of it is AllowedCPUs= and that the
  * cpuset controller is delegated; the rest is as on other hosts.
  *

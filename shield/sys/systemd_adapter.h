@@ -1,5 +1,5 @@
 /*
- * systemd_adapter: process 1 by D-Bus (libsystemd), in one file.
+ * systemd_adapter: PID 1 by D-Bus (libsystemd), in one file.
  *
  * On a host that systemd runs, it owns the cgroup tree: a cgroup that stays has
  * to be that of a unit. Starting and stopping one is a change of the host like
@@ -20,7 +20,7 @@
 
 /* A transient scope around a process, with the cpuset controller, and no other,
  * delegated to us. cpus: AllowedCPUs=, unless empty. partition: "member" or
- * "root", CPUSetPartition= where process 1 has it. */
+ * "root", CPUSetPartition= where PID 1 has it. */
 int systemd_adapter_scope(const char *unit, const char *slice, pid_t pid, const struct cpuset *cpus,
 			  const char *partition);
 /* Has it (systemd 261)? 1: yes, 0: no. */

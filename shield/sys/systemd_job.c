@@ -69,7 +69,7 @@ int job_bus(sd_bus **bus)
 	return rc == -ENOENT ? -ECONNREFUSED : rc;
 }
 
-/* The bus answers, and process 1 is not on it (any more). */
+/* The bus answers, and PID 1 is not on it (any more). */
 static bool away(int rc)
 {
 	return rc == -ETIMEDOUT || rc == -EHOSTUNREACH || rc == -ENXIO;
@@ -118,7 +118,7 @@ static int unit_state(const struct job *job, char **state)
 	return rc;
 }
 
-/* Does process 1 (still) have it? */
+/* Does PID 1 (still) have it? */
 static bool job_exists(const struct job *job)
 {
 	_cleanup_free_ char *state = NULL;

@@ -1,5 +1,5 @@
 /*
- * systemd_job: what is asked of process 1 by D-Bus, and done by it as a job.
+ * systemd_job: what is asked of PID 1 by D-Bus, and done by it as a job.
  *
  * It may be executed anew (daemon-reexec) at any time. While it is, it is not on
  * the bus; calls that it had not read are lost, and so may be signals. Then the

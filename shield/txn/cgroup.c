@@ -185,7 +185,7 @@ static int unit_stop(struct txn *txn, const char *dir, const char *unit, bool sc
 	rc = txn->sys->ops->unit_stop(txn->sys->ctx, unit);
 	for (int i = 0; rc == 0 && i < GONE_TRIES && sys_exists(txn->sys, dir); i++)
 		rest(txn);
-	/* Process 1 has forgotten the unit, but found its cgroup in use. */
+	/* PID 1 has forgotten the unit, but found its cgroup in use. */
 	return rc == 0 && sys_exists(txn->sys, dir) ? remove_dir(txn, dir, home) : rc;
 }
 

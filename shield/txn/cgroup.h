@@ -2,7 +2,7 @@
  * cgroup: making and removing the cgroups of a plan (STEP_DIR).
  *
  * Most are plain directories, made by libcgroup. Where systemd owns the tree
- * the outer ones belong to units (place.h): process 1 makes them when a unit
+ * the outer ones belong to units (place.h): PID 1 makes them when a unit
  * is started, and removes them when it is stopped or has no process left.
  */
 #ifndef SHIELD_TXN_CGROUP_H
@@ -10,7 +10,7 @@
 
 #include "shield/txn/txn.h"
 
-/* Is it made by process 1? */
+/* Is it made by PID 1? */
 bool cgroup_is_unit(const struct txn *txn, const struct object *object);
 
 /* Both return 0 or a negated errno. */
@@ -21,10 +21,10 @@ int cgroup_make(struct txn *txn, const struct object *object);
 int cgroup_remove(struct txn *txn, const struct object *object, const char *home);
 
 /*
- * Wait for what the end of a cgroup brings with it when nobody of us has removed
- * it (its last process had ended): process 1 takes the controller away, and the
- * kernel dissolves the partition, both a while after the cgroup is gone, and both
- * reset affinities (6.1).
+ * Wait for what the end of a cgroup brings with it when Shield has not removed
+ * it (its last process had ended): PID 1 takes the controller away, and the
+ * kernel dissolves the partition, both a while after the cgroup is gone, and
+ * both reset affinities (6.1).
  */
 void cgroup_settle(struct txn *txn);
 
