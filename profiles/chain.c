@@ -14,7 +14,7 @@ static int extend(struct sys *sys, struct chain *chain, const char *base, struct
 
 	if (chain->n == CHAIN_MAX)
 		return document_error(last, &place, err,
-				      "more than %d profiles extend each other; put some together",
+				      "more than %d profiles extend each other; merge some of them",
 				      CHAIN_MAX);
 	if (find_read(sys, base, last, doc, &why) < 0)
 		return document_error(last, &place, err, "%s", why.text);

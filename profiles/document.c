@@ -21,7 +21,7 @@ static int open_error(const char *path, int rc, struct err *err)
 	case ENOTDIR:
 		return err_set(
 			err, ERR_USAGE,
-			"%s: there is no such file; 'shield profile list' shows the profiles",
+			"%s: the file does not exist; 'shield profile list' shows the profiles",
 			path);
 	case ELOOP:
 		return err_set(err, ERR_USAGE,
@@ -33,7 +33,8 @@ static int open_error(const char *path, int rc, struct err *err)
 			       "%s: no permission to read it; run as root, or make it readable",
 			       path);
 	case EBADF:
-		return err_set(err, ERR_USAGE, "%s: is no regular file; a profile is a file", path);
+		return err_set(err, ERR_USAGE, "%s: is not a regular file; a profile is a file",
+			       path);
 	case EISDIR:
 		return err_set(err, ERR_USAGE, "%s: is a directory; a profile is a file", path);
 	default:
@@ -138,7 +139,7 @@ static int explain(const struct document *doc, size_t size, const json_error_t *
 		;
 	switch (json_error_code(error)) {
 	case json_error_duplicate_key:
-		what = xasprintf("the key %.*s is there twice; remove one", (int)(n > 60 ? 60 : n),
+		what = xasprintf("the key %.*s is given twice; remove one", (int)(n > 60 ? 60 : n),
 				 at);
 		break;
 	case json_error_invalid_utf8:
@@ -157,7 +158,7 @@ static int explain(const struct document *doc, size_t size, const json_error_t *
 		} else {
 			_cleanup_free_ char *text = text_escape(error->text);
 
-			what = xasprintf("no valid JSON: %s", text);
+			what = xasprintf("not valid JSON: %s", text);
 		}
 	}
 	return syntax_error(doc, at, err, what);

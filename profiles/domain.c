@@ -128,7 +128,8 @@ static int read_ids(xmlNode *root, struct domain *d, size_t **ret, struct err *e
 	size_t n = 0, next = 1;
 
 	if (count && content(count, DOMAIN_VCPUS_MAX, &d->n_iothreads) < 0)
-		return err_set(err, ERR_USAGE, "line %ld: <iothreads> is no number of I/O threads",
+		return err_set(err, ERR_USAGE,
+			       "line %ld: <iothreads> is not a number of I/O threads",
 			       xmlGetLineNo(count));
 	for (xmlNode *i = list ? list->children : NULL; i && n < DOMAIN_VCPUS_MAX; i = i->next)
 		if (is(i, "iothread") && attribute(i, "id", INT32_MAX, &ids[n++], err) < 0)
@@ -205,7 +206,7 @@ static int read_counts(xmlNode *root, struct domain *d, struct err *err)
 
 	d->n_vcpus = 1;
 	if (vcpu && (content(vcpu, DOMAIN_VCPUS_MAX, &d->n_vcpus) < 0 || !d->n_vcpus))
-		return err_set(err, ERR_USAGE, "line %ld: <vcpu> is no number of vCPUs",
+		return err_set(err, ERR_USAGE, "line %ld: <vcpu> is not a number of vCPUs",
 			       xmlGetLineNo(vcpu));
 	n_current = d->n_vcpus;
 	if (current && (number(current, d->n_vcpus, &n_current) < 0 || !n_current))

@@ -194,12 +194,13 @@ static int read_vcpus(struct load *load)
 			_cleanup_free_ char *list = cpulist_format(&p->guest);
 
 			return document_error(doc, &inner, load->err,
-					      "CPU %u is none of the guest's, which are %s", cpu,
+					      "CPU %u is not one of the guest's, which are %s", cpu,
 					      list);
 		}
 		if (cpuset_has(&seen, cpu))
-			return document_error(doc, &inner, load->err,
-					      "CPU %u has a vCPU already; one CPU, one vCPU", cpu);
+			return document_error(
+				doc, &inner, load->err,
+				"CPU %u has a vCPU already; give each vCPU another one", cpu);
 		cpuset_add(&seen, cpu);
 		p->vcpus[p->n_vcpus++] = cpu;
 	}

@@ -166,7 +166,7 @@ static int find_gpu(struct sys *sys, const char *gpu, int *node, struct suggesti
 	path = xasprintf("/sys/bus/pci/devices/%s/numa_node", address);
 	if (sys_read_line(sys, path, &text) < 0)
 		return err_set(err, ERR_USAGE,
-			       "--gpu %s: there is no such PCI device; lspci -D lists them", gpu);
+			       "--gpu %s: PCI device does not exist; lspci -D lists them", gpu);
 	*node = atoi(text);
 	find_functions(sys, address, &s->devices);
 	s->gpu = take_ptr(address);

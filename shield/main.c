@@ -11,12 +11,12 @@ static const struct command {
 	cmd_fn *fn;
 	const char *summary; /* NULL: not shown */
 } commands[] = {
-	{ "run", cmd_run, "run a VM on CPUs of its own, and give them back afterwards" },
+	{ "run", cmd_run, "run a VM on CPUs of its own, and restore the host afterwards" },
 	{ "on", cmd_on, "take a profile's guest CPUs away from the host" },
-	{ "off", cmd_off, "give them back" },
+	{ "off", cmd_off, "end a shield, and restore the host" },
 	{ "attach", cmd_attach, "put a running QEMU under an active shield" },
 	{ "status", cmd_status, "what is active, and whether the kernel agrees" },
-	{ "plan", cmd_plan, "every write that 'on' would make (needs no root)" },
+	{ "plan", cmd_plan, "every write that 'on' would make (does not need root)" },
 	{ "recover", cmd_recover, "finish or undo what was interrupted" },
 	{ "irq", cmd_irq, "every interrupt: where it goes, and what it is" },
 	{ "topology", cmd_topology, "the machine's CPUs and who owns them" },
@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 	}
 	command = find(argv[at]);
 	if (!command) {
-		fprintf(stderr, "shield: there is no command \"%s\"; 'shield --help' lists them\n",
+		fprintf(stderr, "shield: unknown command \"%s\"; 'shield --help' lists them\n",
 			argv[at]);
 		return ERR_USAGE;
 	}

@@ -200,7 +200,7 @@ static int parse_list(struct cursor *c, struct cpuset *in, struct cpuset *out)
 		c->at++;
 	}
 	c->at += strspn(c->at, " \t\n");
-	return *c->at == '\0' ? 0 : complain(c, "something that is no list");
+	return *c->at == '\0' ? 0 : complain(c, "unexpected text");
 }
 
 int cpulist_parse_parts(const char *text, struct cpuset *in, struct cpuset *out, size_t *at,
@@ -255,14 +255,14 @@ int cpumask_parse(const char *text, struct cpuset *set, struct err *err)
 	unsigned bit = 0;
 
 	if (n == 0 || n > (CPUSET_MAX_CPU + 1) / 4 * 9 / 8 || text[n + strspn(text + n, " \t\n")])
-		return err_set(err, ERR_USAGE, "\"%.80s\" is no CPU mask", text);
+		return err_set(err, ERR_USAGE, "\"%.80s\" is not a CPU mask", text);
 	for (size_t i = n; i-- > 0;) {
 		int digit = hex_digit(text[i]);
 
 		if (text[i] == ',')
 			continue;
 		if (digit < 0)
-			return err_set(err, ERR_USAGE, "\"%.80s\" is no CPU mask", text);
+			return err_set(err, ERR_USAGE, "\"%.80s\" is not a CPU mask", text);
 		for (unsigned b = 0; b < 4; b++)
 			if (digit & (1 << b))
 				cpuset_add(&result, bit + b);

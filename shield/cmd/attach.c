@@ -20,7 +20,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'p':
 		pid = strtol(arg, &end, 10);
 		if (*end || pid <= 0 || pid > 1 << 22)
-			argp_error(state, "--pid: \"%s\" is no process number", arg);
+			argp_error(state, "--pid: invalid PID \"%s\"; write a number like 1234",
+				   arg);
 		o->pid = (pid_t)pid;
 		return 0;
 	case 'f':
@@ -31,7 +32,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (!o->pid)
-			argp_error(state, "which process? --pid PID of a running QEMU");
+			argp_error(state, "--pid PID is missing: name a running QEMU");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -41,7 +42,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 int cmd_attach(struct app *app, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		{ "pid", 'p', "PID", 0, "the process number of QEMU", 0 },
+		{ "pid", 'p', "PID", 0, "the PID of QEMU", 0 },
 		{ "force", 'f', NULL, 0, "take back what others changed", 0 },
 		{ 0 },
 	};

@@ -199,7 +199,7 @@ static void look_at_others(struct visit *v)
 				  "unit, cpuset-cpus of a container)",
 				  host->mount, s->path, text);
 	}
-	found_all(v, "other managers", &warnings, "none writes the same files");
+	found_all(v, "other managers", &warnings, "no other program writes the same files");
 }
 
 static void look_at_systemd(struct visit *v)
@@ -210,18 +210,18 @@ static void look_at_systemd(struct visit *v)
 		return;
 	if (!v->scene.host.systemd)
 		found(v, OK, "systemd",
-		      "is not process 1: cgroups are made directly, and nobody starts a guard again "
-		      "that was killed");
+		      "is not PID 1: Shield makes cgroups itself, and a guard that is killed "
+		      "stays down until the next command that changes something");
 	else if (!v->sys->ops->unit_partitions)
-		found(v, OK, "systemd", "is process 1");
+		found(v, OK, "systemd", "is PID 1");
 	else if ((rc = v->sys->ops->unit_partitions(v->sys->ctx)) < 0)
 		found(v, PROBLEM, "systemd",
-		      "is process 1, and does not answer on D-Bus (%s): install and start the bus "
+		      "is PID 1, and does not answer on D-Bus (%s): install and start the bus "
 		      "(package dbus, 'systemctl start dbus')",
 		      err_errno(rc));
 	else
 		found(v, OK, "systemd",
-		      "is process 1, and answers; it has %sCPUSetPartition=", rc ? "" : "no ");
+		      "is PID 1, and answers; it has %sCPUSetPartition=", rc ? "" : "no ");
 }
 
 static void look_at_libvirt(struct visit *v)
@@ -262,9 +262,9 @@ static void look_at_passthrough(struct visit *v)
 		      "there is no IOMMU, so VMs cannot have PCI devices: switch it on in the "
 		      "firmware (VT-d, AMD-Vi) and with intel_iommu=on on the kernel command line");
 	else if (!cards.n)
-		found(v, OK, "passthrough", "an IOMMU is there; vfio-pci has no device");
+		found(v, OK, "passthrough", "the host has an IOMMU; vfio-pci has no device");
 	else
-		found(v, OK, "passthrough", "an IOMMU is there; vfio-pci has %s", list);
+		found(v, OK, "passthrough", "the host has an IOMMU; vfio-pci has %s", list);
 }
 
 /* The state file, and the guards of the shields in it. */
@@ -292,8 +292,8 @@ static void look_at_state(struct visit *v)
 			      s->name);
 		else if (!task_alive(v->sys, s->guard.pid, s->guard.start))
 			found(v, WARNING, "state",
-			      "the guard of the shield %s does not run, so nobody will end it by "
-			      "itself: 'shield off %s' does",
+			      "the guard of the shield %s does not run, so the shield will not "
+			      "end by itself: 'shield off %s' ends it",
 			      s->name, s->name);
 		else
 			found(v, OK, "state", "the shield %s is active, and guarded", s->name);
@@ -314,7 +314,8 @@ static int look_at_profile(struct visit *v, struct err *err)
 	find_all(v->sys, &names);
 	list = join(&names);
 	if (!v->which && !names.n)
-		found(v, WARNING, "profiles", "there is none: 'shield profile suggest' makes one");
+		found(v, WARNING, "profiles",
+		      "no profile exists: 'shield profile suggest' makes one");
 	else if (!v->which)
 		found(v, OK, "profiles", "%s ('shield doctor PROFILE' tries one)", list);
 	if (!v->which || !v->has_topo)
@@ -360,13 +361,14 @@ static void print(const struct app *app, const struct findings *f)
 			       verdicts[item->verdict], app->color ? "\033[0m" : "", item->about,
 			       item->text);
 	}
-	printf("%sThis host can%s have shields%s: problems %zu, warnings %zu\n",
+	printf("%sThis host is %sready%s: %zu problem%s, %zu warning%s\n",
 	       journal_behind(STDOUT_FILENO) ? "" : "\n",
-	       f->count[PROBLEM] > f->of_profile ? "not" : "",
+	       f->count[PROBLEM] > f->of_profile ? "not " : "",
 	       f->count[PROBLEM] && f->count[PROBLEM] == f->of_profile
-		       ? ", but not with this profile"
+		       ? ", but not for this profile"
 		       : "",
-	       f->count[PROBLEM], f->count[WARNING]);
+	       f->count[PROBLEM], f->count[PROBLEM] == 1 ? "" : "s", f->count[WARNING],
+	       f->count[WARNING] == 1 ? "" : "s");
 }
 
 static int print_json(const struct findings *f)

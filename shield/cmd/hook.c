@@ -106,7 +106,7 @@ static int read_pid(struct hook *h, pid_t *pid, struct err *err)
 
 	if (n <= 0 || n > 1 << 22)
 		return err_set(err, ERR_FAILED, "%s: %s", path,
-			       rc < 0 ? err_errno(rc) : "no process number");
+			       rc < 0 ? err_errno(rc) : "invalid PID; does the domain still run?");
 	*pid = (pid_t)n;
 	return 0;
 }
@@ -140,7 +140,7 @@ static int begin(struct hook *h, struct err *err)
 	txn_end(&txn);
 	if (rc < 0)
 		return -1;
-	journal(LOG_INFO, h->name, "domain %s has CPUs %s for itself", h->domain, guest);
+	journal(LOG_INFO, h->name, "domain %s is shielded: CPUs %s", h->domain, guest);
 	return 0;
 }
 

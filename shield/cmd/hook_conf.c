@@ -37,7 +37,7 @@ static const char *apply(const char *key, const char *value, struct hook_conf *c
 			       ? NULL
 			       : "expected \"ignore\" or \"fail\"";
 	}
-	return "there is no such setting; there are SHIELD_DOMAINS and SHIELD_ON_ERROR";
+	return "unknown setting; known are SHIELD_DOMAINS and SHIELD_ON_ERROR";
 }
 
 void hook_conf_read(struct sys *sys, struct hook_conf *conf, struct strv *complaints)

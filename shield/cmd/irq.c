@@ -26,12 +26,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (arg &&
 		    (*end || !isfinite(o->interval) || o->interval < 0.1 || o->interval > 3600))
 			argp_error(state,
-				   "--watch: \"%s\" is no number of seconds from 0.1 to 3600", arg);
+				   "--watch: \"%s\" is not a number of seconds from 0.1 to 3600",
+				   arg);
 		return 0;
 	case 'c':
 		o->rounds = strtoul(arg, &end, 10);
 		if (*end || !o->rounds || *arg == '-')
-			argp_error(state, "--count: \"%s\" is no number above 0", arg);
+			argp_error(state, "--count: \"%s\" is not a number above 0", arg);
 		return 0;
 	case 'a':
 		o->all = true;
@@ -242,8 +243,8 @@ static void print_legend(const struct table *t)
 	for (size_t i = 0; i < t->irqs.n; i++)
 		*(t->rows[i].fixed ? &fixed : &movable) += t->rows[i].stray;
 	if (fixed)
-		printf("* can fire on guest CPUs, and nobody can move it: a managed one only for I/O "
-		       "submitted there (isolcpus=managed_irq at boot keeps it away)\n");
+		printf("* can fire on guest CPUs, and cannot be moved: a managed one fires only "
+		       "for I/O submitted there (isolcpus=managed_irq at boot keeps it away)\n");
 	if (movable)
 		printf("* can fire on guest CPUs: 'shield status' says why\n");
 }
@@ -345,16 +346,16 @@ int cmd_irq(struct app *app, int argc, char **argv)
 		{ "watch", 'w', "SECONDS", OPTION_ARG_OPTIONAL,
 		  "show how many a second guest CPUs handle (all CPUs if nothing is shielded)", 0 },
 		{ "count", 'c', "N", 0, "stop watching after N times", 0 },
-		{ "all", 'a', NULL, 0, "also those that nobody uses, or that do not fire", 0 },
+		{ "all", 'a', NULL, 0, "also those that no driver uses, or that do not fire", 0 },
 		{ 0 },
 	};
 	static const struct argp argp = {
 		options,
 		parse,
 		NULL,
-		"Show every interrupt by device: its mask, the CPU that handles it, its class, and "
-		"the shield that has put it on its own CPUs. 'managed' and 'per-cpu' ones cannot be "
-		"moved by anybody. A * marks what can fire on guest CPUs and is not their VM's.",
+		"Show every interrupt by device: its mask, the CPU that handles it, its class, "
+		"and the shield that has put it on its own CPUs. 'managed' and 'per-cpu' ones "
+		"cannot be moved. A * marks what can fire on guest CPUs and is not their VM's.",
 		NULL,
 		NULL,
 		NULL,

@@ -144,8 +144,8 @@ static int orphans(struct app *app, struct txn *txn, bool end)
 		cmd_about(names.items[i]);
 		if (!end)
 			cmd_note(app,
-				 "%s: has CPUs, but no state file tells of it; 'shield recover "
-				 "--discard' gives them back",
+				 "%s: has CPUs, but is in no state file; 'shield recover "
+				 "--discard' restores them",
 				 names.items[i]);
 		else if (session_orphan_end(txn, names.items[i], &err) < 0)
 			status = cmd_fail(&err);
@@ -187,7 +187,7 @@ static int discard(struct app *app, struct err *err)
 
 static int recover_dry_run(struct app *app)
 {
-	static const char *const why[] = { "its set-up was interrupted", "its VM is gone",
+	static const char *const why[] = { "its set-up was interrupted", "its VM has ended",
 					   "its end was interrupted" };
 	_cleanup_strv_ struct strv dead = { 0 };
 	struct txn txn = { .lock = -1 };
@@ -221,8 +221,8 @@ int cmd_recover(struct app *app, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{ "discard", 'D', NULL, 0,
-		  "put a damaged state file aside first, and end the shields that "
-		  "no file tells of",
+		  "put a damaged state file aside first, and end the shields that are in no state "
+		  "file",
 		  0 },
 		{ 0 },
 	};

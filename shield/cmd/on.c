@@ -33,7 +33,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_OWNER:
 		pid = strtol(arg, &end, 10);
 		if (*end || pid <= 0 || pid > 1 << 22)
-			argp_error(state, "--owner: \"%s\" is no process number", arg);
+			argp_error(state, "--owner: invalid PID \"%s\"; write a number like 1234",
+				   arg);
 		o->owner = (pid_t)pid;
 		return 0;
 	case 'P':
@@ -118,7 +119,6 @@ int cmd_on(struct app *app, int argc, char **argv)
 	status = cmd_report(app, &txn);
 	guest = cpulist_format(&state_shield(&txn.state, name)->guest);
 	cmd_end(app, &txn);
-	cmd_note(app, "%s is shielded: CPUs %s; 'shield off %s' gives them back", name, guest,
-		 name);
+	cmd_note(app, "%s is shielded: CPUs %s; 'shield off %s' restores them", name, guest, name);
 	return cmd_finish(status);
 }

@@ -38,7 +38,7 @@ static const struct argp_option options[] = {
 	  "the user's command may run sudo, qemu-bridge-helper and other set-uid programs", 0 },
 	{ "force", 'f', NULL, 0, "take back what others changed; leave the host one CPU", 0 },
 	{ "isolated", OPT_ISOLATED, NULL, 0,
-	  "for a command that is no VM: do not balance its threads; it pins them itself", 0 },
+	  "for a command that is not a VM: do not balance its threads; it pins them itself", 0 },
 	{ "qmp-timeout", OPT_TIMEOUT, "SECONDS", 0, "how long QEMU may take to answer (30)", 0 },
 	{ "qmp-failure", OPT_FAILURE, "kill|keep", 0,
 	  "what becomes of a VM whose vCPUs cannot be pinned (kill)", 0 },
@@ -52,11 +52,10 @@ static void add_keep_fd(struct run *run, struct argp_state *state, const char *a
 	long fd = strtol(arg, &end, 10);
 
 	if (*end || end == arg || fd < 3 || fd > 1 << 20 || (fcntl((int)fd, F_GETFD) & FD_CLOEXEC))
-		argp_error(
-			state,
-			"--keep-fd: \"%s\" is no open descriptor from 3 on: open it before, as in "
-			"3<>/dev/tap5",
-			arg);
+		argp_error(state,
+			   "--keep-fd: \"%s\" is not an open descriptor (3 or higher): open it "
+			   "before, as in 3<>/dev/tap5",
+			   arg);
 	if (run->n_keep_fds == ARRAY_SIZE(run->keep_fds))
 		argp_error(state, "--keep-fd: more than %zu", ARRAY_SIZE(run->keep_fds));
 	run->keep_fds[run->n_keep_fds++] = (int)fd;
@@ -90,7 +89,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_TIMEOUT:
 		seconds = strtol(arg, &end, 10);
 		if (*end || end == arg || seconds < 1 || seconds > 86400)
-			argp_error(state, "--qmp-timeout: \"%s\" is no number of seconds", arg);
+			argp_error(state, "--qmp-timeout: \"%s\" is not a number of seconds", arg);
 		run->qmp_timeout = (int)seconds;
 		return 0;
 	case OPT_FAILURE:
@@ -126,7 +125,8 @@ static int clear_partition(struct run *run, const char *mount, struct err *err)
 		for (char *t = strtok_r(text, "\n", &save); t; t = strtok_r(NULL, "\n", &save))
 			sys->ops->cgroup_attach(sys->ctx, run->cgroup + 1, (pid_t)atoi(t));
 	}
-	return err_set(err, ERR_FAILED, "%s: does not get empty", path);
+	return err_set(err, ERR_FAILED, "%s: still has processes after 100 attempts to move them",
+		       path);
 }
 
 static int place(void *ctx, pid_t pid, bool vm, struct err *err)
@@ -318,8 +318,8 @@ static int ask_profile(struct run *run, struct err *err)
 		return 0;
 	if (!profile.command.n)
 		return err_set(err, ERR_USAGE,
-			       "which command? The profile %s names none: shield run -p PROFILE -- "
-			       "qemu-system-x86_64 …",
+			       "no command is given, and the profile %s names none: shield run -p "
+			       "PROFILE -- qemu-system-x86_64 …",
 			       profile.name);
 	run->command = profile.command;
 	profile.command = (struct strv){ 0 };
@@ -372,11 +372,11 @@ int cmd_run(struct app *app, int argc, char **argv)
 		options,
 		parse,
 		"[-p PROFILE] [-- COMMAND [ARGUMENT…]]",
-		"Run a VM on CPUs of its own, and give them back when it ends. COMMAND is QEMU, a "
-		"script that ends up in QEMU, or any other program; without one, that of the "
-		"profile. The exit status is the "
-		"command's own, 128 + N when signal N killed it, 127 when it does not exist, 126 "
-		"when it may not be executed, or 125 when the shield could not be set up.",
+		"Run a VM on CPUs of its own, and restore the host when it ends. COMMAND is QEMU, "
+		"a script that ends up in QEMU, or any other program; without one, that of the "
+		"profile. The exit status is the command's own, 128 + N when signal N killed it, "
+		"127 when it does not exist, 126 when it may not be executed, or 125 when the "
+		"shield could not be set up.",
 		NULL,
 		NULL,
 		NULL,

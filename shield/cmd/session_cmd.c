@@ -61,7 +61,7 @@ int cmd_end_abandoned(const struct app *app, struct txn *txn)
 			cmd_fail(&err);
 			continue;
 		}
-		cmd_note(app, "%s: its VM is gone; ended", dead.items[i]);
+		cmd_note(app, "%s: its VM has ended, so the shield was ended", dead.items[i]);
 		n++;
 	}
 	cmd_about(subject);
@@ -91,7 +91,7 @@ void cmd_end(struct app *app, struct txn *txn)
 		if (guard_wait(&app->sys, started.items[i], &err) < 0)
 			cmd_say(app, LOG_WARNING, "%s", err.text);
 		else if (strv_contains(&missing, started.items[i]))
-			cmd_note(app, "%s: its guard was gone, and is there again",
+			cmd_note(app, "%s: its guard was not running, and has been started again",
 				 started.items[i]);
 }
 

@@ -138,7 +138,7 @@ static int tracepoint_id(struct sys *sys, unsigned long *id, struct err *err)
 	}
 	return err_set(err, ERR_UNSUPPORTED,
 		       "the kernel does not announce new interrupts (no %s): tracefs is not "
-		       "mounted, or this is no x86; looked for every second instead",
+		       "mounted, or this is not x86; Shield looks for them every second instead",
 		       paths[0]);
 }
 
@@ -170,8 +170,8 @@ int irqevents_open(struct irqevents *e, struct sys *sys, struct err *err)
 	if (rc < 0) {
 		irqevents_close(e);
 		return err_set(err, ERR_UNSUPPORTED,
-			       "new interrupts cannot be heard of (perf_event_open, bpf): %s; "
-			       "looked for every second instead",
+			       "the kernel cannot announce new interrupts (perf_event_open, bpf): "
+			       "%s; Shield looks for them every second instead",
 			       err_errno(rc));
 	}
 	e->events[1] = attach_probe(e->fd, sys);

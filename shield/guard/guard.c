@@ -179,7 +179,8 @@ static void repair(struct guard *g, struct txn *txn)
 		g->failed = g->hotplug = false;
 		journal(LOG_NOTICE, g->name, "shield %s: repaired%s%s%s", g->name, p ? ": " : "",
 			p ? p->object : "",
-			patience_worn(&g->patience) ? " (again and again: ever later from now on)"
+			patience_worn(&g->patience) ? " (again and again: from now on after "
+						      "longer and longer pauses)"
 						    : "");
 		return;
 	}
@@ -221,7 +222,8 @@ static void take_over(struct guard *g, struct txn *txn)
 		look_in(g, AGAIN_MS);
 	} else if (rc < 0) {
 		journal(LOG_ERR, g->name,
-			"shield %s: whoever started its VM was killed, and it cannot be placed: %s",
+			"shield %s: the command that started its VM was killed, and the guard "
+			"cannot place the VM: %s",
 			g->name, err.text);
 		g->taken_over = true;
 	}
@@ -265,10 +267,11 @@ static void end(struct guard *g, struct txn *txn)
 
 	if (session_off(txn, g->name, &err) == 0)
 		journal(LOG_INFO, g->name,
-			"shield %s: its VM is gone; the CPUs are the host's again", g->name);
+			"shield %s: its VM has ended; the CPUs are the host's again", g->name);
 	else if (strcmp(err.text, g->complaint.text) != 0)
-		journal(LOG_ERR, g->name, "shield %s: its VM is gone; it cannot be ended: %s",
-			g->name, err.text);
+		journal(LOG_ERR, g->name,
+			"shield %s: its VM has ended, but the shield cannot be ended: %s", g->name,
+			err.text);
 	g->complaint = err;
 }
 

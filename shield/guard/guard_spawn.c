@@ -199,8 +199,8 @@ int guard_wait(struct sys *sys, const char *name, struct err *err)
 
 		if (!left || !booted(sys))
 			return err_set(err, ERR_FAILED,
-				       "the guard of %s is not there, so nobody may end the "
-				       "shield by itself: 'shield off %s' does",
+				       "the guard of %s does not run, so the shield may not end "
+				       "by itself: 'shield off %s' ends it",
 				       name, name);
 		poll(&p, 1, left < LOOK_MS ? left : LOOK_MS);
 		(void)!read(fd, events, sizeof(events));

@@ -140,10 +140,10 @@ static const char *fixed_reason(const struct irq *irq, bool refused, const struc
 	if (irq->class == IRQ_MANAGED || (refused && *irq->device))
 		return irq_managed_reason;
 	if (!*irq->actions)
-		return "nobody uses it, and its interrupt controller cannot move it";
+		return "no driver uses it, and its interrupt controller cannot move it";
 	if (!cpuset_empty(&irq->effective) && !cpuset_intersects(&irq->effective, guest))
-		return "its interrupt controller cannot move it; it fires on a host CPU, whatever its "
-		       "mask says";
+		return "its interrupt controller cannot move it; it fires on a host CPU, "
+		       "regardless of its mask";
 	return "bound to its CPU, or its interrupt controller cannot move it";
 }
 
@@ -211,7 +211,7 @@ static const char *inside_reason(const struct shield *s, const struct task *t)
 
 	if (strcmp(s->partition, "root") == 0)
 		return NULL;
-	return v ? NULL : "a thread in the partition that is no vCPU: nothing balances it";
+	return v ? NULL : "a thread in the partition that is not a vCPU: nothing balances it";
 }
 
 static void audit_thread(struct txn *txn, const struct shield *s, const struct task *t,
@@ -347,11 +347,11 @@ static void audit_processes(struct txn *txn, const struct shield *s, struct prob
 {
 	if (s->vm.pid && !task_alive(txn->sys, s->vm.pid, s->vm.start))
 		add(p, SEVERITY_PENDING, xasprintf("process %d", (int)s->vm.pid), "running", "gone",
-		    "the VM has ended; its shield is about to");
+		    "the VM has ended; its shield is about to end");
 	if (!task_alive(txn->sys, s->guard.pid, s->guard.start))
 		add(p, SEVERITY_BROKEN, xstrdup("guard"), "running", "not running",
-		    "nobody will end the shield by itself, until 'shield recover' or any other "
-		    "command that changes something starts it again");
+		    "the shield will not end by itself until 'shield recover', or any other "
+		    "command that changes something, starts the guard again");
 }
 
 int audit_masks(struct txn *txn, const struct shield *s, struct problems *p, struct err *err)

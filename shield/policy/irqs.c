@@ -300,8 +300,8 @@ static void unused_rule(const struct irqs *irqs, const struct profile *profile, 
 			  profile->name, rules[r].match);
 	else if (!movable)
 		strv_addf(warnings,
-			  "profile %s: the rule \"%s\" matches only interrupts that nobody can "
-			  "move; 'shield irq' shows their class",
+			  "profile %s: the rule \"%s\" matches only interrupts that cannot be "
+			  "moved; 'shield irq' shows their class",
 			  profile->name, rules[r].match);
 	else if (others)
 		strv_addf(warnings,

@@ -19,8 +19,8 @@ void policy_flush(struct sys *sys, const struct scene *scene, const struct inten
 		standing |= scene->host.siblings[i].partition;
 	if (standing) {
 		strv_addf(&plan->warnings,
-			  "%s: flush: left out: a partition stands already, and kernels damage it "
-			  "when CPUs go offline",
+			  "%s: flush is left out: a partition exists already, and kernels damage "
+			  "it when CPUs go offline",
 			  where);
 		return;
 	}
@@ -30,8 +30,8 @@ void policy_flush(struct sys *sys, const struct scene *scene, const struct inten
 		if (sys_exists(sys, path))
 			plan_write(plan, path, "1", "0");
 		else
-			strv_addf(&plan->warnings, "%s: flush: CPU %d cannot go offline; left out",
-				  where, c);
+			strv_addf(&plan->warnings,
+				  "%s: flush leaves out CPU %d, which cannot go offline", where, c);
 	}
 }
 

@@ -90,8 +90,9 @@ static char *distrust_file(const struct walk *w, const struct stat *st)
 		return xasprintf("it is writable by users other than root (mode %04o)",
 				 (unsigned)(st->st_mode & 07777));
 	if (w->sticky && st->st_nlink != 1)
-		return xstrdup("it has another name (a hard link) in a directory where anybody can "
-			       "make one");
+		return xstrdup(
+			"it has another name (a hard link) in a directory where any user can "
+			"make one");
 	return NULL;
 }
 

@@ -70,8 +70,8 @@ int discover(const char *root, bool whole, hwloc_topology_t *ret, struct err *er
 
 	if (*root && !is_machine(root))
 		return err_set(err, ERR_UNSUPPORTED,
-			       "%s/sys/devices/system/cpu is missing: this is no recorded machine; "
-			       "scripts/record-machine makes one",
+			       "%s/sys/devices/system/cpu is missing: this is not a recorded "
+			       "machine; scripts/record-machine makes one",
 			       root);
 	prepare_environment(root);
 	errno = 0;

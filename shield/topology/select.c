@@ -82,7 +82,7 @@ static int parse_numbers(struct select *s, const char *what, const struct cpuset
 		char *place = strstr(err.text, " at character "), *cause = strstr(err.text, "\": ");
 
 		s->at += at;
-		if (list[at] && strstr(err.text, "no list"))
+		if (list[at] && strstr(err.text, "unexpected text"))
 			return unexpected(s);
 		if (place)
 			*place = '\0';
@@ -241,7 +241,7 @@ static int parse_near(struct select *s, const struct word *word, struct selectio
 		return select_error(s, "there is no PCI device %s; lspci -D lists them", address);
 	}
 	if (cpulist_parse(text, &ret->cpus, NULL) < 0)
-		return select_error(s, "%s is no CPU list: \"%.40s\"", path, text);
+		return select_error(s, "%s is not a CPU list: \"%.40s\"", path, text);
 	cpuset_and(&ret->cpus, &s->env->topo->online);
 	s->at += n;
 	return 0;

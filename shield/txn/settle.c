@@ -287,7 +287,7 @@ static int apply_one(struct txn *txn, struct object *o, bool forward, struct err
 		return 0;
 	}
 	if (!forward && o->kind == STEP_DIR && !claimed(txn, o) && holds_ours(txn, o)) {
-		strv_addf(&txn->leftover, "%s: still holds a process", o->path);
+		strv_addf(&txn->leftover, "%s: still has processes", o->path);
 		return 0;
 	}
 	compare = !is_late(txn, o) && !txn->reassert && !o->uncertain &&

@@ -29,7 +29,7 @@ static const char *distrust(const struct sys *sys, const struct stat *st)
 	if (st->st_uid != 0)
 		return "it does not belong to root";
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
-		return "others than root may write it";
+		return "it is writable by users other than root";
 	return NULL;
 }
 
@@ -37,7 +37,7 @@ static int untrusted(struct err *err, const char *path, const char *why)
 {
 	return err_set(err, ERR_FAILED,
 		       "%s cannot be trusted: %s; nothing was changed. 'shield recover --discard' "
-		       "puts the file aside and gives the CPUs back; a reboot undoes the rest",
+		       "puts the file aside and restores the CPUs; a reboot undoes the rest",
 		       path, why);
 }
 
@@ -138,7 +138,7 @@ static int open_trusted(struct sys *sys, struct err *err)
 	if (rc < 0)
 		err_set(err, ERR_FAILED, STATE_FILE ": %s", err_errno(rc));
 	else if (!S_ISREG(st.st_mode))
-		why = "it is no regular file";
+		why = "it is not a regular file";
 	else if (st.st_nlink != 1)
 		why = "it has another name (a hard link)";
 	else if (st.st_size > STATE_LIMIT)

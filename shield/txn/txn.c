@@ -52,8 +52,8 @@ static void report_lost(struct txn *txn)
 	list = cpulist_format(&lost);
 	if (n)
 		strv_addf(&txn->report,
-			  "CPUs %s are offline, and %zu threads have lost them: this kernel cannot "
-			  "give them back before they are online (then: taskset -p)",
+			  "CPUs %s are offline, and %zu threads have lost them: this kernel "
+			  "cannot restore them before they are online (then: taskset -p)",
 			  list, n);
 }
 

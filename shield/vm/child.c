@@ -85,8 +85,7 @@ static int exec_error(const char *name, int number, struct err *err)
 				name);
 		else
 			err_set(err, ERR_FAILED, "cannot run %s: %s: check the name%s", name,
-				slash ? "there is no such file"
-				      : "there is no such command in PATH",
+				slash ? "the file does not exist" : "the command is not in PATH",
 				slash ? "" : ", or give the full path");
 		return CHILD_NOT_FOUND;
 	}

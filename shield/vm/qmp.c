@@ -114,10 +114,10 @@ static int fill(struct qmp *q, struct err *err)
 	ssize_t n;
 
 	if (q->n_in >= QMP_MESSAGE_MAX)
-		return err_set(err, ERR_FAILED,
-			       "QEMU's monitor sends a message of more than %zu KiB: "
-			       "that is no QMP",
-			       QMP_MESSAGE_MAX / 1024);
+		return err_set(
+			err, ERR_FAILED,
+			"QEMU's monitor sends more than %zu KiB in one message: it is not QMP",
+			QMP_MESSAGE_MAX / 1024);
 	if (q->n_in == q->cap) {
 		q->cap = q->cap ? 2 * q->cap : 4096;
 		q->in = xrealloc(q->in, q->cap, 1);
@@ -203,7 +203,7 @@ static int command(struct qmp *q, const char *name, long long deadline, json_t *
 	int rc = 0;
 
 	if (q->fd < 0)
-		return err_set(err, ERR_FAILED, "there is no connection to QEMU's monitor");
+		return err_set(err, ERR_FAILED, "QEMU's monitor is not connected");
 	if (send_all(q, text, deadline, err) < 0 || expect(q, deadline, id, &reply, err) < 0)
 		return -1;
 	value = json_object_get(reply, "return");

@@ -153,7 +153,7 @@ static int ask_own_monitor(struct supervision *s, long long deadline, pid_t *pid
 	if (rc == 0 && (*pid == s->c->pid || vm_is_descendant(s->sys, *pid, getpid())))
 		return 1;
 	return err_set(err, ERR_FAILED,
-		       "QEMU names thread %d as its vCPU, but that is no thread of it",
+		       "QEMU names thread %d as its vCPU, which is not one of its threads",
 		       (int)vcpus->items[0].tid);
 }
 
@@ -278,9 +278,9 @@ static int look_at_candidate(struct supervision *s, struct err *err)
 		return 0;
 	return err_set(
 		err, ERR_FAILED,
-		"QEMU (process %d) is running, but which of its threads are vCPUs cannot be "
-		"told: start it with a QMP socket (-qmp unix:PATH,server=on,wait=off) or with "
-		"named threads (-name NAME,debug-threads=on)",
+		"QEMU (process %d) is running, but does not say which of its threads are vCPUs: "
+		"start it with a QMP socket (-qmp unix:PATH,server=on,wait=off) or with named "
+		"threads (-name NAME,debug-threads=on)",
 		(int)s->candidate);
 }
 

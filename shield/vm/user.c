@@ -33,7 +33,7 @@ int user_lookup(const char *text, struct user_account *account, struct err *err)
 
 	if (!entry)
 		return err_set(err, ERR_USAGE,
-			       "there is no user \"%s\": name one that \"getent passwd\" lists",
+			       "user \"%s\" does not exist: name one that \"getent passwd\" lists",
 			       text);
 	a.name = xstrdup(entry->pw_name);
 	a.home = xstrdup(entry->pw_dir && *entry->pw_dir ? entry->pw_dir : "/");

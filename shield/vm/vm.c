@@ -398,8 +398,8 @@ int vm_vcpus_verify(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus, struct e
 
 		if (rc < 0)
 			return err_set(err, ERR_FAILED,
-				       "QEMU (process %d) names thread %d as its vCPU "
-				       "%u, but that is no thread of it: %s",
+				       "QEMU (process %d) names thread %d as its vCPU %u, which "
+				       "is not one of its threads: %s",
 				       (int)pid, (int)v->tid, v->index, err_errno(rc));
 		v->start = task.start;
 	}
@@ -410,8 +410,8 @@ int vm_vcpus_verify(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus, struct e
 
 		if (rc < 0)
 			return err_set(err, ERR_FAILED,
-				       "QEMU (process %d) names thread %d as an I/O thread, but "
-				       "that is no thread of it: %s",
+				       "QEMU (process %d) names thread %d as an I/O thread, which "
+				       "is not one of its threads: %s",
 				       (int)pid, (int)t->tid, err_errno(rc));
 		t->start = task.start;
 	}

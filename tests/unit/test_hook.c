@@ -31,8 +31,7 @@ static const struct {
 	{ "SHIELD_ON_ERROR=fail now\n", false, false,
 	  "1: SHIELD_ON_ERROR: expected \"ignore\" or \"fail\"" },
 	{ "SHIELD_ON_ERRORS=fail\nSHIELD_DOMAINS=all\n", true, false,
-	  "1: SHIELD_ON_ERRORS: there is no such setting; there are SHIELD_DOMAINS and "
-	  "SHIELD_ON_ERROR" },
+	  "1: SHIELD_ON_ERRORS: unknown setting; known are SHIELD_DOMAINS and SHIELD_ON_ERROR" },
 	{ "if [ -x\nSHIELD_DOMAINS=all\n", true, false, "1: expected KEY=VALUE" },
 	{ "SHIELD_DOMAINS=$(reboot)\n", false, false,
 	  "1: SHIELD_DOMAINS: expected \"all\" or nothing" },

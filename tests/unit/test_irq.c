@@ -222,7 +222,7 @@ static void test_rules(void **state)
 	assert_int_equal(warnings.n, 4);
 	assert_non_null(strstr(warnings.items[0], "\"driver:nosuch\" matches no interrupt"));
 	assert_non_null(
-		strstr(warnings.items[1], "\"driver:nvme\" matches only interrupts that nobody"));
+		strstr(warnings.items[1], "\"driver:nvme\" matches only interrupts that cannot"));
 	assert_non_null(strstr(warnings.items[2], "\"action:xhci_hcd\" decides nothing"));
 	assert_non_null(strstr(warnings.items[2], "\"driver:xhci*\" stands before it"));
 	assert_non_null(strstr(warnings.items[3], "\"driver:ahci\" decides nothing"));

@@ -280,7 +280,7 @@ static void test_suggest(void **state)
 	suggest_for(0, "0000:01:00.0", "1-3,9-11", "node 0");
 	suggest_for(10, NULL, "2-3,5-7,10-11,13-15", "nodes 0-1: no single one");
 	suggest_for(13, NULL, NULL, "at most 6 of 8 cores");
-	suggest_for(4, "0000:02:00.0", NULL, "there is no such PCI device");
+	suggest_for(4, "0000:02:00.0", NULL, "PCI device does not exist");
 	suggest_for(4, "../../../../x", NULL, "expected a PCI address");
 	cpuset_add(&machine.memoryless, 1);
 	suggest_for(4, NULL, "2-3,10-11", "node 0");

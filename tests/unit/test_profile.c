@@ -105,9 +105,9 @@ static const struct {
 	  ":1:36: a comma before the closing" },
 	{ "{\"version\":1 \"name\":\"a\"}", ":1:14: a comma is missing before this" },
 	{ "{\"version\":1,\n \"guest\":\"2\",\n \"guest\":\"2\"}",
-	  ":3:2: the key \"guest\" is there twice" },
-	{ "{\"version\":1} x", ":1:15: no valid JSON" },
-	{ "{'version':1}", ":1:2: no valid JSON" },
+	  ":3:2: the key \"guest\" is given twice" },
+	{ "{\"version\":1} x", ":1:15: not valid JSON" },
+	{ "{'version':1}", ":1:2: not valid JSON" },
 	{ "{\"name\":\"a\",\"guest\":\"2\"}", ":1:1: version: is missing" },
 	{ "{\"version\":1,\"guest\":\"2\"}", ":1:1: name: is missing" },
 	{ "{\"version\":1,\"name\":\"a\"}", ":1:1: guest: is missing" },
@@ -194,11 +194,11 @@ static void test_files(void **state)
 	assert_int_equal(mkdir("dir.json", 0755), 0);
 	expect("dir.json", "is a directory");
 	assert_int_equal(mkfifo("fifo.json", 0600), 0);
-	expect("fifo.json", "is no regular file");
+	expect("fifo.json", "is not a regular file");
 	assert_int_equal(symlink("loop.json", "loop.json"), 0);
 	expect("loop.json", geteuid() == 0 ? "is a symbolic link" : "in a circle");
-	expect("missing.json", "no such file");
-	expect("dir.json/../missing/x.json", "no such file");
+	expect("missing.json", "the file does not exist");
+	expect("dir.json/../missing/x.json", "the file does not exist");
 	fd = open("big.json", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	assert_int_equal(ftruncate(fd, 100 << 20), 0);
 	close(fd);
@@ -265,7 +265,7 @@ static void test_names(void **state)
 	expect("-x", "starts with");
 	expect("a b", "has a \" \"");
 	expect("a\nb", "\\x0a");
-	expect("../no-shield-profile", "no such file");
+	expect("../no-shield-profile", "the file does not exist");
 	expect("no-such-profile", "there is no profile \"no-such-profile\"");
 }
 

@@ -66,7 +66,7 @@ replaced() {
 	wait_for 10 not_running "$g" || return 1
 	status 1 shield status && status 0 shield recover 2>$T/recovered || return 1
 	cat $T/recovered
-	grep -q "its guard was gone, and is there again" $T/recovered && status 0 shield status && still_shielded || return 1
+	grep -q "its guard was not running, and has been started again" $T/recovered && status 0 shield status && still_shielded || return 1
 	kill "$v" && wait_for 10 not_running "$v" && back_in_2s
 }
 check "kill -9: wrapper and guard: recover starts a guard" replaced
@@ -86,7 +86,7 @@ begins_again() { # COMMAND…: it leaves a shield of that name
 	v=$(vm)
 	kill -9 "$(wrapper)" "$(guard)" "$v"
 	wait_for 10 not_running "$v" || return 1
-	"$@" 2>$T/again && grep -q "win11: its VM is gone; ended" $T/again || {
+	"$@" 2>$T/again && grep -q "win11: its VM has ended, so the shield was ended" $T/again || {
 		cat $T/again
 		return 1
 	}

@@ -69,7 +69,7 @@ second() {
 		return 1
 	}
 	cat $T/err
-	grep -q 'flush: left out' $T/err && grep -q 'stat_interval: shield win11 has it set to 77' $T/err &&
+	grep -q 'flush is left out' $T/err && grep -q 'stat_interval: shield win11 has it set to 77' $T/err &&
 		is /proc/sys/vm/stat_interval 77 && shield status && shield off win11 && is /proc/sys/vm/stat_interval 99 &&
 		[ "$(cat $thp/enabled)" != 'always madvise [never]' ] && shield off other
 }

@@ -12,10 +12,10 @@ warning  other managers  /etc/systemd/system/build.service limits build.service 
 warning  other managers  /etc/systemd/system/user.slice.d/mine.conf limits user.slice to CPUs 0-5; a shield that has some of them takes them from it meanwhile, one of all of them is refused, and before Linux 6.7 one of any ('systemctl revert user.slice' forgets the limit)
 warning  other managers  cset has made sets in /sys/fs/cgroup: 'cset shield --reset' removes them
 warning  other managers  the cgroup /sys/fs/cgroup/docker has CPUs 5-6 set, which no guest can have then: take them out of its cpuset.cpus (AllowedCPUs= of a systemd unit, cpuset-cpus of a container)
-ok       systemd         is process 1
+ok       systemd         is PID 1
 warning  libvirt         its hook cannot be executed: chmod +x /etc/libvirt/hooks/qemu.d/50-shield
-ok       passthrough     an IOMMU is there; vfio-pci has 0000:03:00.0
+ok       passthrough     the host has an IOMMU; vfio-pci has 0000:03:00.0
 ok       state           no shield is active
 problem  profile         win11: the cgroup /sys/fs/cgroup/docker has CPUs 5-6 set, which overlaps: take these CPUs out of its cpuset.cpus (AllowedCPUs= of a systemd unit, cpuset-cpus of a container)
 
-This host can have shields, but not with this profile: problems 1, warnings 10
+This host is ready, but not for this profile: 1 problem, 10 warnings

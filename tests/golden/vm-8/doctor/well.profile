@@ -4,11 +4,11 @@ ok       CPUs            8 online on 8 cores
 ok       command line    nothing on it is in the way
 ok       tasks           none has a deadline (SCHED_DEADLINE)
 ok       irqbalance      runs, and can be told what to leave alone
-ok       other managers  none writes the same files
-ok       systemd         is process 1
+ok       other managers  no other program writes the same files
+ok       systemd         is PID 1
 ok       libvirt         its hook is installed
-ok       passthrough     an IOMMU is there; vfio-pci has 0000:03:00.0
+ok       passthrough     the host has an IOMMU; vfio-pci has 0000:03:00.0
 ok       state           no shield is active
 ok       profile         win11: CPUs 2-5 can be taken
 
-This host can have shields: problems 0, warnings 0
+This host is ready: 0 problems, 0 warnings
