@@ -43,7 +43,7 @@ packages_unpack() (
 	done
 )
 
-# packages_get WHAT SUITE DIR PACKAGE [REGEX]: the same, with patience, and saying what it does.
+# packages_get WHAT SUITE DIR PACKAGE [REGEX]: the same, with retries, and saying what it does.
 packages_get() {
 	local what=$1 attempt
 	shift

@@ -28,7 +28,7 @@ root_suite() {
 	esac
 }
 
-# What nobody waits for in a test, and the login on the port that carries the kernel log.
+# What no test waits for, and the login on the port that carries the kernel log.
 root_masked=(serial-getty@ttyS0.service getty@tty1.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer
 	e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-timesyncd.service systemd-networkd-wait-online.service
 	libvirt-guests.service systemd-machine-id-commit.service)

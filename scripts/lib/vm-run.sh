@@ -15,16 +15,16 @@
 # A boot that misses a deadline before START, or dies there of what QEMU emulates wrongly (vm-qemu.sh), is repeated, for no
 # command has run. Later the outcome is final.
 
-# A line that means that the kernel is broken. It has to start the message: "Spectre V2 : WARNING" is no such thing.
+# A line that means that the kernel is broken. It has to start the message: "Spectre V2 : WARNING" is not one.
 trouble='^\[ *[0-9]+\.[0-9]+\](\[ *[TC][0-9]+\])? (WARNING: |BUG: |kernel BUG at |Oops|Kernel panic|general protection fault|watchdog: (BUG|.*LOCKUP)|'
 trouble+='INFO: task .* blocked for more than|rcu: INFO: .*stall|refcount_t: |UBSAN: |list_(add|del) corruption|.* \[#[0-9]+\])'
 
 # A warning that a test causes on purpose is announced by it in the kernel log itself, so the order is the kernel's:
 #
-#   shield-vm: expect may REGEX     from here on a line that fits is no trouble
+#   shield-vm: expect may REGEX     from here on a line that fits is not trouble
 #   shield-vm: expect must REGEX    and one has to come
 #   shield-vm: expect last REGEX    until the machine is off: what the kernel says of its end
-#   shield-vm: expect end           whatever comes from here on is trouble again
+#   shield-vm: expect end           what comes from here on is trouble again
 stamp='^\[ *[0-9]+\.[0-9]+\](\[ *[TC][0-9]+\])? '
 expected='' expected_how='' expected_met=''
 in_trouble() {
