@@ -162,7 +162,7 @@ static bool all_vfio(const char *actions)
 	return false;
 }
 
-/* A read-only mask is one that the kernel never lets anybody change. Of MSI it
+/* A read-only mask is one that the kernel never lets users change. Of MSI it
  * can only be a managed one: every MSI chip can move the others. */
 static enum irq_class classify(struct sys *sys, const struct irq *irq)
 {

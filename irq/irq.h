@@ -68,7 +68,7 @@ extern const char irq_managed_reason[];
 const char *irq_class_name(enum irq_class class);
 
 /* The path of the file that holds its mask as a cpulist; the caller frees. And
- * back: false if it is no such path. */
+ * back: false if it is not such a path. */
 char *irq_path(unsigned number);
 bool irq_path_number(const char *path, unsigned *number);
 
@@ -77,7 +77,7 @@ bool irq_path_number(const char *path, unsigned *number);
 char *irq_identity(const struct irq *irq);
 int irq_is(struct sys *sys, unsigned number, const char *identity);
 
-/* The mask that it was born with under this default_smp_affinity, allocated. */
+/* The mask that it was made with under this default_smp_affinity, allocated. */
 char *irq_born(const struct irqs *irqs, const struct irq *irq, const char *default_mask);
 
 /* Narrow a set to its CPUs that are closest to the interrupt's device. */
@@ -86,7 +86,7 @@ void irq_near(struct sys *sys, unsigned number, struct cpuset *cpus);
 /*
  * What an errno of writing a mask means, and what to do; "" if it says it all.
  *
- *	EIO, EPERM	nobody can move it (kfile_refused)
+ *	EIO, EPERM	it cannot be moved (kfile_refused)
  *	ENOSPC		no vector is left on these CPUs
  *	EINVAL		none of them is online
  *	ERANGE, EOVERFLOW  one of them can never be

@@ -7,7 +7,7 @@
  *
  * An empty mask means that the feature is off; only masks that name guest CPUs
  * are of interest. A queue is known by the index of its interface: interfaces are
- * renamed, and names given again. A receive queue is born with rps_default_mask.
+ * renamed, and names given again. A new receive queue has rps_default_mask.
  * (Documentation/networking/scaling.rst)
  */
 #ifndef SHIELD_IRQ_NET_H
@@ -32,11 +32,11 @@ void net_clear(struct net_masks *masks);
 #define _cleanup_net_ _cleanup_(net_clear)
 
 /* The steps that take guest CPUs out of them. rest: the host's CPUs. A queue that
- * was born with the default mask `born` would have had `original` without shields;
- * NULL: nothing was born. */
+ * was made with the default mask `born` would have had `original` without
+ * shields; NULL: nothing was made. */
 void net_plan(const struct net_masks *masks, const struct cpuset *taken, const struct cpuset *rest,
 	      const char *born, const char *original, struct plan *plan);
-/* Steps for the queues that look as if born with this default mask: to another
+/* Steps for the queues that look as if made with this default mask: to another
  * one, or (the same) so that they are recorded as they are. */
 void net_plan_born(const struct net_masks *masks, const char *born, const char *to,
 		   struct plan *plan);

@@ -15,7 +15,7 @@
 struct pci_device {
 	char *address; /* "0000:00:14.0" */
 	char *driver;  /* "" if none */
-	bool nvme;     /* an NVMe controller, whoever drives it */
+	bool nvme;     /* an NVMe controller, with any driver */
 };
 
 struct pci_irq {

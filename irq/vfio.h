@@ -3,7 +3,7 @@
  *
  * QEMU keeps /dev/vfio/GROUP open for each IOMMU group of its devices, or
  * (Linux 6.6, iommufd) /dev/vfio/devices/vfioN for each device. Both are seen in
- * /proc/PID/fd, whoever wrote QEMU's command line.
+ * /proc/PID/fd, with any command line of QEMU.
  * (Documentation/driver-api/vfio.rst)
  */
 #ifndef SHIELD_IRQ_VFIO_H
@@ -16,7 +16,7 @@
 void vfio_devices(struct sys *sys, pid_t pid, struct strv *addresses);
 
 /* The PCI address in "vfio-msix[3](0000:01:00.0)", allocated, and the number in
- * brackets (0 for vfio-intx). NULL if it is no action of vfio. */
+ * brackets (0 for vfio-intx). NULL if it is not an action of vfio. */
 char *vfio_action_device(const char *action, unsigned *vector);
 
 #endif

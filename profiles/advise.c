@@ -52,7 +52,8 @@ static void groups_of(const struct topology *topo, const struct cpuset *cpus, gr
 	}
 }
 
-/* Core 0 stays with the host wherever it is, and is no neighbour to mention. */
+/* Core 0 stays with the host wherever it is, and is not mentioned as a
+ * neighbour. */
 static void shared_l3(const struct topology *topo, const struct profile *p, struct strv *warnings)
 {
 	_cleanup_cpuset_ struct cpuset rest = { 0 }, all = { 0 }, guest = { 0 }, host = { 0 };

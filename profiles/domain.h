@@ -41,7 +41,7 @@ struct domain {
 	bool required;		  /* and the domain is not to run without (on-error='fail') */
 };
 
-/* -1 with ERR_USAGE, naming the element, when it is no such description. */
+/* -1 with ERR_USAGE, naming the element, when it is not such a description. */
 int domain_parse(const char *xml, struct domain *domain, struct err *err);
 /* The name of its shield and profile: its own, with "_" for what these may not
  * have; the caller frees it. */

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* A smaller cache is no V-Cache, however much smaller the others are. */
+/* A smaller cache is not V-Cache, however much smaller the others are. */
 #define VCACHE_MIN ((uint64_t)64 << 20)
 
 /* The numbers of the groups that the first n cores are in. */

@@ -294,7 +294,8 @@ int profile_load(struct sys *sys, const struct topology *topo, const char *which
 		found = machine_find(sys, &p.why, warnings, err);
 		if (!found)
 			return -1;
-		/* Nobody named it: say which it is, and why, wherever it is used. */
+		/* The user did not name it: say which it is, and why, wherever
+		 * it is used. */
 		strv_addf(warnings, "no profile was named; %s is for this machine: %s", found,
 			  p.why);
 	}

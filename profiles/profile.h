@@ -9,9 +9,9 @@
  * NAME.json wins; anything with a slash or ending in .json is a path.
  *
  * Profiles are untrusted until checked: regular files of at most 1 MiB, UTF-8,
- * no duplicate and no unknown key. Used by root, the file must belong to root
- * and nobody else may write it. All keys are in
- * schema/profile.schema.json, and what they mean in scripts/shield-profile.5.
+ * no duplicate and no unknown key. Used by root, the file must belong to root and no other user may
+ * write it. All keys are in schema/profile.schema.json, and what they mean in
+ * scripts/shield-profile.5.
  */
 #ifndef SHIELD_PROFILES_PROFILE_H
 #define SHIELD_PROFILES_PROFILE_H
@@ -73,7 +73,7 @@ struct profile {
 int profile_load(struct sys *sys, const struct topology *topo, const char *which,
 		 struct profile *profile, struct strv *warnings, struct err *err);
 /* Check all of a profile that is for another machine but which CPUs it comes to:
- * what this machine has not is no error. */
+ * what this machine has not is not an error. */
 int profile_check_foreign(struct sys *sys, const struct topology *topo, const char *which,
 			  struct err *err);
 void profile_clear(struct profile *profile);

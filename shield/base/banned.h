@@ -1,5 +1,5 @@
 /*
- * banned: functions that nobody may call, and those that only `sys` may.
+ * banned: functions that may not be called, and those that only `sys` may.
  *
  * The compiler is told to include this file first in every source of shield/,
  * irq/ and profiles/ (CMakeLists.txt); nothing includes it by hand. A use of a
@@ -9,7 +9,7 @@
  *
  *	always			strcpy and its kin, which know no size; strtok,
  *				which keeps a hidden state; shells
- *	without SHIELD_MAY_CALL	whatever touches files or the affinity of
+ *	without SHIELD_MAY_CALL	what touches files or the affinity of
  *				threads: the one door is sys.h. CMake defines it
  *				for shield/sys (the door itself), shield/event,
  *				and what starts processes in shield/vm

@@ -2,9 +2,9 @@
  * library: a shared library that is opened when it is needed, by dlopen(3).
  *
  * Linking takes time at every start, and a large library more than all that `on`
- * does. So what only some commands or some hosts need is no dependency of the
- * program. A module wraps such a library: one list of its functions, a struct
- * with a pointer to each, and macros by which they keep their own names
+ * does. So what only some commands or some hosts need is not a dependency of
+ * the program. A module wraps such a library: one list of its functions, a
+ * struct with a pointer to each, and macros by which they keep their own names
  * (profiles/libxml.h, shield/sys/libsystemd.h).
  */
 #ifndef SHIELD_BASE_LIBRARY_H

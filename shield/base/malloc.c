@@ -4,8 +4,8 @@
  * hwloc and libcgroup do not look at what malloc returns everywhere: without
  * memory they crash, or (worse) go on with half a topology. So a failing
  * allocation ends the process wherever it happens, as in mem.h. The GNU C
- * library and ELF let a program replace these functions for everybody; the
- * work is left to the ones that come next. The address sanitizer brings its
+ * library and ELF let a program replace these functions for all of its code;
+ * the work is left to the ones that come next. The address sanitizer brings its
  * own, which end the process as well.
  */
 #include "shield/base/mem.h"

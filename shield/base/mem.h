@@ -2,8 +2,8 @@
  * mem: allocation that cannot fail, and the cleanup attribute.
  *
  * When memory runs out the process says so and exits with status 5
- * (ERR_INCOMPLETE: nobody looked whether anything is left). That is safe at any
- * instruction because it is no different from SIGKILL: every change of the
+ * (ERR_INCOMPLETE: it is unknown whether anything is left). That is safe at any
+ * instruction because it is the same as SIGKILL: every change of the
  * kernel is in the state file before it is made, and the next writing command
  * (or the guard) finishes or undoes it. That holds for the allocations of the
  * libraries too: malloc.c, and for jansson mem_init().

@@ -1,9 +1,9 @@
 /*
  * patience: how often the guard repairs what is broken again and again, by a
- * kernel that does not do what it says or by a program that fights for it. A
- * few times at once; then twice as long apart each time, up to five minutes.
- * Quiet for long enough (a minute, and twice the last pause) forgives it all.
- * Times are those of deadline.h; the caller says what time it is.
+ * kernel that does not do what it says or by a program that fights for it: a
+ * backoff. A few times at once; then twice as long apart each time, up to five
+ * minutes. Quiet for long enough (a minute, and twice the last pause) starts it
+ * over. Times are those of deadline.h; the caller says what time it is.
  */
 #ifndef SHIELD_BASE_PATIENCE_H
 #define SHIELD_BASE_PATIENCE_H
@@ -21,7 +21,7 @@ struct patience {
 	long long last, next; /* the last try; none before `next` */
 };
 
-/* Is it worn: is there a pause before the next try? */
+/* Is there a pause before the next try? */
 static inline bool patience_worn(const struct patience *p)
 {
 	return p->tries > PATIENCE_FREE;

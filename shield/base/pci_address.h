@@ -12,11 +12,11 @@
 
 #include <stdbool.h>
 
-/* What a message says to somebody whose address is none. */
+/* What a message says about an invalid address. */
 #define PCI_ADDRESS_EXPECTED "a PCI address like 0000:01:00.0"
 
 /* As the kernel writes it in /sys/bus/pci/devices; the caller frees. NULL if the
- * text is no address. */
+ * text is not an address. */
 char *pci_address_parse(const char *text);
 
 /* Is it written as the kernel does? */

@@ -17,7 +17,7 @@
  * A pin to several CPUs can also shrink. Then Linux 7.3 gives what it loses back
  * to the root, looks for cgroups whose CPUs are more now, comes so to vcpuN
  * itself while its cpuset.cpus is still the former one, takes the CPUs once more,
- * and forgets them: nobody has them until a reboot (update_cpumask(),
+ * and forgets them: no cgroup has them until a reboot (update_cpumask(),
  * remote_cpus_update()). It does not come by where the cgroup above may not have
  * these CPUs: its cpuset.cpus is therefore all CPUs but those of such pins.
  * 6.12 does not forget them; nor could cpuset.cpus be made empty again while the
@@ -33,7 +33,7 @@
 struct libvirt_vcpu {
 	unsigned index;
 	pid_t tid;		  /* the oldest thread in its cgroup: */
-	struct tasks born;	  /* to it were born the others (txn/thread.h) */
+	struct tasks born;	  /* it started the others (txn/thread.h) */
 	char *cgroup, *partition; /* from the cgroup root; what it is now */
 	struct cpuset cpus;	  /* its pin; empty: none */
 };
@@ -66,8 +66,8 @@ void libvirt_clear(struct libvirt_vm *vm);
 
 /*
  * The partitions that its pins ask for. ERR_USAGE, naming the element of the
- * domain, if they ask for none or for what cannot be: a CPU belongs to one vCPU,
- * or to nobody.
+ * domain, if they ask for none or for what cannot be: a CPU belongs to one
+ * vCPU, or to none.
  */
 int libvirt_partitions(const struct libvirt_vm *vm, struct partitions *partitions,
 		       struct strv *warnings, struct err *err);
@@ -77,7 +77,7 @@ void libvirt_plan(const char *mount, const struct libvirt_vm *vm,
 		  const struct partitions *partitions, const struct cpuset *guest,
 		  struct plan *plan);
 
-/* What the vCPUs of these partitions have given birth to goes to QEMU's cgroup, and
+/* What the vCPUs of these partitions have started goes to QEMU's cgroup, and
  * comes back. */
 void libvirt_plan_born(const struct libvirt_vm *vm, const struct partitions *partitions,
 		       struct plan *plan);

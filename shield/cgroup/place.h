@@ -22,7 +22,7 @@
  * cpuset controller is delegated; the rest is as on other hosts.
  *
  * The partition has +cpuset in its own subtree_control: as long as it stands,
- * nobody can take the controller away above it (EBUSY).
+ * the controller cannot be taken away above it (EBUSY).
  * (Documentation/admin-guide/cgroup-v2.rst, "Threads", "Cpuset")
  */
 #ifndef SHIELD_CGROUP_PLACE_H

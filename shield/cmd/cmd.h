@@ -47,7 +47,8 @@ const char *cmd_subject(void);
 /* The same for what libraries print on stderr: wrong usage, as errors. */
 void cmd_open_journal(void);
 
-/* A terminal, and nobody says NO_COLOR (no-color.org: an empty one says nothing). */
+/* A terminal, and NO_COLOR is not set (no-color.org: an empty one says
+ * nothing). */
 bool cmd_wants_color(void);
 
 /* Print "shield: TEXT" to stderr and return the status that goes with it. On a

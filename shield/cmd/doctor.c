@@ -41,7 +41,7 @@ struct visit {
 	struct sys *sys;
 	const char *root;	 /* "" or --sysroot */
 	const char *which;	 /* the profile, or NULL */
-	struct scene scene;	 /* no interrupts: they stop no shield */
+	struct scene scene;	 /* without interrupts: they cannot prevent a shield */
 	bool has_host, has_topo; /* these parts of it could be read */
 	struct findings findings;
 };

@@ -6,9 +6,10 @@
  * with the domain's XML on standard input. Nothing is printed on standard
  * output, which after some operations would replace the XML; libvirt is never
  * called, which would be a deadlock; and libvirt is never kept waiting: there is
- * an answer after ANSWER_MS, whatever holds the lock, and the work goes on by
- * itself after that. A domain that is not to run without its shield does not
- * start if there is none after NEEDED_MS. (https://libvirt.org/hooks.html)
+ * an answer after ANSWER_MS, even while another command holds the lock, and the
+ * work goes on by itself after that. A domain that is not to run without its
+ * shield does not start if there is none after NEEDED_MS.
+ * (https://libvirt.org/hooks.html)
  */
 #include "profiles/domain.h"
 #include "profiles/find.h"
@@ -63,7 +64,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 /* All of standard input, even if it is too much, but not for ever: libvirt would
- * take it ill if nobody read it, whatever the operation. */
+ * fail if it were left unread, with any operation. */
 static int read_description(struct hook *h, char **ret)
 {
 	struct pollfd p = { .fd = 0, .events = POLLIN };

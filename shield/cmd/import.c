@@ -229,7 +229,7 @@ int import_print(struct app *app, const struct topology *topo, const char *path)
 	json_t *profile;
 	int rc;
 
-	/* A path is what it says, whatever machine the profile is for. */
+	/* A path is one of this machine, whichever machine the profile is for. */
 	sys_open_real(&real, "");
 	rc = sys_read(&real, strcmp(path, "-") == 0 ? "/dev/stdin" : path, DOMAIN_XML_MAX, &xml);
 	sys_close_real(&real);

@@ -55,7 +55,7 @@ struct row {
 	const char *class;
 	const char *owner;    /* the shield whose it is, by its VM or its profile, or "" */
 	const char *original; /* its mask before any shield, or NULL */
-	bool fixed;	      /* nobody can move it */
+	bool fixed;	      /* cannot be moved */
 	bool stray;	      /* may fire on guest CPUs, and is not theirs */
 	bool pending;	      /* moves when it next fires */
 	double rate;
@@ -105,7 +105,7 @@ static void describe(const struct table *t, struct row *row)
 			row->owner = o->claims[i].shield;
 }
 
-/* A fixed one fires where it is, whatever its mask says. */
+/* A fixed one fires where it is, regardless of its mask. */
 static bool is_stray(const struct table *t, const struct row *row)
 {
 	const struct irq *irq = row->irq;

@@ -95,7 +95,7 @@ static int node_of(struct sys *sys, const char *address)
 	return sys_read_line(sys, path, &text) < 0 ? -1 : atoi(text);
 }
 
-/* Bridges are no devices that anybody looks for. */
+/* Bridges are not shown: users do not look for them. */
 static bool interesting(const struct pci_device *device)
 {
 	return *device->driver && strcmp(device->driver, "pcieport") != 0;

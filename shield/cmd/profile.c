@@ -83,7 +83,7 @@ static void loaded_clear(struct loaded *loaded)
 	free(loaded->machine);
 }
 
-/* A profile for other machines names CPUs that are not here: that is no fault. */
+/* A profile for other machines names CPUs that are not here: that is not a fault. */
 static bool is_other(struct app *app, const char *which, struct loaded *loaded)
 {
 	_cleanup_document_ struct document doc = { 0 };

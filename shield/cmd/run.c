@@ -160,7 +160,7 @@ static int is_vm(void *ctx, pid_t qemu, struct err *err)
 	return rc;
 }
 
-/* Whoever breaks out of such a VM has the host. */
+/* An attacker who breaks out of such a VM has the host. */
 static void tell_root(struct run *run, pid_t qemu)
 {
 	_cleanup_free_ char *path = xasprintf("/proc/%d/status", (int)qemu), *text = NULL;

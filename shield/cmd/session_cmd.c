@@ -80,7 +80,7 @@ void cmd_end(struct app *app, struct txn *txn)
 			cmd_say(app, LOG_WARNING, "%s", err.text);
 		else
 			strv_add(&started, missing.items[i]);
-	/* The file names those that nobody starts again. */
+	/* The file names those that PID 1 does not start again. */
 	if (started.n && txn_save(txn, &err) < 0)
 		cmd_say(app, LOG_WARNING, "%s", err.text);
 	for (size_t i = 0; i < txn->protected.n; i++)

@@ -289,8 +289,8 @@ static ino_t state_version(struct app *app)
 	return app->sys.ops->lstat(app->sys.ctx, STATE_FILE, &st) < 0 ? 0 : st.st_ino;
 }
 
-/* What is broken while somebody is at work on it is looked at again, within
- * reason. */
+/* What is broken while another process is at work on it is looked at again,
+ * within reason. */
 static int look_well(struct app *app, const char *name, struct view *v, struct err *err)
 {
 	for (int i = 1;; i++) {

@@ -82,7 +82,7 @@ static void load_owners(struct app *app, const struct topology *topo, struct own
 
 		owner->name = shield->name;
 		cpuset_copy(&owner->guest, &shield->guest);
-		/* All that the guest leaves is no place of its own. */
+		/* All that the guest leaves is not a place of its own. */
 		cpuset_copy(&rest, &topo->online);
 		cpuset_andnot(&rest, &shield->guest);
 		if (!cpuset_equal(&rest, &shield->emulator))
@@ -124,8 +124,8 @@ static int find_width(void)
 					 : size.ws_col;
 }
 
-/* Write a file that the user named: one of the real system, whatever --sysroot
- * says. */
+/* Write a file that the user named: one of the real system, even with
+ * --sysroot. */
 static int write_file(const char *path, const char *text)
 {
 	size_t size = strlen(text), done = 0;

@@ -51,8 +51,8 @@ static int make_ring(struct irqevents *e)
 }
 
 /*
- * ringbuf_output(ring, &word, 8, 0), where the word is 0: nobody reads what is
- * said, since it may be over by the time we look. The kernel wakes us if we had
+ * ringbuf_output(ring, &word, 8, 0), where the word is 0: its content is not
+ * read, since it may be outdated when we look. The kernel wakes us if we had
  * taken all that was there before.
  */
 static int load_program(int ring, enum bpf_prog_type type)

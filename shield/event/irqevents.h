@@ -5,8 +5,8 @@
  * aimed at a CPU: when it is requested, and when its mask moves it. A mask that
  * is written does not fire it while the interrupt's CPU is in the new mask: then
  * the kernel leaves it where it is. So a probe on irq_set_affinity_locked(), by
- * which every mask is set, whoever does it (a driver at ifup, a change of rings
- * or CPU hotplug; irqbalance; a person). Nothing else announces either (no
+ * which every mask is set, by the kernel (ifup, a change of rings, CPU hotplug),
+ * by irqbalance or by a user. Nothing else announces either (no
  * uevent, no inotify on /proc/irq).
  *
  * At both a BPF program of ten instructions puts a word into a ring and wakes
@@ -15,10 +15,9 @@
  * All of it ends with the process: a tracefs instance or a probe made there would
  * outlive a guard that is killed.
  *
- * What it costs: two events, two programs and a ring of one page; whoever sets up
- * a vector (a module loads, a guest starts its driver) or writes a mask writes 16
- * bytes there. Where nothing changes, nothing runs. irqbalance causes one wake-up
- * a scan at most, as do our own writes.
+ * What it costs: two events, two programs and a ring of one page; each set-up of a vector (a module
+ * loads, a guest starts its driver) and each write of a mask writes 16 bytes there. Where nothing
+ * changes, nothing runs. irqbalance causes one wake-up a scan at most, as do our own writes.
  *
  * Needs root, CONFIG_PERF_EVENTS, CONFIG_BPF_EVENTS and tracefs mounted in one of
  * its two places; elsewhere and on other architectures (ERR_UNSUPPORTED) the

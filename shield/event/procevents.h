@@ -6,8 +6,8 @@
  * host does not wake us. It needs root, the initial PID namespace and
  * CONFIG_PROC_EVENTS. Where it is missing (ERR_UNSUPPORTED) the caller looks
  * for itself at intervals. (linux/cn_proc.h, drivers/connector/cn_proc.c;
- * before 6.6 a listener that is killed leaves the kernel announcing to nobody,
- * which costs a little but harms nothing.)
+ * before 6.6 a listener that is killed leaves the kernel announcing to no
+ * listener, which costs a little but harms nothing.)
  */
 #ifndef SHIELD_EVENT_PROCEVENTS_H
 #define SHIELD_EVENT_PROCEVENTS_H
@@ -18,8 +18,8 @@
 
 enum {
 	PROCEVENTS_EXEC = 1,	/* a process became another program */
-	PROCEVENTS_KTHREAD = 2, /* a kernel thread was born (to kthreadd, pid 2) */
-	PROCEVENTS_THREAD = 4,	/* a thread was born to the process `of` */
+	PROCEVENTS_KTHREAD = 2, /* a kernel thread was started (by kthreadd, PID 2) */
+	PROCEVENTS_THREAD = 4,	/* a thread was started in the process `of` */
 };
 
 struct procevents {

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 struct resume {
-	int fd; /* readable after a resume, and when somebody sets the clock; or -1 */
+	int fd; /* readable after a resume, and when the clock is set; or -1 */
 	long long slept, times;
 };
 

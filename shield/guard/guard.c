@@ -35,10 +35,11 @@
 /* An interrupt is aimed before its driver has named it, and comes with others;
  * it is placed within a second. */
 #define IRQ_MS 100
-/* A newborn kernel thread sets its own affinity first; give it that time. */
+/* A new kernel thread sets its own affinity first; give it that time. */
 #define SETTLE_MS 30
 #define SETTLED_MS 300
-/* Somebody breaks it again and again: not looked at more often than this. */
+/* Another program breaks it again and again: not looked at more often than
+ * this. */
 #define WORN_MS 1000
 /* CPUs that come and go come and go together. */
 #define HOTPLUG_MS 200
@@ -58,10 +59,10 @@ struct guard {
 		bool vm; /* a thread of the VM's, not of the kernel's */
 	} newborn[NEWBORN_MAX];
 	size_t n_newborn;
-	unsigned looks;		  /* at these newborns */
+	unsigned looks;		  /* at these new threads */
 	struct patience patience; /* with repairs */
 	bool failed;		  /* the last one did not help */
-	bool taken_over;	  /* from whoever started the VM */
+	bool taken_over;	  /* from the command that started the VM */
 	int tries;		  /* of that */
 	long long look_at, newborn_at;
 	bool hotplug; /* CPUs came or went */
@@ -100,8 +101,8 @@ static void watch_partitions(struct guard *g, const struct txn *txn)
 
 	for (size_t i = 0; s && i < s->partitions.n; i++)
 		watch_file(g, txn->mount, s->partitions.items[i].cgroup, "cpuset.cpus.partition");
-	/* vCPUs of libvirt that are plugged in. (Not their cpuset.cpus: whoever acts amid libvirt's
-	 * own steps loses CPUs on Linux 7.3.) */
+	/* vCPUs of libvirt that are plugged in. (Not their cpuset.cpus: a
+	 * change amid libvirt's own steps loses CPUs on Linux 7.3.) */
 	if (s && libvirt_is_place(s->cgroup, &s->partitions)) {
 		_cleanup_free_ char *dir = xasprintf("%s%s/..", txn->mount, s->cgroup);
 
@@ -148,8 +149,8 @@ static bool ended_vm(const struct guard *g)
 /*
  * The kernel broke it: the partition became invalid or leaks, a vCPU or an I/O
  * thread lost its CPUs, or CPUs came and went (hotplug), which rewrites masks of
- * kernel threads and interrupts too. What does not last is repaired ever later
- * (patience.h).
+ * kernel threads and interrupts too. What does not last is repaired less and
+ * less often (patience.h).
  */
 static void repair(struct guard *g, struct txn *txn)
 {
@@ -374,8 +375,8 @@ static int enlist(struct guard *g, struct txn *txn, struct shield *s, struct err
 	return txn_save(txn, err);
 }
 
-/* Whoever started us holds the lock until it is done, or dead; what it left is
- * recovered then. */
+/* The command that started us holds the lock until it is done, or dead; what it
+ * left is recovered then. */
 static int begin(struct guard *g, struct err *err)
 {
 	struct txn txn = { .lock = -1 };
@@ -404,7 +405,7 @@ static int begin(struct guard *g, struct err *err)
 	return rc;
 }
 
-/* Did any of the newborn threads come to rest on a guest CPU? */
+/* Did any of the new threads end up on a guest CPU? */
 static bool misplaced(struct guard *g)
 {
 	bool found = false;
@@ -507,7 +508,7 @@ static void wait_for_event(struct guard *g)
 	}
 }
 
-/* A newborn that did not come to rest on guest CPUs is looked at once more. */
+/* New threads that did not end up on guest CPUs are looked at once more. */
 static void look_at_newborn(struct guard *g)
 {
 	if (g->n_newborn && !deadline_left(g->newborn_at)) {
@@ -525,7 +526,7 @@ static void say_ready(void)
 		sd_notify(0, "READY=1");
 }
 
-/* Nobody else may be there who could: it is tried until it works. */
+/* It may be the only process that can: it is tried until it works. */
 static int begin_at_last(struct guard *g, struct err *err)
 {
 	while (begin(g, err) < 0) {
@@ -544,7 +545,8 @@ static void watch(struct guard *g)
 
 	procevents_open(&g->births, births_of(g), g->vm.pid, &ignored);
 	malloc_trim(0); /* of what `on` needed */
-	/* First of all what was born before we listened, when it has come to rest. */
+	/* First what was started before we listened, once it has set its
+	 * affinity. */
 	g->look_at = deadline_in(IRQ_MS);
 	while (stay) {
 		if (!deadline_left(g->look_at)) {
@@ -577,7 +579,8 @@ int guard_main(struct sys *sys, const char *name, struct err *err)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	/* Whoever started us goes on as soon as PID 1 is known to look after us. */
+	/* The command that started us goes on as soon as PID 1 is known to look
+	 * after us. */
 	say_ready();
 	g.uevent_fd = uevents_open();
 	resume_open(&g.resume, sys);

@@ -1,12 +1,12 @@
 /*
- * guard: the process that keeps a shield true, whatever becomes of whoever
- * started it, from before its first change on. One a shield, detached (its own session, no
- *terminal), on housekeeping CPUs. It sleeps on file descriptors and wakes when
+ * guard: the process that keeps a shield true, even if the command that started it dies, from
+ * before its first change on. One a shield, detached (its own session, no
+ * terminal), on housekeeping CPUs. It sleeps on file descriptors and wakes when
  *
  *	the VM ends (pidfd)		-> once its owner is gone too, end the shield
- *	a kernel thread is born		-> move it off guest CPUs (kernels before
+ *	a kernel thread is started	-> move it off guest CPUs (kernels before
  *					   7.0 let it run anywhere)
- *	a thread of the VM is born	-> if it is in a partition, and no vCPU, move
+ *	a thread of the VM is started	-> if it is in a partition, and not a vCPU, move
  *	in a partition			   it out (txn/thread.h), within a second
  *	the state file is replaced	-> the shield may be gone: so is the guard
  *	the partition changes (inotify)	-> look whether it is still valid
@@ -26,7 +26,7 @@
 /*
  * What undoes or finishes a transaction if we are killed: for txn->protect. Unless
  * the shield has a guard that lives, one is started, and it lives when this
- * returns, or PID 1 has been told to start it whatever becomes of us. It waits for
+ * returns, or PID 1 has been told to start it, even if we die. It waits for
  * the lock, which we hold until we are done, or dead: what it finds then it
  * recovers and guards, or, if there is no such shield, it ends.
  */
@@ -38,8 +38,8 @@ void guards_missing(const struct txn *txn, struct strv *names);
 /* Without the lock: until the guard of this shield has it, or the shield is gone. */
 int guard_wait(struct sys *sys, const char *name, struct err *err);
 
-/* The guard itself: returns when the shield has ended. -1 with ERR_INACTIVE: there
- * is no such shield. */
+/* The guard itself: returns when the shield has ended. -1 with ERR_INACTIVE: the
+ * shield does not exist. */
 int guard_main(struct sys *sys, const char *name, struct err *err);
 
 #endif

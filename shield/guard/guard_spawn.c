@@ -1,4 +1,4 @@
-/* Start a guard that outlives whoever starts it. */
+/* Start a guard that outlives the command that starts it. */
 #include "shield/cgroup/place.h"
 #include "shield/base/deadline.h"
 #include "shield/guard/guard.h"
@@ -47,7 +47,8 @@ static void be_guard(void *arg)
 	_exit(guard_main(start->sys, start->name, &err) < 0 ? (int)err.kind : 0);
 }
 
-/* Nobody starts this one again: the shield's file names it from the beginning. */
+/* PID 1 does not start this one again: the shield's file names it from the
+ * beginning. */
 static int start_detached(struct txn *txn, const char *name, struct err *err)
 {
 	struct sys *sys = txn->sys;
@@ -82,8 +83,8 @@ static int own_path(char **ret)
 	return 0;
 }
 
-/* A service of systemd: it is started again when it was killed, and whatever
- * becomes of it, what it leaves is recovered. */
+/* A service of systemd: it is started again when it was killed, and what it
+ * leaves is recovered, however it ended. */
 static int start_service(struct sys *sys, const char *name, struct err *err)
 {
 	_cleanup_free_ char *escaped = place_escape(name);
@@ -129,7 +130,7 @@ static bool called_by_pid1(struct sys *sys)
 }
 
 /* One that is about to end, as after SIGKILL (its sockets take a while), will
- * finish nothing for anybody. */
+ * finish nothing for others. */
 static bool guarded(struct sys *sys, const struct shield *s)
 {
 	_cleanup_task_ struct task guard = { 0 };
@@ -154,8 +155,8 @@ int guard_protect(struct txn *txn, const char *name, struct err *err)
 }
 
 /*
- * PID 1 starts a guard again that ended by itself, but not one that somebody
- * has stopped. One that has never been there is about to be.
+ * PID 1 starts a guard again that ended by itself, but not one that a user has
+ * stopped. One that has never been there is about to be.
  */
 void guards_missing(const struct txn *txn, struct strv *names)
 {

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A thread may be caught between its birth and its move: look twice. */
+/* A thread may be caught after its start and before its move: look twice. */
 #define SECOND_LOOK_MS 300
 
 const char *severity_name(enum severity severity)
@@ -132,7 +132,7 @@ static bool recorded(struct txn *txn, const char *path, bool *refused)
 	return same;
 }
 
-/* Why nobody can move it; NULL: it can be moved. */
+/* Why it cannot be moved; NULL: it can. */
 static const char *fixed_reason(const struct irq *irq, bool refused, const struct cpuset *guest)
 {
 	if (irq_movable(irq) && !refused)

@@ -9,8 +9,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* PID 1 may put us into the scope as late as it likes: what we do depends on
- * nothing but whoever started us. */
+/* PID 1 may put us into the scope as late as it likes: what we do depends only
+ * on the command that started us. */
 static void be_hold(void *arg)
 {
 	ssize_t n;

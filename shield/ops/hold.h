@@ -3,9 +3,10 @@
  * systemd makes around a process and removes when the last one has left.
  *
  * It is started outside, known to the state file before the scope is asked for,
- * and not ours: of its own session and nobody's child. When whoever started it
- * lets go of it, it stays, to be ended with its scope or by hold_end() once the VM
- * is there. When whoever started it fails, or dies before that, it ends.
+ * and not ours: of its own session, and a child of PID 1. When the command that
+ * started it lets go of it, it stays, to be ended with its scope or by
+ * hold_end() once the VM is there. When that command fails, or dies before, it
+ * ends.
  */
 #ifndef SHIELD_OPS_HOLD_H
 #define SHIELD_OPS_HOLD_H

@@ -59,13 +59,13 @@ int session_domain(struct txn *txn, const char *name, pid_t pid, struct strv *wa
 int session_follow(struct txn *txn, const char *name, struct err *err);
 
 /*
- * Threads of the VM that were born in a partition and are no vCPUs (txn/thread.h):
- * to the cgroup of their process and its CPUs. What is anybody else's stays where it
- * is, for `status` to tell. (session_threads.c)
+ * Threads of the VM that were started in a partition and are not vCPUs
+ * (txn/thread.h): to the cgroup of their process and its CPUs. What is not the
+ * VM's stays where it is, for `status` to tell. (session_threads.c)
  */
 int session_threads(struct txn *txn, const char *name, struct err *err);
-/* Before the end of a shield: those that were born a moment ago shall not keep the
- * CPU that they inherited. Appended to what txn_off() is to keep. */
+/* Before the end of a shield: those that were started a moment ago shall not
+ * keep the CPU that they inherited. Appended to what txn_off() is to keep. */
 int session_threads_end(struct txn *txn, const char *name, struct plan *keep, struct err *err);
 
 /* End it; 0 also when it is not active. */
@@ -96,8 +96,8 @@ int session_attach_running(struct txn *txn, const char *name, pid_t pid, struct 
  */
 int session_take_over(struct txn *txn, const char *name, struct err *err);
 
-/* The shields whose VM has ended, and whose owner too, so that nobody else will
- * end them. */
+/* The shields whose VM has ended, and whose owner too, so that no other process
+ * will end them. */
 void session_abandoned(struct txn *txn, struct strv *names);
 
 /* The shields that no state file tells of any more, but which have a partition;
@@ -116,8 +116,9 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err);
  * restore, and what its VM had keeps off the guest CPUs of the others. */
 void session_irqs_reclaim(struct txn *txn, const char *name);
 
-/* Interrupts and receive queues that were born under a shield, and that nobody has
- * seen yet when it ends: _begin before its end, _end after it (session_irqs.c). */
+/* Interrupts and receive queues that were made under a shield, and that no look
+ * has found yet when it ends: _begin before its end, _end after it
+ * (session_irqs.c). */
 struct births {
 	/* The default mask under it, and before: of interrupts, of queues; or NULL. */
 	struct born {

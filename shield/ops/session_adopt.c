@@ -2,7 +2,8 @@
 #include "shield/cgroup/place.h"
 #include "shield/ops/session.h"
 
-/* What is recorded already and has moved was moved by someone: `status` tells. */
+/* What is recorded already and has moved was moved by another program: `status`
+ * tells. */
 static void forget_known(const struct txn *txn, struct plan *plan)
 {
 	_cleanup_plan_ struct plan known = { 0 };

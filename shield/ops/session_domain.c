@@ -245,7 +245,7 @@ int session_follow(struct txn *txn, const char *name, struct err *err)
 	cpuset_or(&s->freed, &guest);
 	cpuset_andnot(&s->freed, &s->guest);
 	/* The kernel calls the partition of a vCPU that was pinned anew invalid:
-	 * that is nobody's wish. */
+	 * that is not a change that a user asked for. */
 	txn->reassert = true;
 	rc = txn_extend(txn, name, &plan, err);
 	txn->reassert = false;

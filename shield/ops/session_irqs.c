@@ -10,7 +10,7 @@
  *				driver's hint, all CPUs, or the default mask: at
  *				ifup, a change of rings, CPU hotplug
  *	irqbalance		anything, while it runs, with a socket or without:
- *				whoever pins interrupts by hand has to stop it first,
+ *				to pin interrupts by hand a user has to stop it first,
  *				shield or no shield
  */
 #include "irq/irqbalance.h"
@@ -65,7 +65,7 @@ static bool is_hint(struct txn *txn, const char *path, const char *mask)
 	       cpulist_parse(mask, &have, NULL) == 0 && cpuset_equal(&hint, &have);
 }
 
-/* Looked for only when a mask was changed by nobody else, and once. */
+/* Looked for only when no known program changed a mask, and once. */
 static bool deaf_irqbalance(struct habits *h)
 {
 	if (!h->looked)
@@ -114,7 +114,7 @@ static bool due(const struct step *step, void *arg)
 		return true;
 	if (o->refused)
 		return false;
-	/* Set once, for a VM that is no more: as all the others now. */
+	/* Set once, for a VM that has ended: as all the others now. */
 	for (size_t i = 0; step->avoid && i < txn->state.n_shields; i++)
 		object_add_claim(o, txn->state.shields[i].name, NULL);
 	goal = step->avoid ? txn_goal(txn, o) : txn_goal_set(txn, o, step->to);
@@ -253,7 +253,7 @@ static void born_read(const struct txn *txn, const char *path, struct born *born
 }
 
 /*
- * What was born under the last shield has the default mask that we gave it, and
+ * What was made under the last shield has the default mask that we gave it, and
  * without a shield would have had the original one. What had such a mask before is
  * recorded (policy_on), and listed here before the record goes. (Number and name
  * alone do not tell: its driver may have given it up and asked for it again, last

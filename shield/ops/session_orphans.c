@@ -82,7 +82,7 @@ void session_orphans(struct txn *txn, struct strv *names)
 	}
 }
 
-/* "isolated" or "root", whatever became of it. */
+/* "isolated" or "root", even if it is invalid now. */
 static char *partition_kind(struct txn *txn, const char *vcpus)
 {
 	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus.partition", vcpus), *text = NULL;

@@ -1,4 +1,4 @@
-/* Threads that were born in a partition. */
+/* Threads that were started in a partition. */
 #include "shield/cgroup/libvirt.h"
 #include "shield/ops/session.h"
 #include "shield/task/task.h"
@@ -64,7 +64,7 @@ static const char *recorded(const struct txn *txn, const struct process *thread)
 	return o ? o->original : NULL;
 }
 
-/* Those of the vCPU that gave birth to it, whose CPU it has; if that cannot be told,
+/* Those of the vCPU that started it, whose CPU it has; if that cannot be told,
  * of any; or all. */
 static int own_cpus(const struct look *l, struct new_thread *born)
 {

@@ -37,7 +37,7 @@ static bool lives(struct txn *txn, const struct process *p)
 	return p->pid && task_alive(txn->sys, p->pid, p->start);
 }
 
-/* Whoever started it, something still runs in it. */
+/* Something still runs in it, started by Shield or by others. */
 static bool populated(struct txn *txn, const struct shield *shield)
 {
 	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.procs", txn->mount, shield->cgroup);

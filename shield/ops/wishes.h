@@ -1,7 +1,7 @@
 /*
  * wishes: what the active shields want of interrupts, as the state file says it,
  * with the devices that their VMs have open now (which only root can see). What a
- * VM has open is its own, whatever the profile of another shield says.
+ * VM has open is its own, even if the profile of another shield names it.
  */
 #ifndef SHIELD_OPS_WISHES_H
 #define SHIELD_OPS_WISHES_H

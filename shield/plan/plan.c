@@ -121,7 +121,7 @@ void plan_print(const struct plan *plan, FILE *out)
 	}
 }
 
-/* Names may be no UTF-8. */
+/* Names may not be UTF-8. */
 static json_t *shown(const char *bytes)
 {
 	_cleanup_free_ char *escaped = NULL;

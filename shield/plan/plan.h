@@ -40,8 +40,8 @@ struct step {
 	unsigned long long start; /* clock ticks since boot, /proc/PID/stat field 22 */
 	char *identity;		  /* comm of a task, actions of an interrupt; or NULL */
 	char *from, *to;
-	/* What to restore, where that is not `from`: a thread born under a shield
-	 * got less than it would have had. NULL: from. */
+	/* What to restore, where that is not `from`: a thread started under a
+	 * shield got less than it would have had. NULL: from. */
 	char *original;
 	/* The object must stay off guest CPUs: its value is derived from its
 	 * original and all active shields. Otherwise it is set to `to`. */

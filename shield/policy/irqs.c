@@ -232,7 +232,8 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
 			add_step(irq, mask, to, false, original, &plans[wish]);
 			break;
 		case IRQ_AVOID:
-			/* One that nobody has requested yet may be about to be. */
+			/* One that no driver has requested yet may be about to
+			 * be. */
 			if (!cpuset_intersects(&irq->mask, taken) &&
 			    (!ours || irq->class == IRQ_NO_ACTION))
 				break;
@@ -258,7 +259,7 @@ void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wishes, s
 	}
 }
 
-/* Is it a rule of the last wish that says where this one goes? */
+/* Is it a rule of the last request that says where this one goes? */
 static bool decides(const struct irq *irq, const struct irq_wish *wishes, size_t n)
 {
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };

@@ -2,7 +2,7 @@
  * irqs: where each interrupt belongs while shields are active. The first that
  * says something wins:
  *
- *	managed, per-CPU	nobody can move it: left
+ *	managed, per-CPU	cannot be moved: left
  *	a rule of a profile	the CPUs of the rule, without guest CPUs of others;
  *				not for what another shield's VM has, and no guest
  *				CPUs for what a VM without a shield has
@@ -44,7 +44,7 @@ void irq_wish_clear(struct irq_wish *wish);
 
 enum irq_place { IRQ_LEAVE, IRQ_AVOID, IRQ_SET };
 
-/* *wish and *cpus are set for IRQ_SET: whose wish it is, and the CPUs. */
+/* *wish and *cpus are set for IRQ_SET: whose request it is, and the CPUs. */
 enum irq_place irq_place(const struct irq *irq, const struct irq_wish *wishes, size_t n,
 			 size_t *wish, struct cpuset *cpus);
 
@@ -67,7 +67,7 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
 		 const char *default_original, struct plan *plans);
 
 /*
- * Steps without a change for interrupts that have just the mask which newcomers
+ * Steps without a change for interrupts that have just the mask which new ones
  * will have under the shield: recorded, they are not taken for such later.
  */
 void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wishes, size_t n,
@@ -75,7 +75,8 @@ void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wishes, s
 
 /* A warning for each rule that decides nothing: no interrupt of now matches it,
  * none of these can be moved, rules before it match them all, or other shields
- * come first. The last wish is the profile's own; none: whoever else is active. */
+ * come first. The last request is the profile's own; none: other shields are
+ * active. */
 void policy_unused_rules(const struct irqs *irqs, const struct profile *profile,
 			 const struct irq_wish *wishes, size_t n, struct strv *warnings);
 

@@ -9,7 +9,7 @@
 #include "shield/task/task.h"
 
 /* Append a line for each: daemons that run (tasks), units whose AllowedCPUs=
- * somebody has set, and sets of cset. */
+ * a user or a program has set, and sets of cset. */
 void managers_find(struct sys *sys, const struct tasks *tasks, struct strv *warnings);
 
 #endif

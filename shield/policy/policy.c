@@ -53,7 +53,7 @@ static void plan_mask(const char *path, const char *value, const struct cpuset *
 	plan_write(plan, path, value, to)->avoid = true;
 }
 
-/* newborn: the mask that interrupts are born with from now on, or NULL. What other
+/* newborn: the mask that new interrupts get from now on, or NULL. What other
  * shields want of theirs is for their guards to carry out. */
 static void plan_irqs(const struct scene *scene, const struct intent *intent,
 		      const struct cpuset *rest, const char *newborn, struct plan *plan)
@@ -85,7 +85,7 @@ static void plan_irqs(const struct scene *scene, const struct intent *intent,
 }
 
 /* Masks of network queues. Those that are what the new default mask will be had it
- * before: what has it later was born under the shield. */
+ * before: what has it later was made under the shield. */
 static void plan_queues(const struct scene *scene, const struct intent *intent,
 			const struct cpuset *rest, struct plan *plan)
 {

@@ -66,8 +66,8 @@ int policy_intend(const struct scene *scene, const struct profile *profile, cons
 		  const struct cpuset *active, bool force, struct intent *intent,
 		  struct strv *warnings, struct err *err);
 
-/* The same for `profile check`: what `on` refuses of this profile whoever else
- * uses the host. */
+/* The same for `profile check`: what `on` refuses of this profile regardless of
+ * other users of the host. */
 int policy_check_profile(struct sys *sys, const struct topology *topo,
 			 const struct profile *profile, struct err *err);
 

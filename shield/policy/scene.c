@@ -1,4 +1,4 @@
-/* Reading the host into a scene. */
+/* Reading the host into a snapshot. */
 #include "shield/policy/policy.h"
 
 #include "shield/sys/kfile.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* All CPUs, and those of them that it uses when nothing is banned. What is not known
- * is no empty set: it would be told another ban than was meant. */
+ * is not an empty set: it would be told another ban than was meant. */
 static int read_cpus(struct sys *sys, struct cpuset *present, struct cpuset *used)
 {
 	static const char *const quiet[] = { "/sys/devices/system/cpu/isolated",

@@ -13,10 +13,11 @@
  * 500 bytes, a hundred numbers or so: what is beyond is not banned.
  *
  * A ban counts, and is reported, from its next scan on: up to SLEEP seconds
- * later. In that scan it sleeps for SLEEP seconds more and answers nobody; if the
- * asker has gone when it comes to answer, it dies of SIGPIPE (1.9.2). So it is
- * asked seldom and with patience, never to look whether it has obeyed. Unless it is told something
- *it bans the CPUs of isolcpus= and nohz_full= by itself and does not report these.
+ * later. In that scan it sleeps for SLEEP seconds more and does not answer; if
+ * the asker has gone when it comes to answer, it dies of SIGPIPE (1.9.2). So it
+ * is asked seldom and with a long time limit, never to look whether it has
+ * obeyed. Unless it is told something it bans the CPUs of isolcpus= and
+ * nohz_full= by itself and does not report these.
  *
  * The value here is the set of CPUs that it may use: all but those banned and
  * those of isolcpus= and nohz_full=. So guest CPUs are taken out of it as out of
@@ -27,7 +28,7 @@
 
 #include "shield/sys/sys.h"
 
-/* 0 or a negated errno; -ENOENT when nobody listens. *sleep, unless NULL:
+/* 0 or a negated errno; -ENOENT when no process listens. *sleep, unless NULL:
  * seconds between two scans. */
 int balancer_read(struct sys *sys, const char *socket, struct cpuset *allowed, unsigned *sleep);
 int balancer_write(struct sys *sys, const char *socket, const struct cpuset *allowed);

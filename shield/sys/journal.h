@@ -1,5 +1,5 @@
 /*
- * journal: what nobody is there to read on a terminal. With systemd's journal a
+ * journal: messages of processes without a terminal. With systemd's journal a
  * message has a priority (syslog(3)) and the fields SHIELD_NAME= and
  * SYSLOG_IDENTIFIER=shield ('journalctl SHIELD_NAME=win11'); on other hosts it
  * goes to syslog. shield: the name, or NULL for a message about none.

@@ -231,7 +231,7 @@ int kfile_write(struct sys *sys, const struct kfile *row, const char *path, cons
 		}
 		text = cpumask_format(&cpus);
 	}
-	/* Zero bytes are no write at all: an empty value is a line end. */
+	/* Zero bytes are not a write at all: an empty value is a line end. */
 	return sys_write(sys, path, text ? text : *value ? value : "\n");
 }
 
@@ -258,7 +258,7 @@ bool kfile_value_ok(const struct kfile *row, const char *value)
 	case KFILE_TYPE:
 		return strcmp(value, "threaded") == 0 || strncmp(value, "domain", 6) == 0;
 	case KFILE_VALUE:
-		/* As an original it may be one that nobody may ask for. */
+		/* As an original it may be one that a profile may not ask for. */
 		return *value && strlen(value) <= VALUE_MAX && !value[strspn(value, VALUE_CHARS)];
 	case KFILE_PARTITION:
 		for (size_t i = 0; i < ARRAY_SIZE(states); i++)

@@ -112,7 +112,7 @@ static int real_mkdir(void *ctx, const char *path)
 	const char *p = full(ctx, path, &buffer);
 	int rc = result(mkdir(p, 0711));
 
-	if (rc == 0 && chmod(p, 0711) < 0) /* whatever the umask is */
+	if (rc == 0 && chmod(p, 0711) < 0) /* with any umask */
 		rc = -errno;
 	return rc;
 }

@@ -40,7 +40,7 @@ _Noreturn static void descend(void (*work)(void *arg), void *arg, int keep, int 
 	setsid();
 	if (fork() != 0)
 		_exit(0);
-	/* Whoever started it may be gone by now: it goes on. */
+	/* The command that started it may have ended by now: it goes on. */
 	signal(SIGPIPE, SIG_IGN);
 	if (arrange(aside(null), keep < 0 ? -1 : aside(keep), aside(ready)) < 0)
 		_exit(1);
@@ -71,7 +71,7 @@ pid_t spawn(void (*work)(void *arg), void *arg, int keep)
 
 	if (pipe2(ready, O_CLOEXEC) < 0)
 		return -errno;
-	/* It is to be nobody's child but init's. */
+	/* It is to be a child of init. */
 	prctl(PR_GET_CHILD_SUBREAPER, &subreaper);
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	pid = fork();

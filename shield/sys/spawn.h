@@ -1,5 +1,5 @@
 /*
- * spawn: a process that outlives whoever starts it. It is nobody's child, of a
+ * spawn: a process that outlives its starter. It is a child of PID 1, of a
  * session of its own, in "/", with nothing open but /dev/null as its standard
  * streams, so that no lock and no pipe of ours lives on in it.
  */

@@ -25,7 +25,7 @@ struct service; /* systemd_adapter.h */
 
 struct sys_ops {
 	/* open(2), read(2), write(2), close(2), fstat(2); O_CLOEXEC is added.
-	 * No mode: new files are 0644 whatever the umask. */
+	 * No mode: new files are 0644 with any umask. */
 	int (*open)(void *ctx, const char *path, int flags);
 	ssize_t (*read)(void *ctx, int fd, void *buf, size_t size);
 	ssize_t (*write)(void *ctx, int fd, const void *buf, size_t size);

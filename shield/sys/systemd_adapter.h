@@ -32,10 +32,10 @@ int systemd_adapter_stop(const char *unit);
 
 /*
  * A transient service that says by sd_notify(3) when it is ready. It is started
- * again whatever ends it and however often, except with status 0 or `fine`, or when
- * somebody stops it; after each end `post` is run. Neither has a time limit to
- * start, since both may have to wait for a lock.
- * More settings are in drop-ins for its name.
+ * again however it ends and however often, except with status 0 or `fine`, or
+ * when a user stops it; after each end `post` is run. Neither has a time limit
+ * to start, since both may have to wait for a lock. More settings are in
+ * drop-ins for its name.
  */
 struct service {
 	const char *unit, *description;
@@ -46,7 +46,7 @@ struct service {
 /*
  * Returns when it is ready. One of that name that is still there is restarted as
  * it is, and that is not waited for: its `post` may wait for what the caller holds.
- * PID 1 has it in any case, and starts it whatever becomes of the caller.
+ * PID 1 has it in any case, and starts it even if the caller dies.
  */
 int systemd_adapter_service(const struct service *service);
 

@@ -43,7 +43,7 @@ int job_run(struct job *job, sd_bus_message *call);
 /* The same for a method that takes a unit and a mode: "StartUnit". */
 int job_simple(const char *method, const char *unit, bool starts);
 
-/* The same, but only until PID 1 has the job: it is done whatever becomes of us. */
+/* The same, but only until PID 1 has the job: it is done even if we die. */
 int job_ask(const char *method, const char *unit);
 
 /* One more try after -EAGAIN, or for a unit that exists because it is just being

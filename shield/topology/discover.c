@@ -16,7 +16,8 @@ static void prepare_environment(const char *root)
 	unsetenv("HWLOC_XMLFILE");
 	unsetenv("HWLOC_SYNTHETIC");
 	unsetenv("HWLOC_THISSYSTEM");
-	/* Plugins bring OpenCL, X11, ICU and GPUs' drivers, for objects that nobody here asks for.
+	/* Plugins bring OpenCL, X11, ICU and GPUs' drivers, for objects that
+	 * are not asked for here.
 	 */
 	setenv("HWLOC_PLUGINS_PATH", "", 1);
 	setenv("HWLOC_HIDE_ERRORS", "2", 0);

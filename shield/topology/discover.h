@@ -1,5 +1,5 @@
 /*
- * discover: hwloc's own view, for those few that need it. Everybody else uses
+ * discover: hwloc's own view, for those few that need it. All others use
  * topology.h.
  */
 #ifndef SHIELD_TOPOLOGY_DISCOVER_H

@@ -14,7 +14,7 @@
  * Numbers make another sort only where more than a tenth lies between one CPU
  * and the next: one sort of core differs by a few parts in a thousand, or from
  * its best core to its worst in small steps. CPUs with the same MIDR_EL1 (ARM)
- * are of one sort whatever the numbers. Two sorts are "P" and "E", more of them
+ * are of one sort with any numbers. Two sorts are "P" and "E", more of them
  * "K0" (the weakest), "K1", …
  *
  * An efficiency core without an L3, where others have one, is "LP-E".

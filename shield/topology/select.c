@@ -64,7 +64,7 @@ static int unexpected(struct select *s)
 	return select_error(s, "unexpected \"%c\"; write it like 0-3,8", *s->at);
 }
 
-/* A list of numbers, of whatever; `of`: those that exist. */
+/* A list of numbers, of CPUs, caches, nodes …; `of`: those that exist. */
 static int parse_numbers(struct select *s, const char *what, const struct cpuset *of,
 			 struct cpuset *in, struct cpuset *out)
 {
@@ -249,7 +249,8 @@ static int parse_near(struct select *s, const struct word *word, struct selectio
 
 static int parse_selector(struct select *s, struct selection *ret);
 
-/* Does core 0 stay with the host, whatever a word says? Not if it is named. */
+/* Does core 0 stay with the host, even where a word includes it? Not if it is
+ * named. */
 static bool kept(const struct select *s, const struct selection *from)
 {
 	const struct topo_cpu *first = &s->env->topo->cpus[0];

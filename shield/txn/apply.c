@@ -300,7 +300,8 @@ static bool controller_in_use(struct txn *txn, const struct object *object)
 	return false;
 }
 
-/* Whoever was told has not said so, but may have heard it, or be about to. */
+/* The program that was told has not answered, but may have heard it, or be
+ * about to. */
 static bool perhaps(int rc)
 {
 	return rc == -ETIMEDOUT || rc == -ECONNRESET || rc == -EPIPE;
@@ -327,7 +328,7 @@ static enum applied apply_delayed(struct txn *txn, const struct object *object, 
  * keeps it from starting workers (-ENOMEM, and a WARN: 6.12 in
  * remote_partition_disable, 7.3 in housekeeping_update): the partition is changed then, but the
  * workqueues still stay off its CPUs, or on them. They are told again only when what is isolated
- * changes: so there and back. Seen only by whoever recovers.
+ * changes: so there and back. Only a recovery meets this.
  */
 static bool partition_again(struct txn *txn, const struct object *object)
 {

@@ -9,7 +9,7 @@
 enum applied {
 	APPLIED,	 /* the kernel holds the target */
 	APPLIED_DRIFT,	 /* someone else changed it: left alone */
-	APPLIED_GONE,	 /* the object is no more, or another one has its number */
+	APPLIED_GONE,	 /* the object does not exist any more, or another one has its number */
 	APPLIED_REFUSED, /* the kernel refuses any change of it */
 	APPLIED_UNMOVED, /* the kernel takes any value but this one (EINVAL) */
 	APPLIED_RETRY,	 /* a task or interrupt: failed this time */

@@ -83,7 +83,7 @@ static const char *target(const struct txn *txn, const char *dir, const char *fi
 	return o ? o->target : NULL;
 }
 
-/* Whoever did not answer may do it yet. */
+/* PID 1 did not answer, but may do it yet. */
 static int asked(struct txn *txn, int rc)
 {
 	txn->unanswered |= rc < 0 && rc != -EEXIST;
@@ -145,7 +145,7 @@ static int remove_dir(struct txn *txn, const char *dir, const char *home)
 	return rc == -ENOENT ? 0 : rc;
 }
 
-/* Somebody else may have put units into our slice. */
+/* Another program may have put units into our slice. */
 static bool has_children(struct txn *txn, const char *dir)
 {
 	_cleanup_strv_ struct strv names = { 0 };
@@ -199,9 +199,9 @@ int cgroup_remove(struct txn *txn, const struct object *object, const char *home
 }
 
 /* A scope whose last process has ended: PID 1 has forgotten it and taken back the
- * controller before it answers the next call. And whoever was killed, or got no
- * answer, may have asked for a unit that PID 1 has not made yet: it is asked after
- * that to stop it. */
+ * controller before it answers the next call. And a command that was killed, or
+ * got no answer, may have asked for a unit that PID 1 has not made yet: it is
+ * asked after that to stop it. */
 static void await_systemd(struct txn *txn)
 {
 	for (size_t i = 0; txn->sys->ops->unit_stop && i < txn->state.n_objects; i++) {
@@ -249,9 +249,9 @@ static void isolate_once(struct txn *txn, const char *cpus)
 /*
  * Linux 7.3 loses the CPUs of a partition whose cgroup is removed while "isolated"
  * is being written to it (cpuset_css_killed() comes before the writer, who makes a
- * partition of what is no cgroup any more): nobody has them until a reboot. Another
- * partition of them brings them back; the kernel warns once. Whoever is killed here
- * does it again: the shield is still in the file.
+ * partition of what is not a cgroup any more): no cgroup has them until a reboot. Another
+ * partition of them brings them back; the kernel warns once. After a kill here it is done again:
+ * the shield is still in the file.
  */
 static void reclaim(struct txn *txn, const struct cpuset *cpus)
 {
@@ -279,9 +279,9 @@ static void released_cpus(const struct txn *txn, struct cpuset *released)
 }
 
 /*
- * As partition_again() (apply.c), where the partition has gone since: whoever ended it
- * was killed within the write, and PID 1 has removed its empty scope. The workqueues
- * still stay off CPUs that nobody isolates.
+ * As partition_again() (apply.c), where the partition has gone since: the
+ * command that ended it was killed within the write, and PID 1 has removed its
+ * empty scope. The workqueues still stay off CPUs that no partition isolates.
  */
 static void tell_workqueues(struct txn *txn)
 {

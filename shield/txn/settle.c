@@ -74,7 +74,7 @@ static const char *home_of(const struct txn *txn, const struct object *o)
 }
 
 /* "irq/36-eth0" follows its interrupt: whenever that was moved, the handler sets
- * its own affinity before it runs next. That is nobody's wish. */
+ * its own affinity before it runs next. That is not a user's setting. */
 static bool irq_thread(const struct object *o)
 {
 	return o->identity && strncmp(o->identity, "irq/", 4) == 0;
@@ -88,7 +88,8 @@ static void note_hotplug(struct txn *txn)
 		txn->hotplug = txn->state.objects[i]->next && is_pulse(txn, txn->state.objects[i]);
 }
 
-/* Has somebody removed a cgroup of ours, or made its partition something else? */
+/* Has another program removed a cgroup of ours, or made its partition something
+ * else? */
 static bool vanished(struct txn *txn)
 {
 	for (size_t i = 0; i < txn->state.n_objects; i++) {
@@ -371,7 +372,8 @@ static int apply_pulses(struct txn *txn, bool forward, struct err *err)
 }
 
 /* Partitions that are put up again are down while all else changes. One whose
- * cgroup has gone is not: whoever removed it may not have done with what is above. */
+ * cgroup has gone is not: the program that removed it may still remove what is
+ * above. */
 static int take_down(struct txn *txn, struct err *err)
 {
 	for (size_t i = txn->state.n_objects; i-- > 0;) {

@@ -4,7 +4,7 @@
  *	/run/shield/state.json	root, 0644, replaced atomically (a temporary
  *				file in the same directory, then rename)
  *	/run/shield		root, 0711; flock(2) on it is the one lock, and
- *				nobody else can open it for that
+ *				no other user can open it for that
  *
  * The file holds no secret: `status` reads it without root and without the
  * lock. It is untrusted until checked: owner, mode, type and links of the file
@@ -51,7 +51,7 @@ struct vcpu {
 struct shield {
 	char *name;
 	enum phase phase;
-	struct process owner; /* who began it: `run`, or nobody */
+	struct process owner; /* who began it: `run`, or none */
 	struct process guard;
 	struct process vm;
 	struct process hold; /* keeps its scope alive until the VM is in it; or none */
@@ -70,7 +70,7 @@ struct shield {
 	struct state_map map;
 };
 
-/* A shield's wish for an object: a value, or (NULL) to stay off its CPUs. */
+/* A shield's setting for an object: a value, or (NULL) to stay off its CPUs. */
 struct claim {
 	char *shield;
 	char *set;
@@ -127,7 +127,7 @@ void state_clear(struct state *state);
 /* Make the directory if need be, check it, and wait for the lock. A file
  * descriptor that holds it until closed (sys->ops->close), or -1. */
 int state_lock(struct sys *sys, struct err *err);
-/* Does anybody hold it at this moment? */
+/* Is it held at this moment? */
 bool state_locked(struct sys *sys);
 /* Put a file that cannot be trusted out of the way, as state.json.damaged. */
 int state_set_aside(struct sys *sys, struct err *err);
@@ -147,7 +147,7 @@ struct object *state_file_object(const struct state *state, const char *path);
 /* The object of the step, new ones with the step's `from` as original. */
 struct object *state_add_object(struct state *state, const struct step *step);
 /* n objects have other paths now, which are taken over. An object that had one of
- * these is forgotten: it is no more. */
+ * these is forgotten: it does not exist any more. */
 void state_move(struct state *state, struct object *const *objects, char *const *paths, size_t n);
 /* Forget one object, whose number has gone to another one. */
 void state_forget(struct state *state, struct object *object);

@@ -21,7 +21,7 @@ static int boot_id(struct sys *sys, char **ret, struct err *err)
 }
 
 /* What is wrong with the owner or mode of what fd is, or NULL. A recorded
- * machine belongs to whoever unpacked it. */
+ * machine belongs to the user who unpacked it. */
 static const char *distrust(const struct sys *sys, const struct stat *st)
 {
 	if (sys->readonly)
@@ -93,7 +93,8 @@ int state_lock(struct sys *sys, struct err *err)
 		sys->ops->close(sys->ctx, fd);
 		return -1;
 	}
-	/* Whoever was writing it was killed: only the holder of the lock does. */
+	/* The command that was writing it was killed: only the holder of the
+	 * lock does. */
 	sys->ops->unlink(sys->ctx, STATE_TEMPORARY);
 	return fd;
 }
@@ -115,7 +116,7 @@ static int open_trusted(struct sys *sys, struct err *err)
 {
 	const char *why = NULL;
 	struct stat st;
-	/* Others than root may look at it, but not open it. */
+	/* Users other than root may look at it, but not open it. */
 	int fd = sys->ops->open(sys->ctx, STATE_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW), rc;
 
 	if (fd == -ENOENT)
@@ -212,7 +213,7 @@ int state_load(struct sys *sys, const char *mount, struct state *state, struct e
 	if (fd < 0)
 		return -1;
 	sys->ops->close(sys->ctx, fd);
-	/* Nobody but root can have replaced it since: the directory is checked. */
+	/* Only root can have replaced it since: the directory is checked. */
 	rc = sys_read(sys, STATE_FILE, (size_t)STATE_LIMIT, &text);
 	if (rc == -ENOENT)
 		return 0;
@@ -264,7 +265,7 @@ static int replace(struct sys *sys, const char *text)
 	return rc;
 }
 
-/* The state as text, if whoever reads it finds in it what was written; or NULL. */
+/* The state as text, if a reader finds in it what was written; or NULL. */
 static char *render(const char *mount, const struct state *state, const char *id, off_t limit,
 		    struct err *err)
 {

@@ -26,7 +26,7 @@ static json_t *list(const struct cpuset *set)
 	return json_string(text);
 }
 
-/* What the kernel, or whoever made a cgroup, chose as a name. */
+/* What the kernel, or the maker of a cgroup, chose as a name. */
 static json_t *bytes(const char *name)
 {
 	_cleanup_free_ char *text = text_encode(name);
@@ -122,7 +122,7 @@ static int bad(struct err *err, const char *where, const char *what)
 	return err_set(err, ERR_FAILED, "%s: %s", where, what);
 }
 
-/* One that is too long is somebody else's doing. */
+/* One that is too long was made by another program. */
 static int bad_cgroup(struct err *err, const char *where, const char *path)
 {
 	if (strlen(path) <= CGROUP_LONGEST)

@@ -1,4 +1,5 @@
-/* A thread that was born in a partition, and goes to the cgroup of its process. */
+/* A thread that was started in a partition, and goes to the cgroup of its
+ * process. */
 #include "shield/txn/thread.h"
 
 #include "shield/plan/plan.h"

@@ -1,5 +1,6 @@
 /*
- * thread: a thread of the VM that was born in a partition, and is no vCPU.
+ * thread: a thread of the VM that was started in a partition, and is not a
+ * vCPU.
  *
  * A vCPU thread that enters KVM for the first time forks kvm-nx-lpage-recovery,
  * one that submits to io_uring forks workers, and a library may start any thread
@@ -14,12 +15,13 @@
  *	   partition lets it use its own;
  *	2. it goes to the cgroup of its process, which lets it use the others.
  *
- * Killed in between: it is in the partition still, so whoever looks next, the
- * guard that is started again or the next command's, does both once more. The other
- * way round it would be confined, when the shield has ended, to what it had
- * inherited: the kernel remembers the mask of sched_setaffinity(2) through all moves
- * (since 6.2). For the same reason the end of a shield has the CPUs of those that
- * nobody has moved yet among what it restores (session_threads_end()).
+ * Killed in between: it is in the partition still, so the next look, of the
+ * guard that is started again or of the next command's, does both once more.
+ * The other way round it would be confined, when the shield has ended, to what
+ * it had inherited: the kernel remembers the mask of sched_setaffinity(2)
+ * through all moves (since 6.2). For the same reason the end of a shield has
+ * the CPUs of those that have not been moved yet among what it restores
+ * (session_threads_end()).
  */
 #ifndef SHIELD_TXN_THREAD_H
 #define SHIELD_TXN_THREAD_H

@@ -22,8 +22,8 @@ static int incomplete(const struct txn *txn, struct err *err)
 		       txn->leftover.n, txn->leftover.items[0]);
 }
 
-/* Nobody can give a thread a CPU that is offline; and up to Linux 6.1 the kernel
- * takes such CPUs from all threads when a partition changes. */
+/* A thread cannot be given a CPU that is offline; and up to Linux 6.1 the
+ * kernel takes such CPUs from all threads when a partition changes. */
 static void report_lost(struct txn *txn)
 {
 	_cleanup_cpuset_ struct cpuset lost = { 0 }, present = { 0 };
@@ -89,8 +89,8 @@ static int release(struct txn *txn, struct err *err)
 	return settle_back(txn, err);
 }
 
-/* Finish what was being done to active shields (attach, adopt, repair): all of
- * them stay, so f is where it was going, and in the same order. */
+/* Finish what was being done to active shields (attach, new threads, repair):
+ * all of them stay, so f is where it was going, and in the same order. */
 static int resume(struct txn *txn, struct err *err)
 {
 	if (announce(txn, err) < 0)
@@ -207,7 +207,7 @@ static int protect(struct txn *txn, const char *name, struct err *err)
 	return 0;
 }
 
-/* CPUs are given back also where nobody would go on with that. */
+/* CPUs are given back also where no guard would go on with that. */
 static void protect_end(struct txn *txn, const char *name)
 {
 	struct err err = { 0 };

@@ -42,12 +42,12 @@
  *     when it is gone. No shields and no objects: no file.
  *  7. A file of another boot is void.
  *  8. A pulse (kfile.h: a CPU goes offline and comes back) is one object with
- *     two writes. Its other value stands in the file as next, so that whoever
- *     finds it there knows the way back; and since the kernel rewrites masks
+ *     two writes. Its other value stands in the file as next, so that a
+ *     recovery knows the way back; and since the kernel rewrites masks
  *     when a CPU goes, no other object is compared while one is in the file.
  *  9. The file is written once before the first change and once after the last.
- *     In between it holds both values of each object, so that whoever finds it
- *     can go either way; settle is idempotent, and may be killed and repeated.
+ *     In between it holds both values of each object, so that a recovery can
+ *     go either way; settle is idempotent, and may be killed and repeated.
  * 10. What recovers if we are killed exists before the first change
  *     (txn->protect), and waits for the lock, which our death releases.
  */
@@ -73,8 +73,9 @@ struct txn {
 	struct strv unmoved;		 /* should have moved, and did not */
 	struct strv leftover;		 /* could not be restored; still in the file */
 	void (*trace)(const char *line); /* each write as it is done; or NULL */
-	/* Called once a shield, before anything changes for its sake: whoever finishes
-	 * or undoes this if we are killed is there. NULL: that is us. */
+	/* Called once a shield, before anything changes for its sake: when it
+	 * returns, a process exists that finishes or undoes this if we are
+	 * killed. NULL: that is us. */
 	int (*protect)(struct txn *txn, const char *name, struct err *err);
 	struct strv protected; /* the shields for which it was called */
 };
@@ -105,8 +106,8 @@ bool txn_interrupted(const struct txn *txn);
  */
 int txn_on(struct txn *txn, const char *name, const struct plan *plan, struct err *err);
 
-/* More steps for an active shield (attach, adopt). On -1 these are undone and
- * the shield is as it was before. */
+/* More steps for an active shield (attach, new threads). On -1 these are undone
+ * and the shield is as it was before. */
 int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struct err *err);
 
 /* End a shield. keep: affinities that the kernel is going to destroy and that
@@ -121,8 +122,8 @@ void txn_dissolve(struct txn *txn, const char *cgroup);
  * Make an active shield true again after the kernel broke it: CPU hotplug
  * rewrites affinities (6.1: of pinned threads too) and masks of interrupts; and,
  * if partition is set, one that became invalid or leaks (kernels corrupt a
- * partition whose CPUs all went offline and came back). What somebody set by
- * hand cannot be told from that, and is taken back. -1: it is still broken.
+ * partition whose CPUs all went offline and came back). What a user set by hand
+ * cannot be told from that, and is taken back. -1: it is still broken.
  */
 int txn_repair(struct txn *txn, const char *name, bool partition, struct err *err);
 

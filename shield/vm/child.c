@@ -188,7 +188,7 @@ static void forward(const struct child *c, int number, bool from_terminal)
 }
 
 /* The command is in another session: stop it, and ourselves as Ctrl-Z would; the
- * shell continues us. Where nobody could, the kernel does not stop us. */
+ * shell continues us. Where no shell could, the kernel does not stop us. */
 static void suspend(struct child *c)
 {
 	sigset_t stop;
@@ -204,7 +204,7 @@ static void suspend(struct child *c)
 	kill(-c->pid, SIGCONT);
 }
 
-/* A signal that is no event, of a command with a session. */
+/* A signal that is not an event, of a command with a session. */
 static bool job_control(struct child *c, int number)
 {
 	if (number != SIGTSTP && number != SIGCONT && number != SIGWINCH)

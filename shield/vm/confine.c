@@ -91,7 +91,7 @@ static bool may_open(const char *path, const struct user_account *account)
 	return st.st_mode & S_IWOTH;
 }
 
-/* /dev/vfio/vfio alone gives nothing; it is everybody's. */
+/* /dev/vfio/vfio alone gives nothing; every user may open it. */
 static bool has_device(const struct user_account *account)
 {
 	for (unsigned i = 0; i < 256; i++) {
@@ -203,7 +203,7 @@ static struct sock_filter filter[] = {
 #ifdef NATIVE
 	/*  0 */ LOAD(arch),
 	/*  1 */ IF(NATIVE, 3, 0),
-	/*  2 */ IF(OTHER, 0, 8), /* there is no third: refused */
+	/*  2 */ IF(OTHER, 0, 8), /* a third does not exist: refused */
 	/*  3 */ LOAD(nr),
 	/*  4 */ IF(OTHER_IOCTL, 3, 7),
 	/*  5 */ LOAD(nr),

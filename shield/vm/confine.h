@@ -38,7 +38,7 @@ const char *confine_needs_privileges(char *const argv[]);
 /* In the new process, before it becomes the user: nothing but the standard streams is
  * inherited, but what is made so afterwards. */
 void confine_descriptors(void);
-/* As root, but for the filter that everybody may set with no_new_privs. 0 or a
+/* As root, but for the filter that every user may set with no_new_privs. 0 or a
  * negated errno. */
 int confine_calls(bool privileges);
 

@@ -12,8 +12,8 @@ _Noreturn static void worker(void (*work)(void *ctx, int answer), void *ctx, int
 {
 	int null = open("/dev/null", O_RDWR);
 
-	/* Whoever reads what the caller says must not have to wait for us, nor we
-	 * end because nobody waits for our answer any more. */
+	/* A reader of the caller's output must not have to wait for us, nor we
+	 * end because our answer is not waited for any more. */
 	setsid();
 	signal(SIGPIPE, SIG_IGN);
 	for (int fd = 0; fd <= 2; fd++)

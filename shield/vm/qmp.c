@@ -140,7 +140,7 @@ static int not_qmp(struct err *err)
 		       "monitor of the kind for people (HMP)?");
 }
 
-/* The next object, whatever it is; the caller frees it. */
+/* The next object, of any kind; the caller frees it. */
 static int next_message(struct qmp *q, long long deadline, json_t **message, struct err *err)
 {
 	for (;;) {
@@ -257,7 +257,7 @@ int qmp_connect(struct qmp *q, struct sys *sys, const char *path, qmp_wait_fn *w
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_set(err, ERR_FAILED, "cannot make a socket: %s", err_errno(errno));
-	/* EAGAIN: the listener's queue is full, its owner accepts nobody. */
+	/* EAGAIN: the listener's queue is full, its owner accepts no client. */
 	rc = connect(fd, (const struct sockaddr *)&address, sizeof(address));
 	if (rc < 0) {
 		rc = errno;

@@ -1,6 +1,6 @@
 /*
  * qmp_launch: a monitor of our own for a QEMU that we start, and the monitors
- * of one that somebody else started.
+ * of one that another program started.
  *
  * The socket is made, bound and listening before QEMU exists, and QEMU inherits
  * it: we can connect at once, and no other user can. It is described to QEMU
@@ -27,7 +27,7 @@ struct qmp_launch {
  * Make the socket at path (mode 0600, a left-over one is replaced; at most 107
  * bytes) and the command line: the caller's, with our monitor and -S at its
  * end. -S is not added, and the machine is not ours to start, when it is there
- * already, or with -incoming or -preconfig, where somebody else decides when
+ * already, or with -incoming or -preconfig, where another program decides when
  * the machine runs. On failure nothing is left behind.
  */
 int qmp_launch_prepare(struct qmp_launch *launch, char *const argv[], const char *path,

@@ -178,7 +178,7 @@ static int give_up(struct supervision *s, struct err *err)
 		supervise_watch_vm(s, pid, NULL);
 	child_terminal_leave(s->c);
 	s->hooks->abandon(s->ctx, pid, err);
-	/* Frozen by us and never let go, it would be of no use to anybody. */
+	/* Frozen by us and never let go, it would be of no use. */
 	if (s->launch.frozen &&
 	    (s->qmp.fd < 0 || qmp_cont(&s->qmp, sys_deadline(s->sys, TERM_MS), NULL) != 0))
 		s->hooks->note(s->ctx,

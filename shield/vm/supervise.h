@@ -40,7 +40,7 @@ struct supervise_hooks {
 	void (*abandon)(void *ctx, pid_t qemu, const struct err *cause);
 	/* QEMU has ended; the command may go on. NULL: of no interest. */
 	void (*vm_ended)(void *ctx, pid_t qemu);
-	/* One line for the user, about what is no failure. */
+	/* One line for the user, about what is not a failure. */
 	void (*note)(void *ctx, const char *text);
 };
 
@@ -61,7 +61,7 @@ struct supervise_options {
  * be executed, else 125; nothing of it is left running but what it had left
  * behind itself.
  *
- * When the command was no VM, processes that it left in the background may
+ * When the command was not a VM, processes that it left in the background may
  * still live. When a -daemonize QEMU ends with an error, that is the status.
  */
 int supervise(struct child *c, struct sys *sys, const struct supervise_options *options,

@@ -1,6 +1,6 @@
 /*
  * supervise_state: what supervise.c (the life of the command) and
- * supervise_vm.c (finding and pinning QEMU) share. Nobody else includes it.
+ * supervise_vm.c (finding and pinning QEMU) share. No other file includes it.
  *
  *	            no vm, no candidate     nothing to pin (yet)
  *	candidate   a QEMU by its name, whose vCPUs are not known yet
@@ -59,7 +59,7 @@ int supervise_wait_fd(void *ctx, int fd, short events, int timeout_ms, struct er
 int supervise_start_vm(struct supervision *s, struct err *err);
 /* Look for QEMU, for its vCPUs, for more vCPUs: -1 when it cannot be pinned. */
 int supervise_look(struct supervision *s, struct err *err);
-/* From now on wait for this process, whatever becomes of it. */
+/* From now on wait for this process, however it ends. */
 int supervise_watch_vm(struct supervision *s, pid_t pid, struct err *err);
 void supervise_forget_vm(struct supervision *s);
 /* A QEMU by its name was seen. */

@@ -10,7 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The monitor of a QEMU that is not ours may be somebody's: ask shortly. */
+/* The monitor of a QEMU that is not ours may belong to another client: ask
+ * shortly. */
 #define ASK_MS 1000
 /* How often to look: for a QEMU's vCPUs while it starts, and later; for a QEMU,
  * and for new threads, where no event announces them. */
@@ -18,8 +19,8 @@
 #define STARTING_LOOKS 20
 #define SLOW_MS 1000
 #define THREADS_MS 5000
-/* A new thread gets its name, and QEMU its list, a moment after it is born; on a
- * busy host the moment is long, so look once more, and once more. */
+/* A new thread gets its name, and QEMU its list, a moment after it is started;
+ * on a busy host the moment is long, so look once more, and once more. */
 #define SETTLE_MS 1000
 #define SETTLED_LOOKS 3
 /* For a QEMU whose monitor closed to be seen ending. */
@@ -185,8 +186,8 @@ int supervise_start_vm(struct supervision *s, struct err *err)
 	if (start(s, &cause) == 0)
 		return 0;
 	deadline = sys_deadline(s->sys, ENDING_MS);
-	/* An end is no failure of ours: it has a status of its own. Where the
-	 * connection is closed, it is about to come. */
+	/* An end is not a failure of ours: it has a status of its own. Where
+	 * the connection is closed, it is about to come. */
 	qmp_drain(&s->qmp);
 	while ((s->qmp.fd < 0 || s->c->n_asked) && !supervise_gone(s) && sys_left(s->sys, deadline))
 		if (supervise_pump(s, sys_left(s->sys, deadline), err) < 0)

@@ -218,7 +218,7 @@ static void watch(const struct terminal *t, int fd, uint32_t *now, uint32_t want
 }
 
 /* Each side is read only while there is room, and written while there is something:
- * what nobody wants must not wake us. */
+ * data that cannot be passed on must not wake us. */
 static void watch_both(struct terminal *t)
 {
 	uint32_t tty = 0, master = 0;

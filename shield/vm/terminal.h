@@ -18,7 +18,7 @@
  * A process of ours, the keeper, leads the session of the new terminal: if the
  * command did, the kernel would hang up on what a script leaves behind when it ends. The
  * keeper also gives the old modes back when we are killed, and keeps the new
- * terminal from hanging up on the VM then. It is no child that wait(2) knows of
+ * terminal from hanging up on the VM then. It is not a child that wait(2) knows of
  * (clone(2), exit signal 0), and the command is its sibling.
  *
  * In the foreground our terminal is raw, and the new one makes signals of Ctrl-C

@@ -190,7 +190,7 @@ static void consider(struct search *search, pid_t pid)
 }
 
 /* By /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN): costs what the tree is
- * large, whatever else runs. -ENOENT where the kernel has no such file. */
+ * large, not what else runs. -ENOENT where the kernel has no such file. */
 static int walk(struct search *search, pid_t pid, unsigned depth)
 {
 	_cleanup_strv_ struct strv tids = { 0 };
@@ -332,7 +332,7 @@ static bool has_older(const struct vm_vcpus *vcpus, const struct vm_vcpu *v)
 	return false;
 }
 
-/* A thread has the name of the one that it was born to until it gets its own, which
+/* A thread has the name of the one that started it until it gets its own, which
  * may be never: of those with the name of a vCPU the oldest one is it. */
 static void keep_oldest(struct vm_vcpus *vcpus)
 {

@@ -55,7 +55,7 @@ bool vm_vcpus_within(const struct vm_vcpus *a, const struct vm_vcpus *b);
  * without a path. */
 bool vm_is_qemu_command(const char *argv0);
 
-/* Is that process QEMU, by argv[0] or its name? (The path of the program is no
+/* Is that process QEMU, by argv[0] or its name? (The path of the program is not
  * better: distributions wrap and rename it.) */
 bool vm_is_qemu(struct sys *sys, pid_t pid);
 
@@ -88,8 +88,8 @@ int vm_vcpus_by_name(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus);
 
 /*
  * Check that each thread belongs to pid, and fill in its start time: to be
- * done with a list that came over a socket, where QEMU, or somebody in its
- * place, may have said anything.
+ * done with a list that came over a socket, where QEMU, or another program in
+ * its place, may have said anything.
  */
 int vm_vcpus_verify(struct sys *sys, pid_t pid, struct vm_vcpus *vcpus, struct err *err);
 

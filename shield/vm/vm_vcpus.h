@@ -1,5 +1,5 @@
 /*
- * vm_vcpus: the vCPUs of a QEMU that somebody else started.
+ * vm_vcpus: the vCPUs of a QEMU that another program started.
  */
 #ifndef SHIELD_VM_VM_VCPUS_H
 #define SHIELD_VM_VM_VCPUS_H

@@ -4,8 +4,8 @@
  * `shield -v` has listed them, and nothing else: no look at the host, no state
  * file, nothing read back. Both are started as programs, twice a round. After
  * each the machine is left alone for a while, which is not counted: what the
- * guard does after `on` has returned is no part of it. Run by tests/bench/run in
- * a test VM; not a test.
+ * guard does after `on` has returned is not a part of it. Run by
+ * tests/bench/run in a test VM; not a test.
  *
  * Usage: bench ROUNDS PROFILE ON-TRACE OFF-TRACE
  *        bench replay TRACE	the bare program
@@ -193,7 +193,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: bench ROUNDS PROFILE ON-TRACE OFF-TRACE\n");
 		return 2;
 	}
-	/* Alternating, so that whatever else the machine does hits both. */
+	/* Alternating, so that other work of the machine hits both. */
 	for (int i = 0; i < rounds; i++) {
 		without[i] = bare(argv[3]) + bare(argv[4]);
 		begin[i] = shield("on", argv[2]);

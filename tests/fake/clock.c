@@ -167,8 +167,8 @@ static bool all_sleep(pid_t pid, bool self, bool ended, unsigned long long *time
 	return yes;
 }
 
-/* Whoever sleeps in both looks, and has not done anything in between, slept between
- * them, and so did all others. */
+/* A thread that sleeps in both looks, and has not done anything in between,
+ * slept between them, and so did all others. */
 static bool quiet(bool ended)
 {
 	unsigned long long first = 0, second = 0;

@@ -218,7 +218,7 @@ int dev_read(struct fake *fake, const char *path, char **ret, mode_t *mode)
 	else if (strcmp(path, CPU "/possible") == 0 || strcmp(path, CPU "/present") == 0)
 		*ret = fake_list_text(&fake->possible);
 	else if (strcmp(path, CPU "/housekeeping") == 0 && fake->flavour == FAKE_7)
-		*ret = fake_list_text(&fake->online); /* as far as anybody asks */
+		*ret = fake_list_text(&fake->online); /* as far as it is asked */
 	else if (strcmp(path, CPU "/isolated") == 0)
 		*ret = xstrdup("\n"); /* that of the command line, isolcpus= */
 	else

@@ -109,7 +109,7 @@ struct fake {
 	unsigned ncpus;
 	struct cpuset possible, online;
 	struct cpuset taken;	   /* by partitions: subpartitions_cpus */
-	struct cpuset leaked;	   /* and those that are nobody's any more */
+	struct cpuset leaked;	   /* and those that no cgroup has any more */
 	struct cpuset isolated;	   /* by isolated ones */
 	struct cpuset wq_isolated; /* as far as workqueues know */
 	bool kill_inside;

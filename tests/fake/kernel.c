@@ -397,7 +397,7 @@ static int fake_flock(void *ctx, int number, int operation)
 }
 
 /* libcgroup: the controller is enabled all the way down, then the directories
- * are made; one that exists is no error. */
+ * are made; one that exists is not an error. */
 static int fake_cgroup_create(void *ctx, const char *path)
 {
 	struct cg *cg = ((struct fake *)ctx)->root;
@@ -453,7 +453,7 @@ static int fake_cgroup_mount(void *ctx, char **ret)
 }
 
 /* A guard is somewhere else, and waits for the lock; who is on a leash is seen.
- * Whoever is born later has the same number with and without them. */
+ * What is started later has the same number with and without them. */
 static int fake_spawn(void *ctx, void (*work)(void *arg), void *arg, int *leash)
 {
 	struct fake *fake = ctx;

@@ -173,7 +173,7 @@ static void dissolve(struct fake *fake, struct cg *cg, enum prs prs, const char 
 	cpuset_update(fake);
 }
 
-/* cpuset.cpus.exclusive.effective of everything that is no valid partition;
+/* cpuset.cpus.exclusive.effective of everything that is not a valid partition;
  * partitions keep what they got unless an ancestor lost it, or gained more. */
 static void update_exclusive(struct fake *fake, struct cg *cg)
 {

@@ -90,7 +90,7 @@ static bool needed(const struct manager *m, const char *slice)
 }
 
 /* What no unit needs any more is taken back, inner to outer; the kernel refuses where
- * somebody else needs it. */
+ * another cgroup needs it. */
 static void take_controllers(struct fake *fake)
 {
 	struct manager *m = &fake->manager;

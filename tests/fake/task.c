@@ -143,7 +143,7 @@ pid_t fake_process_as(struct fake *fake, pid_t pid, const char *comm)
 	return add(fake, pid, pid, comm, fake->root)->tid;
 }
 
-/* What holds a scope is born where its parent is. */
+/* What holds a scope is started where its parent is. */
 void ftask_held(struct fake *fake, pid_t pid)
 {
 	add(fake, pid, pid, "shield-hold", ftask_find(fake, getpid())->cg);

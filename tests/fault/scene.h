@@ -80,7 +80,7 @@ static int scene_main(int argc, char **argv, const struct scene_case *scenes, si
 
 	if (chosen && (sscanf(chosen, "%zu/%zu", &scene_sample, &scene_sample_of) != 2 ||
 		       scene_sample >= scene_sample_of)) {
-		fprintf(stderr, "SHIELD_FAULT_SAMPLE: \"%s\" is no K/N\n", chosen);
+		fprintf(stderr, "SHIELD_FAULT_SAMPLE: \"%s\" is not K/N\n", chosen);
 		return 2;
 	}
 	if (argc > 1)

@@ -124,7 +124,7 @@ static void expect_guard(struct world *w, size_t s, const char *where, const cha
 
 	if (with_systemd(s) && strcmp(now, allowed[0]) != 0 && strcmp(now, allowed[1]) != 0 &&
 	    !fake_guarded(w->fake, scenes[s].shields[scenes[s].before]))
-		complain(w->flavour, where, "nobody recovers it");
+		complain(w->flavour, where, "no process recovers it");
 }
 
 /* After the crashes so far: recover, compare, end everything, compare. */

@@ -106,8 +106,8 @@ static void refer(struct reference *r, enum flavour flavour, const struct scene_
 }
 
 /* The kernel says for good that an object cannot be as it was: a CPU set that
- * it takes no more, a controller that someone came to need. Then it is enough
- * to say so. */
+ * it takes no more, a controller that another cgroup came to need. Then it is
+ * enough to say so. */
 static bool excused(const struct scene_case *s, const struct fault_event *event, int error,
 		    const struct outcome *o)
 {
@@ -224,7 +224,7 @@ static void scene(const struct scene_case *s)
 				    e != fault_op_errnos(op))
 					break;
 				attempt(flavour, s, &r, at, FAULT_ONCE, *e, &tally);
-				/* Nobody is interrupted for ever. */
+				/* No call is interrupted for ever. */
 				if (*e == EINTR ||
 				    (e != fault_op_errnos(op) && !fault_op_changes(op)))
 					continue;

@@ -344,7 +344,7 @@ static size_t audited(struct world *w, const char *object)
 	return n;
 }
 
-/* A number that another device has since is another interrupt, for everybody. */
+/* A number that another device has since is another interrupt, for all code. */
 static void test_number_again(void **state)
 {
 	struct said said = { 0 };
@@ -444,7 +444,7 @@ static void test_network(void **state)
 	} masks[] = {
 		{ NET "eth0/queues/rx-0/rps_cpus", "ff", "f3" },
 		{ NET "eth0/queues/rx-1/rps_cpus", "00", "00" }, /* off stays off */
-		{ NET "eth0/queues/rx-2/rps_cpus", "03", "03" }, /* not born so */
+		{ NET "eth0/queues/rx-2/rps_cpus", "03", "03" }, /* not made so */
 		{ NET "eth0/queues/tx-0/xps_cpus", "0c", "f3" },
 		{ NET "eth0/queues/tx-1/xps_cpus", "03", "03" },
 		{ "/proc/sys/net/core/flow_limit_cpu_bitmap", "84", "80" },
@@ -477,7 +477,8 @@ static void test_network(void **state)
 			_cleanup_free_ char *path =
 				what == MOVED ? moved(masks[i].path) : xstrdup(masks[i].path);
 			bool other = what == RENAMED && strstr(masks[i].path, NET);
-			/* What another one has, looks as if born under the shield. */
+			/* What another one has, looks as if made under the
+			 * shield. */
 			bool born = other && strstr(masks[i].path, "rx-2");
 
 			assert_mask(&w, path, born ? "0f" : other ? masks[i].under : masks[i].text);
@@ -487,8 +488,8 @@ static void test_network(void **state)
 	}
 }
 
-/* A queue that is born under a shield has its default mask; it gets what it would
- * have had, whether the guard has seen it or not. */
+/* A queue that is made under a shield has its default mask; it gets what it
+ * would have had, whether the guard has seen it or not. */
 static void test_network_births(void **state)
 {
 	(void)state;

@@ -1,7 +1,8 @@
 /* The CPUs of a VM go offline in the middle of a transaction. Until cpusets have
  * heard of it, the kernel answers that the threads on them may run nowhere
- * (sched_getaffinity(2)), and refuses to set them again. Whatever was being done,
- * the state file stays one that the next command trusts, and all comes back. */
+ * (sched_getaffinity(2)), and refuses to set them again. In the middle of any
+ * operation, the state file stays one that the next command trusts, and all
+ * comes back. */
 #include "tests/fault/world.h"
 
 #include <setjmp.h>

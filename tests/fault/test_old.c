@@ -108,8 +108,8 @@ static void load(struct golden *g, struct state *state)
 		fail_msg("%s: %s", g->name, err.text);
 }
 
-/* What was read is compared with the document by hand: whoever changes the reader must not change
- * what it means. */
+/* What was read is compared with the document by hand: a change of the reader
+ * must not change what it means. */
 static void same_set(const struct golden *g, const char *what, const char *text,
 		     const struct cpuset *set)
 {

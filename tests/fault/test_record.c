@@ -1,6 +1,6 @@
 /*
  * What is recorded can be read again: state_save() takes only what state_load() reads as the same
- * state, whatever names the kernel took; and what it refuses has changed nothing.
+ * state, with any names that the kernel took; and what it refuses has changed nothing.
  */
 #include "shield/base/text.h"
 #include "tests/fault/world.h"
@@ -227,7 +227,7 @@ static void move_qemu(struct world *w, const char *cgroup)
 	fake_thread(w->fake, w->qemu, "IO iothread0");
 }
 
-/* A VM whose user put it where nobody could put it back: it is not taken, and
+/* A VM whose user put it where it could not be put back: it is not taken, and
  * nothing has changed. */
 static void too_deep(void **state)
 {

@@ -119,7 +119,7 @@ static void test_thread_number(void **state)
 	}
 }
 
-/* A reboot has undone everything: the file of another boot is nobody's. */
+/* A reboot has undone everything: the file of another boot counts for nothing. */
 static void test_other_boot(void **state)
 {
 	(void)state;
@@ -241,7 +241,7 @@ static void test_status(void **state)
 	}
 }
 
-/* While someone holds the lock, who only looks does not wait for it. */
+/* While a command holds the lock, one that only looks does not wait for it. */
 static void test_view(void **state)
 {
 	struct txn txn = { .lock = -1 };
@@ -264,7 +264,7 @@ static void test_view(void **state)
 	world_clear(&w);
 }
 
-/* Threads and interrupts that are born under a shield go where the others are. */
+/* Threads and interrupts that appear under a shield go where the others are. */
 static void test_newborn(void **state)
 {
 	(void)state;
@@ -354,7 +354,7 @@ static void test_read_back(void **state)
 		m.w = &w;
 		rc = on_with(&m, &txn, &err);
 		if (rc == 0 && !said(&txn.unmoved, path, "reads \"7\""))
-			fail_msg("%s: nobody said that it is 7", fake_flavour_name(flavour));
+			fail_msg("%s: no message says that it is 7", fake_flavour_name(flavour));
 		txn_end(&txn);
 		faulty_clear(&m.faulty);
 		world_clear(&w);
@@ -386,7 +386,8 @@ static void test_partition(void **state)
 		txn_end(&txn);
 		faulty_clear(&m.faulty);
 		after = fake_snapshot(w.fake);
-		/* (Whoever makes it a member gives threads other CPUs, which are theirs.) */
+		/* (Making it a member gives threads other CPUs, which are
+		 * theirs.) */
 		diff = text_diff(before, after);
 		if (!diff_is_soft(diff))
 			fail_msg("%s: %s", fake_flavour_name(flavour), diff);

@@ -151,7 +151,7 @@ static void flipped(void **state)
 }
 
 /* The file is lost under a shield with a VM: its partition is found and ends, also where that
- * is interrupted; what stays are values whose originals nobody knows. */
+ * is interrupted; what stays are values whose originals are unknown. */
 static void lost(void **state)
 {
 	(void)state;

@@ -1,8 +1,8 @@
 /*
- * Threads that vCPUs give birth to, as KVM's kvm-nx-lpage-recovery and the workers
+ * Threads that vCPUs start, as KVM's kvm-nx-lpage-recovery and the workers
  * of io_uring: they leave the partition for the cgroup of their process, what was
  * placed stays where it is, and after the end they have what they would have had
- * without a shield, whoever was killed when.
+ * without a shield, after any kill at any time.
  */
 #include "shield/ops/audit.h"
 #include "shield/task/task.h"
@@ -115,8 +115,8 @@ static void each_one(void **state)
 	world_clear(&w);
 }
 
-/* A stranger's thread is for `status` to tell, and what the kernel fixes nobody can
- * move, nor is it called broken. */
+/* A stranger's thread is for `status` to tell, and what the kernel fixes cannot
+ * be moved, nor is it called broken. */
 static void stay(void **state)
 {
 	struct world w;
@@ -198,8 +198,8 @@ static void killed(void **state)
 	}
 }
 
-/* libvirt's vCPUs: those born under the shield, and those that were there before
- * and go back. */
+/* libvirt's vCPUs: those started under the shield, and those that were there
+ * before and go back. */
 static void domain(void **state)
 {
 	(void)state;

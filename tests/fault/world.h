@@ -26,7 +26,7 @@ enum command {
 	CMD_DOMAIN,  /* libvirt's hook, for its domain */
 	CMD_FOLLOW,
 	CMD_REPAIR,  /* of a partition that needs none, which is down meanwhile */
-	CMD_THREADS, /* of the VM: those born in a partition */
+	CMD_THREADS, /* of the VM: those started in a partition */
 	/* what libvirt itself does: start a domain, pin its vCPU 0 to CPU 6,
 	 * and 1 to CPUs 3 and 7 */
 	CMD_START,
@@ -35,10 +35,10 @@ enum command {
 	CMD_BALANCE,
 	/* PID 1 is systemd; beside Linux 6.12 a prompt one */
 	CMD_SYSTEMD,
-	/* somebody lets the kernel lose a CPU of it: then 7.3 does, when the pin
+	/* a user lets the kernel lose a CPU of it: then 7.3 does, when the pin
 	 * of its vCPU 1 becomes CPU 7 only */
 	CMD_LOSE,
-	/* the first vCPU of QEMU, or of the domain, gives birth to a thread */
+	/* the first vCPU of QEMU, or of the domain, starts a thread */
 	CMD_BIRTH,
 	CMD_BIRTH_DOMAIN,
 };

@@ -3,7 +3,7 @@
 . /t/guest.sh
 mkdir -p /tmp/states
 
-# keep NAME FILTER: the state file as it is at this moment; FILTER (jq) must be true of it. A line an object, or nobody can read it.
+# keep NAME FILTER: the state file as it is at this moment; FILTER (jq) must be true of it. A line an object, to be readable.
 keep() {
 	jq -e "$2" $state >/dev/null || {
 		echo "$1 is not what it should be: $2" >&2

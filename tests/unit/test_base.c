@@ -132,7 +132,7 @@ static void lists_bad(void **state)
 		/* The set is untouched on failure. */
 		assert_int_equal(cpuset_count(&set), 1);
 		assert_true(cpuset_has(&set, 5));
-		/* An error nobody asks for is no crash. */
+		/* An error that the caller does not ask for does not crash. */
 		assert_int_equal(cpulist_parse(bad_lists[i].text, &set, NULL), -1);
 	}
 }
@@ -187,7 +187,7 @@ static void mask_width(void **state)
 	assert_int_equal(cpumask_parse(huge, &set, NULL), -1);
 }
 
-/* Both texts say the same set, whatever the set: 2,000 pseudo-random ones of
+/* Both texts say the same set, for any set: 2,000 pseudo-random ones of
  * up to 1,100 CPUs. */
 static void round_trips(void **state)
 {

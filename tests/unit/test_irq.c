@@ -446,7 +446,7 @@ static void test_many(void **state)
 	assert_int_equal(plan.n, 1000 - 200);
 	for (size_t i = 0; i < plan.n; i++)
 		assert_string_equal(plan.steps[i].to, "0-3");
-	/* Those that nobody can move: a line a device. */
+	/* Those that cannot be moved: a line a device. */
 	policy_managed(&irqs, &taken, &warnings);
 	assert_int_equal(warnings.n, 20);
 	assert_string_equal(

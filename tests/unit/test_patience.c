@@ -43,7 +43,7 @@ static void seldom(void **state)
 	assert_false(patience_worn(&p));
 }
 
-/* Quiet for twice the last pause forgives. */
+/* Quiet for twice the last pause starts over. */
 static void forgiven(void **state)
 {
 	struct patience p = { 0 };

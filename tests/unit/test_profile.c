@@ -224,7 +224,8 @@ static void test_files(void **state)
 	expect("open/win11.json", "(mode 0775)");
 	write_file("child.json", "{\"version\":1,\"name\":\"child\",\"extends\":\"own\"}", 44);
 	expect("child.json", "child.json:1:39: extends: own.json: it belongs to user 1");
-	/* Who owns the folder can replace what is in it, whoever owns that. */
+	/* Who owns the folder can replace what is in it, also where it is
+	 * another user's. */
 	assert_int_equal(chmod("open", 0755), 0);
 	assert_int_equal(chown("open", 1, 0), 0);
 	expect("open/win11.json", "/open belongs to user 1");

@@ -534,7 +534,7 @@ static void test_hotplug(void **state)
 	assert_int_equal(o.status, 6);
 	assert_string_equal(o.r.text, "place is_vm pin2 pin3 ended ");
 	assert_int_equal(o.ms, 1500);
-	/* one that is born before we listen for new threads */
+	/* one that is started before we listen for new threads */
 	o = run_with((struct supervise_options){ 0 }, argv, "hotplug",
 		     (struct record){ .slow_pin = true });
 	assert_string_equal(o.r.text, "place-vm pin2 pin3 ended ");
@@ -674,7 +674,7 @@ static struct outcome run_silent(struct supervise_options options, unsigned term
 	return o;
 }
 
-/* It is kept, but nobody can let it run. */
+/* It is kept, but cannot be let run. */
 static void test_kept_frozen(void **state)
 {
 	struct outcome o =

@@ -272,7 +272,7 @@ static void encoding(void **state)
 	check(&sys, CG "/cgroup.subtree_control", "+cpuset", "cpuset memory pids");
 	assert_int_equal(sys.ops->mkdir(fake, CG "/a"), 0);
 	check(&sys, CG "/a/cpuset.cpus", "2-3", "2-3");
-	/* An empty value is a line end: zero bytes are no write. */
+	/* An empty value is a line end: zero bytes are not a write. */
 	check(&sys, CG "/a/cpuset.cpus", "", "");
 	check(&sys, CG "/a/cgroup.type", "threaded", "threaded");
 	assert_int_equal(kfile_write(&sys, kfile_find("/proc/irq/default_smp_affinity", CG),
@@ -336,8 +336,8 @@ static void reading(void **state)
 	fake_free(fake);
 }
 
-/* Whatever the umask is: others may look into a directory of ours by name, but not open
- * it, which would be enough to lock it; and read the files there. */
+/* With any umask: others may look into a directory of ours by name, but not
+ * open it, which would be enough to lock it; and read the files there. */
 static void modes(void **state)
 {
 	static const mode_t masks[] = { 0, 022, 077 };

@@ -262,7 +262,7 @@ static void races(void **state)
 	}
 }
 
-/* Others than root read what they like. */
+/* Users other than root may read any file. */
 static void others(void **state)
 {
 	int status;

@@ -96,8 +96,8 @@ static int setup(void **state)
 	put_thread(71, 103, 60, "CPU 3/KTM", 'S');
 	put_thread(71, 104, 60, "IO iothread0", 'S');
 	put_thread(71, 105, 60, "CPU 9/KVM", 'Z'); /* has just ended */
-	put_thread(71, 106, 60, "CPU 1/KVM", 'S'); /* born to vCPU 1, with no name of its own */
-	/* somebody else's */
+	put_thread(71, 106, 60, "CPU 1/KVM", 'S'); /* started by vCPU 1, without an own name */
+	/* another user's */
 	put_thread(300, 300, 1, "qemu-system-x86", 'S');
 	PUT_CMDLINE(300, "qemu-system-x86_64\0");
 	put_thread(300, 301, 1, "ALL CPUs/TCG", 'S');

@@ -4,8 +4,8 @@
  *	matrix [NAME…]		run the cases with these names, or all of them
  *				that are for this kernel
  *
- * For a test VM only: needs root, 8 CPUs, cgroup v2 with nobody else in it,
- * and takes CPUs off and on. Prints "ok NAME", "not ok NAME: STEP: …" and a
+ * For a test VM only: needs root, 8 CPUs, cgroup v2 with no other processes in
+ * it, and takes CPUs off and on. Prints "ok NAME", "not ok NAME: STEP: …" and a
  * count; exits 0, 1 (a case failed) or 2 (not such a machine).
  */
 #include "tests/fake/matrix.h"

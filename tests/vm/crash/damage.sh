@@ -100,7 +100,7 @@ hostile "a sysfs file out of the table" '.objects += [{"kind":"write","path":"/s
 hostile "a foreign cgroup" '.objects += [{"kind":"dir","path":"/sys/fs/cgroup/machines","original":"absent","ours":"present","claims":{}}]'
 hostile "a foreign cgroup's file" '.objects += [{"kind":"write","path":"/sys/fs/cgroup/machines/cpuset.cpus","original":"0","ours":"1","claims":{}}]'
 hostile "a value that no mask takes" '(.objects[] | select(.path == "/proc/irq/default_smp_affinity") | .original) = "1;reboot"'
-hostile "a claim of nobody" '.objects[0].claims.nobody = null'
+hostile "a claim of an unknown shield" '.objects[0].claims.stranger = null'
 hostile "a shield with a hostile name" '.shields["../../etc"] = .shields.win11'
 hostile "a hostile cgroup of a shield" '.shields.win11.cgroup = "/../../etc"'
 hostile "an unknown key" '.extra = 1'
@@ -110,7 +110,7 @@ hostile "a key that is missing" 'del(.objects)'
 head -c 100000000 /dev/zero | tr '\0' ' ' >$state 2>/dev/null
 check "state: enormous: refused" rejects
 
-# Files that are no plain file of root's.
+# Files that are not a plain file of root's.
 rm $state
 cp $T/good $T/elsewhere
 ln -s $T/elsewhere $state
@@ -176,7 +176,7 @@ rm -f $state.damaged
 check "state: then work goes on" sh -c 'shield on win11 && shield off'
 finish "state"
 
-# With a shield active: what to do is in the message, and gives the CPUs back. The originals of interrupts are lost with the file.
+# With a shield active: what to do is in the message, and restores the CPUs. The originals of interrupts are lost with the file.
 lost() {
 	shield on win11 || return 1
 	$1
@@ -203,10 +203,10 @@ mend() {
 	true
 }
 damage() { printf '{' >$state; }
-check "state: damaged under a shield: what the message says gives the CPUs back" lost damage
+check "state: damaged under a shield: what the message says restores the CPUs" lost damage
 rm -f $state.damaged
 remove() { rm $state; }
-check "state: removed under a shield: what recover says gives the CPUs back" lost remove
+check "state: removed under a shield: what recover says restores the CPUs" lost remove
 with_vm() {
 	start 4 shield run -p win11 -- $qemu -smp 4 || return 1
 	printf '{' >$state

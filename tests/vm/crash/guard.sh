@@ -1,4 +1,4 @@
-# What the guard is for: a partition that somebody broke, CPUs that a sibling took, guest CPUs that went and came. It repairs, with
+# What the guard is for: a partition that a user broke, CPUs that a sibling took, guest CPUs that went and came. It repairs, with
 # a bounded number of tries, or status reports; and it never turns in a hot loop.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh
@@ -14,7 +14,7 @@ pinned=$!
 sleeper 0x04
 pinned="$pinned $!"
 sleeper 0xc1
-# Hotplug alone changes masks of threads and interrupts, and nobody puts these back: that is done once before we look.
+# Hotplug alone changes masks of threads and interrupts, and nothing puts these back: that is done once before we look.
 cpu 0 2 3 4 5 && cpu 1 2 3 4 5
 sleep 1
 snapshot take $T/before
@@ -37,7 +37,7 @@ end() { shield off && restored; }
 member() {
 	shield on win11 && echo member >$vcpus/cpuset.cpus.partition && healed && end
 }
-check "guard: a partition that somebody dissolved" member
+check "guard: a partition that a user dissolved" member
 ! [ -e $state ] || clean
 shrunk() {
 	shield on win11 || return 1
@@ -47,7 +47,7 @@ shrunk() {
 	usleep 200000
 	healed 20 && [ "$(cat $file)" = 2-5 ] && [ "$(cat $vcpus/cpuset.cpus.effective)" = 2-5 ] && end
 }
-check "guard: a partition whose CPUs somebody cut" shrunk
+check "guard: a partition whose CPUs a user cut" shrunk
 ! [ -e $state ] || clean
 
 # Linux 7.3 loses the CPUs of a cgroup that goes while it is made a partition (shield/txn/cgroup.c).

@@ -9,19 +9,19 @@ vm() { pidof qemu-system-x86_64; }
 back_in_2s() {
 	snapshot compare --within 2 $T/before
 }
-# While the VM runs, whatever else was killed, it stays shielded.
+# While the VM runs it stays shielded, even if all else was killed.
 still_shielded() {
 	snapshot on 2-5 | awk '$3 != "fixed"' >$T/on
 	cat $T/on
 	[ "$(wc -l <$T/on)" = 4 ] && [ "$(grep -c "$accel" $T/on)" = 4 ] && [ "$(cut -d' ' -f4 $T/on | sort | xargs)" = "2 3 4 5" ]
 }
-# order WHO…: kill them in turn; helped: whether a command must come to help (nobody is left who could).
+# order WHO…: kill them in turn; helped: whether a command must come to help (no process is left that could).
 order() {
 	names=$* helped=
 	start 4 shield run -p win11 -- $qemu -smp 4 || return 1
 	w=$(wrapper) g=$(guard) v=$(vm)
 	wait_for 5 test -d "/proc/$g" || return 1
-	# All three within a moment: nobody may be left who could restore.
+	# All three within a moment: no process may be left that could restore.
 	case "$# $names" in
 	3* | *all) helped=1 ;;
 	esac
@@ -51,7 +51,7 @@ order() {
 for names in "wrapper" "wrapper end" "vm" "guard" "guard vm" "vm guard" "wrapper vm" "vm wrapper" "wrapper guard" "guard wrapper" \
 	"wrapper guard vm" "wrapper vm guard" "vm wrapper guard" "vm guard wrapper" "guard vm wrapper" "guard wrapper vm" all; do
 	case $names in
-	"wrapper guard" | "guard wrapper") continue ;; # the VM would be ended by nobody: with vm, below
+	"wrapper guard" | "guard wrapper") continue ;; # nothing would end the VM: with vm, below
 	esac
 	# shellcheck disable=SC2086  # words
 	check "kill -9: $names" order $names
@@ -80,7 +80,7 @@ at_once() {
 check "kill -9: all at once, and recover at once" at_once
 ! [ -e $state ] || clean
 
-# Or nobody says recover: who starts the VM again finds his CPUs free, by on as by run.
+# Or recover is not called: a user who starts the VM again finds his CPUs free, by on as by run.
 begins_again() { # COMMAND…: it leaves a shield of that name
 	start 4 shield run -p win11 -- $qemu -smp 4 || return 1
 	v=$(vm)
@@ -121,7 +121,8 @@ guard_of_on() {
 }
 check "kill -9: the guard of on" guard_of_on
 ! [ -e $state ] || clean
-# Somebody dissolves the partition whenever it is one: the guard puts it up again, but not for ever, and never in a hot loop.
+# Another program dissolves the partition whenever it is one: the guard puts it up again, but not for ever, and never in a
+# hot loop.
 fight() {
 	shield on win11 || return 1
 	g=$(guard)
@@ -142,7 +143,7 @@ fight() {
 }
 check "guard: of one who breaks the partition again and again it tires, and then wins" fight
 ! [ -e $state ] || clean
-# A command that is no VM.
+# A command that is not a VM.
 plain() {
 	shield run -p win11 -- sleep 3 >$T/run.out 2>&1 &
 	run=$!

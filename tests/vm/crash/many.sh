@@ -91,7 +91,7 @@ blocked() {
 }
 check "status does not wait for the lock" blocked
 give_lock
-# Whoever could lock the directory could keep everybody from ending a shield.
+# A user who could lock the directory could keep all others from ending a shield.
 theirs() {
 	shield on -q win11 && as_nobody shield status >/dev/null && status 2 as_nobody "timeout 5 lock -n /run/shield" || return 1
 	take_lock || return 1

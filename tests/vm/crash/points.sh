@@ -8,7 +8,7 @@
 #	all		all of ours
 #	recovery	the same, and then the recovery that PID 1 starts, and the next one
 #
-# Nobody calls anything afterwards where somebody is left who recovers: with systemd always, on other hosts unless the guard was
+# No command is called afterwards where a process is left that recovers: with systemd always, on other hosts unless the guard was
 # killed, too; there the next command recovers (which is killed twice). Within $LIMIT seconds the host is as before, or what lives
 # is shielded.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034,SC2046  # guest.sh is in the VM; $qemu is words; jq's $
@@ -22,7 +22,7 @@ kill_ours() {
 	done 2>/dev/null
 	true
 }
-# Where nobody starts it again the guard would help; whoever is to recover shall have to.
+# Where PID 1 does not start it again the guard would help; the command that is to recover shall have to.
 guard_off() { [ -n "$systemd" ] || kill_ours; }
 sleeper 0x18
 sleeper 0x08
@@ -34,7 +34,7 @@ nothing_left() {
 		[ ! -e "$file" ] || return 1
 	done
 }
-# Active, and nothing is broken; without a guard where nobody starts it again.
+# Active, and nothing is broken; without a guard where PID 1 does not start it again.
 shielded() {
 	[ -n "$systemd" ] && but=nothing || but=guard
 	answer -e --arg but $but '(.shields | length) > 0 and
@@ -65,10 +65,10 @@ settles() {
 		run_goes && wait_for $LIMIT no_guard && snapshot compare --within 1 $T/before
 	}
 }
-# A `run` whose shield was taken from it waits for its VM, and is no leftover.
+# A `run` whose shield was taken from it waits for its VM, and is not a leftover.
 run_goes() { [ -z "${run_waits-}" ] || kill -9 $run 2>/dev/null || true; }
 now() { sed 's/\.\(..\) .*/\1/' /proc/uptime; }
-# Afterwards somebody ends all that is active.
+# Afterwards a user ends all that is active.
 back() {
 	nothing_left || $shield off --all >$T/off 2>&1 || {
 		cat $T/off
@@ -228,7 +228,7 @@ fi
 # PID 1 makes it for shield@win11.service, and keeps it for a while.
 [ -z "$systemd" ] || systemctl start system-shield.slice
 snapshot take $T/before
-# At which call a command is in the middle of its work. (It is killed there with all of ours, so that nobody helps.)
+# At which call a command is in the middle of its work. (It is killed there with all of ours, so that no process helps.)
 middle() { echo $(($(calls $shield "$@") * 3 / 4)); }
 half_on() {
 	timeout -k 1 60 kill-at -k all $on_middle $shield on win11 >/dev/null 2>&1 && [ -e $state ]
@@ -346,7 +346,7 @@ if [ -z "$systemd" ]; then
 	points guard abandoned $shield guard win11
 fi
 
-# run, with a real QEMU that somebody ends once it is pinned.
+# run, with a real QEMU that is ended once it is pinned.
 pinned_then_ended() {
 	(
 		wait_for 50 vm_ready 4

@@ -20,7 +20,7 @@ sleep_and_wake() {
 	[ "$(cat /sys/power/suspend_stats/success)" = $slept ] && [ "$(cat /sys/devices/system/cpu/online)" = 0-7 ]
 }
 slept=0
-# What the kernel itself loses (masks of threads on CPUs that went) is no doing of Shield's.
+# What the kernel itself loses (masks of threads on CPUs that went) is not Shield's doing.
 check "suspend: without a shield the machine sleeps and wakes" sleep_and_wake
 snapshot take $T/before
 

@@ -58,7 +58,7 @@ judge() {
 			n++
 			for (i = 2; i <= NF; i++) {
 				split($i, part, "=")
-				if (!(part[1] in limit) || part[2] !~ /^[0-9]+$/) { print "not ok " name ": " $i " is no measurement"; next }
+				if (!(part[1] in limit) || part[2] !~ /^[0-9]+$/) { print "not ok " name ": " $i " is not a measurement"; next }
 				if (n == 1) column[++columns] = part[1]
 				value[part[1], n] = part[2] + 0
 				seen[part[1]]++

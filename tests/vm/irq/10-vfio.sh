@@ -40,18 +40,18 @@ echo 0 >"/proc/irq/$(number_of "vfio-msix[4]($card)")/smp_affinity_list"
 check "vfio: a person's mask is left" sh -c 'sleep 1; shield status; test $? = 1'
 echo 0-7 >"/proc/irq/$(number_of "vfio-msix[4]($card)")/smp_affinity_list"
 check "vfio: what a driver resets is set again within a second" within_a_second placed 4 5 6 7 4
-# What anybody may see.
+# What any user may see.
 stranger() {
 	as_nobody "shield irq" >$T/irq && as_nobody "shield irq --json --watch=1 --count 1" >$T/irq.json || return
 	grep -E "^ +[0-9]+ +5 +5 +vfio +vm +vfio-msix\[1\]\($card\)" $T/irq &&
 		jq -e '[.irqs[] | select(.owner == "vm" and .class == "vfio" and .rate > 1 and (.stray | not))] | length == 5' $T/irq.json
 }
-check "vfio: anybody may see them, with their owner and how often they fire" stranger
+check "vfio: any user may see them, with their owner and how often they fire" stranger
 check "vfio: off" shield off vm
-check "vfio: then as if born without a shield" mask_is "vfio-msix[0]($card)" 0-7
+check "vfio: then as if made without a shield" mask_is "vfio-msix[0]($card)" 0-7
 check "vfio: all is as before" restored
 
-# The other wishes of a profile.
+# The other settings of a profile.
 profile vm '{"version":1,"name":"vm","guest":"4-7","irq":{"vfio":"guest","rules":[{"match":"driver:virtio-pci","cpus":"0-1"}]}}'
 check "guest: on" shield on vm
 check "guest: attach" shield attach vm --pid $vm
@@ -71,7 +71,7 @@ profile vm '{"version":1,"name":"vm","guest":"4-7","irq":{"vfio":"leave","device
 check "leave: on" shield on vm
 check "leave: left" mask_is "vfio-msix[0]($card)" 6
 check "leave: status agrees" shield status
-check "leave: anybody is told so" as_nobody "shield status"
+check "leave: any user is told so" as_nobody "shield status"
 check "leave: off" shield off vm
 echo 0-7 >"/proc/irq/$(number_of "vfio-msix[0]($card)")/smp_affinity_list"
 

@@ -1,4 +1,4 @@
-# Devices of the host: queues, newcomers, drivers that reset masks, a storm, and what a busy host does to guest CPUs.
+# Devices of the host: queues, new interrupts, drivers that reset masks, a storm, and what a busy host does to guest CPUs.
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks
 . /t/irq.sh
 
@@ -60,7 +60,7 @@ check "devices: nor sent from them: XPS, flow limit, the default RPS mask" queue
 echo "$nic" >/sys/bus/pci/drivers/virtio-pci/unbind
 sleep 1
 echo "$nic" >/sys/bus/pci/drivers/virtio-pci/bind
-check "newcomers: off guest CPUs within a second" within_a_second no_strays
+check "new interrupts: off guest CPUs within a second" within_a_second no_strays
 ip link set "$net" up
 ip addr add 10.0.2.15/24 dev "$net"
 echo 7f >"/sys/class/net/$net/queues/rx-0/rps_cpus"
@@ -123,7 +123,7 @@ check "busy: and the host's CPUs had those of its disk and its network" busy
 echo ff >$trace/tracing_cpumask
 
 check "devices: status agrees" shield status
-# Interfaces that are renamed under a shield, or born.
+# Interfaces that are renamed under a shield, or new.
 ip link set tap0 name lan0
 queues tap1 4 >$T/born &
 born=$!
@@ -134,7 +134,7 @@ as_if_born_without() { # its receive queues have the default mask, which 6.1 has
 	grep . /sys/class/net/tap1/queues/rx-0/rps_cpus $sysctl/rps_default_mask
 	[ $kernel = 6.1 ] || [ "$(cat /sys/class/net/tap1/queues/rx-0/rps_cpus)" = 11 ]
 }
-check "devices: queues that were born under it are as if born without" as_if_born_without
+check "devices: queues that were made under it are as if made without" as_if_born_without
 kill $born
 wait $born
 vm_end
@@ -155,12 +155,12 @@ profile near '{"version":1,"name":"near","guest":"2-5","emulator":"1"}'
 before
 check "closest node: on" status 0 shield on near
 check "closest node: it goes there" mask_is "$input" 6-7
-# One that is born meanwhile has what the shield leaves of its node; without the shield it would have had all of that. (The
+# A new one meanwhile has what the shield leaves of its node; without the shield it would have had all of that. (The
 # driver gives those of its queues masks of its own.)
 config=${input%%-*}-config
 echo "$nic" >/sys/bus/pci/drivers/virtio-pci/unbind
 echo "$nic" >/sys/bus/pci/drivers/virtio-pci/bind
-check "closest node: a newcomer is there" wait_for 2 mask_is "$config" 6-7
+check "closest node: a new interrupt is there" wait_for 2 mask_is "$config" 6-7
 check "closest node: off" shield off near
 check "closest node: it has all of its node" mask_is "$config" 4-7
 echo 5 >"/proc/irq/$(number_of "$input")/smp_affinity_list"
@@ -242,7 +242,7 @@ check "storm: no on or off failed" test $bad = 0
 sleep 1
 check "storm: all is as before" restored
 
-# A mask that is what the host keeps already is nobody's newborn.
+# A mask that is what the host keeps already does not make an interrupt new.
 echo 0-2 >"/proc/irq/$(number_of rtc0)/smp_affinity_list"
 profile narrow '{"version":1,"name":"narrow","guest":"3-7"}'
 before

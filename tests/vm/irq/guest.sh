@@ -1,5 +1,5 @@
-# Sourced by the cases of interrupts, in the test VM. The host side (run) brings an e1000e at 0000:00:05.0 that nobody
-# drives, an NVMe disk at 06, at 07 a device that has 250 vectors, a virtio-blk disk with eight queues, a virtio-net card, and
+# Sourced by the cases of interrupts, in the test VM. The host side (run) brings an e1000e at 0000:00:05.0 that no driver has,
+# an NVMe disk at 06, at 07 a device that has 250 vectors, a virtio-blk disk with eight queues, a virtio-net card, and
 # irqbalance. CPUs 0-3 and 4-7 are NUMA nodes.
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2015,SC2034  # cases use them; A || B says why and fails
 . /t/guest.sh
@@ -42,7 +42,7 @@ mask_is() {
 counted() { awk -v name="$1" '$NF ~ name { for (i = 2; i <= 5; i++) n += $i } END { print n + 0 }' /proc/interrupts; }
 
 # Interrupts of devices that may use CPUs 4 to 7, but for managed ones (of disks' queues), those of the VM's own card,
-# and the two of the board that no kernel lets anybody move.
+# and the two of the board that no kernel lets users move.
 strays() {
 	irqs | awk -v card="($card)" '
 		$1 == 2 || $3 == "timer" || $3 ~ /^virtio.*-req/ || $3 ~ /^nvme.*q[1-9]/ || ($3 ~ /^vfio-/ && index($3, card)) { next }

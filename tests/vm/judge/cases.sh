@@ -60,7 +60,7 @@ irq=$(grep -lx rtc0 /sys/kernel/irq/*/actions | cut -d/ -f5)
 before
 sleep 2
 unchanged() { snapshot compare $T/before; }
-check "judge: of a host that nobody changes nothing differs" unchanged
+check "judge: of an unchanged host nothing differs" unchanged
 
 # On 6.1 the kernel gives threads of its own all CPUs when a partition changes: they are given back theirs at last.
 snapshot on 0-7 | awk '$3 == "kernel" && $4 != "0-7" { print $1 }' >$T/bound
@@ -185,7 +185,7 @@ sh -c 'exec 5>/dev/cpu_dma_latency; printf "0x00000011" >&5; exec sleep 10000' &
 latency=$!
 usleep 300000
 undo "kill $latency"
-wants "the latency that somebody asks for" /dev/cpu_dma_latency
+wants "the latency that a program asks for" /dev/cpu_dma_latency
 card=$(echo /sys/bus/pci/devices/*/numa_node | cut -d' ' -f1)
 plant "a card's driver" "${card%/*}/driver_override" judge-test ''
 snapshot compare $T/before >$T/diff
@@ -229,7 +229,7 @@ chroot $fake /snapshot take /before
 set_fake schedutil 0 2
 irqs_fake eth1 f0 eth0 0f
 alike() { chroot $fake /snapshot compare /before; }
-check "judge: counts, and other numbers for the same interrupts, are no difference" alike
+check "judge: counts, and other numbers for the same interrupts, are not differences" alike
 set_fake performance 1 2
 irqs_fake eth1 f0 eth0 0e
 chroot $fake /snapshot compare /before >$T/diff
@@ -261,7 +261,7 @@ check "judge: irqbalance's ban of CPUs: named" named "irqbalance CPUs"
 check "judge: irqbalance's ban of interrupts: named" named "irqbalance interrupts"
 kill $!
 
-# At last what nobody can take back without a trace.
+# At last what cannot be taken back without a trace.
 before
 cpu_goes 7
 snapshot compare $T/before >$T/diff

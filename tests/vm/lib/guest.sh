@@ -104,7 +104,7 @@ before() {
 	[ -e $state ] || wait_for 5 over
 	snapshot take $T/before
 }
-# Whoever ends a shield is done before the last process of ours has ended.
+# The command that ends a shield is done before the last process of ours has ended.
 restored() {
 	wait_for 5 over || return
 	snapshot compare $T/before

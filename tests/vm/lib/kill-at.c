@@ -21,8 +21,8 @@
  *		"recovery killed at M: NAME", or "recovery ended before M"
  *
  * A filter (seccomp) stops it at these calls only: to stop at every call takes
- * thirty times as long. Its children inherit the filter, and a call that has
- * nobody to stop for fails: so a process of ours stays, which lets them pass,
+ * thirty times as long. Its children inherit the filter, and a call that has no
+ * tracer to stop for fails: so a process of ours stays, which lets them pass,
  * until the last of them has ended.
  */
 #include <dirent.h>
@@ -240,7 +240,8 @@ static pid_t start(char **argv)
 	return pid;
 }
 
-/* The command has come to its end: say so, and be killed by nobody any more. */
+/* The command has come to its end: say so, and do not let it be killed any
+ * more. */
 static void tell(int fd, int status)
 {
 	prctl(PR_SET_PDEATHSIG, 0);
@@ -261,7 +262,7 @@ static void kill_one(pid_t pid, unsigned kind, const char *word, void *arg)
 		fprintf(arg, " %s %d", kind & HOLD ? "hold" : *word ? word : "shield", (int)pid);
 }
 
-/* Is everybody there who is to be killed? The command is. Counts, too. */
+/* Are all processes there that are to be killed? The command is. Counts, too. */
 static bool all_there(pid_t command, bool counting)
 {
 	unsigned others = wanted_victims & (GUARD | HOLD | RUN), found = 0;
@@ -362,7 +363,7 @@ static bool kill_there(pid_t pid, long at)
 	return at == 0;
 }
 
-/* Whoever PID 1 starts to recover, within some seconds. */
+/* The process that PID 1 starts to recover, within some seconds. */
 static bool hunt(long at)
 {
 	struct hunt hunt = { 0 };
@@ -441,7 +442,7 @@ static void follow(char **argv, long wanted, int fd)
 			ptrace(PTRACE_LISTEN, pid, NULL, NULL);
 			continue;
 		}
-		/* Its own start is no change of its. */
+		/* Its own start is not one of its changes. */
 		if (event == PTRACE_EVENT_EXEC && pid == command)
 			started = true;
 		if (is_fork(event) && pid == command && started)

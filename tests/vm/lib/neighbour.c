@@ -2,10 +2,12 @@
  * neighbour: what a hostile user does, in a test VM.
  *
  *	neighbour as UID COMMAND [ARGUMENT…]
- *	neighbour cmdline FILE	    its pid on stdout; then /proc/PID/cmdline is this file, belongs
- *to root, and nobody else can write it neighbour inject LINE	    type the line into the terminal
- *on standard input neighbour type COMMAND…	    in a terminal of its own, where stdin is typed
- *and what is shown is stdout neighbour ids		    real and effective uid
+ *	neighbour cmdline FILE	    its pid on stdout; then /proc/PID/cmdline is this
+ *				    file, belongs to root, and no other user can write it
+ *	neighbour inject LINE	    type the line into the terminal on standard input
+ *	neighbour type COMMAND…	    in a terminal of its own, where stdin is typed and
+ *				    what is shown is stdout
+ *	neighbour ids		    real and effective uid
  */
 #include <errno.h>
 #include <grp.h>

@@ -238,7 +238,7 @@ static void put_thread(const struct thread *t, void *ctx)
 }
 
 /*
- * A tree of plain files that anybody may read. What is mounted in it (another
+ * A tree of plain files that any user may read. What is mounted in it (another
  * device) belongs to others, and to look into an automount would mount it.
  */
 static void put_tree(const char *dir, const char *name, void *ctx)
@@ -346,7 +346,7 @@ static void put_parameters(const char *dir, const char *name, void *ctx)
 	free(path);
 }
 
-/* Files that anybody may have put there: also which, and of what size. */
+/* Files that any user may have put there: also which, and of what size. */
 static void put_files(const char *dir, const char *name, void *ctx)
 {
 	char *path = format("%s/%s", dir, name), *value;
@@ -363,7 +363,7 @@ static void put_files(const char *dir, const char *name, void *ctx)
 	free(path);
 }
 
-/* The strictest latency that anybody asks for; asking for it asks for none. */
+/* The strictest latency that any program asks for; asking for it asks for none. */
 static void put_latency(FILE *out)
 {
 	int fd = open("/dev/cpu_dma_latency", O_RDONLY | O_CLOEXEC);

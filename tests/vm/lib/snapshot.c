@@ -12,7 +12,7 @@
  *	snapshot on CPULIST		the threads that may use any of these CPUs:
  *					TID TGID KIND CPULIST CGROUP COMM, where KIND
  *					is user, kernel, or fixed (a kernel thread
- *					whose CPUs nobody outside may set)
+ *					whose CPUs only the kernel may set)
  *	snapshot irqs CPULIST		the interrupts that may use any of these CPUs,
  *					and whether the kernel takes a change:
  *					N movable|immovable CPULIST
@@ -59,9 +59,9 @@ static const struct row {
 	{ "thread * @(fixed|handler|rescuer)", K_OLD, VALUE,
 	  "the kernel rewrites their CPUs at every change of a cpuset, and takes no correction" },
 	{ "thread * handler", K_MID | K_7, VALUE,
-	  "it follows its interrupt to the CPU that the kernel chose, and nobody may set it" },
+	  "it follows its interrupt to the CPU that the kernel chose, and cannot be set" },
 	{ "thread * rescuer", K_MID | K_7, VALUE,
-	  "it has the CPUs that workqueues had when it last helped, and nobody may set them" },
+	  "it has the CPUs that workqueues had when it last helped, and they cannot be set" },
 
 	{ "/sys/fs/cgroup/**/cgroup.@(procs|threads)", K_ALL, VALUE,
 	  "each thread's own line has its cgroup" },
@@ -309,7 +309,8 @@ static long number_of(const struct lines *lines, const char *actions)
 	return found;
 }
 
-/* The number that the interrupt N of BEFORE has in AFTER; N if nobody can tell. */
+/* The number that the interrupt N of BEFORE has in AFTER; N if that cannot be
+ * told. */
 static long renumbered(const struct lines *before, const struct lines *after, long n)
 {
 	char *key = format("/sys/kernel/irq/%ld/actions", n);

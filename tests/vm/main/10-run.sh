@@ -28,7 +28,7 @@ threads_agree() {
 	}
 	[ -s $T/named ]
 }
-# What status calls immovable is so: a kernel thread whose CPUs nobody may set.
+# What status calls immovable is so: a kernel thread whose CPUs only the kernel may set.
 immovable_is_fixed() {
 	snapshot on 2-5 >$T/on
 	shield status --json | jq -r '.shields[].problems[] | select(.severity == "immovable" and (.object | startswith("thread ")))
@@ -64,7 +64,7 @@ irqs_off() {
 	cat $T/irqs
 	! grep ' movable ' $T/irqs || return 1
 	cut -d' ' -f1 $T/irqs | while read -r n; do
-		# One that nobody uses, or that cannot fire there whatever its mask says, disturbs nobody.
+		# One that no driver uses, or that cannot fire there regardless of its mask, does not disturb.
 		[ -n "$(cat /sys/kernel/irq/"$n"/actions)" ] || continue
 		case $(cat /proc/irq/"$n"/effective_affinity_list) in
 		0 | 1 | 6 | 7) continue ;;
@@ -116,7 +116,7 @@ check "run: every movable interrupt is off them, the others are named" irqs_off
 check "run: default_smp_affinity is off them" default_off
 check "run: status is 0 and right" status_ok
 check "run: status knows where the emulator is" emulator_agrees
-check "run: status needs no root" as_nobody shield status
+check "run: status does not need root" as_nobody shield status
 new_task_off() {
 	sh -c 'sleep 30 & echo $!' >$T/new
 	snapshot on 2-5 >$T/on
@@ -138,7 +138,7 @@ kthread_off() {
 	echo "jbd2 is $pid"
 	[ -n "$pid" ] && ! grep "^${pid:-x} " $T/on
 }
-check "run: a kernel thread that is born later is off them within a second" kthread_off
+check "run: a kernel thread that is started later is off them within a second" kthread_off
 # (What drivers do, too, the guard takes back: all CPUs, for one.)
 check "status: names an interrupt that was moved back" broken /proc/irq/$spare_irq/smp_affinity_list \
 	"cat /proc/irq/14/smp_affinity_list >/proc/irq/$spare_irq/smp_affinity_list" set_mask /proc/irq/$spare_irq/smp_affinity_list 0-3
@@ -146,7 +146,7 @@ check "status: names default_smp_affinity" broken /proc/irq/default_smp_affinity
 	"echo $(cat /proc/irq/default_smp_affinity) >/proc/irq/default_smp_affinity" set_mask /proc/irq/default_smp_affinity ff
 vcpu=$(answer -r '.shields[0].vcpus[1].tid')
 vcpu_cpu=$(answer -r '.shields[0].vcpus[1].cpu')
-check "status: names a vCPU that is no longer pinned" broken "thread $vcpu" \
+check "status: names a vCPU that is not pinned any more" broken "thread $vcpu" \
 	"taskset -pc $vcpu_cpu $vcpu" taskset -pc 2-5 "$vcpu"
 check "status: names a vCPU on another CPU" broken "thread $vcpu" \
 	"taskset -pc $vcpu_cpu $vcpu" taskset -pc 5 "$vcpu"

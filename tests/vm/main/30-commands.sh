@@ -22,7 +22,7 @@ cat >$T/child-qemu <<END
 sh -c '$qemu -smp 2; exit \$?'
 END
 chmod +x $T/*-qemu
-alone() { # N vCPUs alone on CPUs, in the isolated partition; nobody else of QEMU
+alone() { # N vCPUs alone on CPUs, in the isolated partition; no other thread of QEMU
 	[ "$(cat $vcpus/cpuset.cpus.partition)" = isolated ] || return 1
 	snapshot on 2-5 | awk '$3 != "fixed"' >$T/on
 	cat $T/on
@@ -61,7 +61,7 @@ finish "daemon"
 # No VM.
 cgroup_is_balancing() { [ "$(cat $vcpus/cpuset.cpus.partition)" = root ]; }
 threads 4 3 &
-threads_of() { # all threads of the program inside, and nobody else there
+threads_of() { # all threads of the program inside, and no other thread there
 	pid=$(pidof "$1" | cut -d' ' -f1)
 	for t in /proc/"$pid"/task/*; do
 		sed -n 's/^Cpus_allowed_list:[^0-9]*//p' "$t/status"

@@ -59,7 +59,7 @@ check "plan: the very writes that on then makes" plan_is_on
 shield off -q
 finish "plan"
 
-# A dry run changes nothing, whatever it shows.
+# A dry run changes nothing, even where it shows changes.
 dry() {
 	snapshot take $T/dry
 	shield on -n win11 >/dev/null && shield run -n -p win11 -- true >/dev/null || return 1
@@ -84,7 +84,7 @@ before
 check "attach: without a shield: 3" status 3 shield attach --pid $qemu_pid
 check "attach: on" status 0 shield on win11
 check "attach: no such process" status 1 shield attach --pid 4194000
-check "attach: a process that is no QEMU" status 1 shield attach --pid 1
+check "attach: a process that is not QEMU" status 1 shield attach --pid 1
 check "attach" status 0 shield attach --pid $qemu_pid
 attached() {
 	snapshot on 2-5 | awk '$3 != "fixed"' >$T/on

@@ -17,7 +17,7 @@ alive() { [ -d "/proc/$1" ] && ! not_running "$1"; }
 # runs_as PID old|new: the process executes that program. (Of one that has been replaced the name says so.)
 runs_as() { cmp -s "/proc/$1/exe" /opt/shield.$2; }
 
-# An interrupt that nobody has, moved back to all CPUs as a driver would: a guard that works takes it off again.
+# An interrupt that no driver has, moved back to all CPUs as a driver would: a guard that works takes it off again.
 spare=/proc/irq/15/smp_affinity_list
 guards() {
 	echo 0-7 >$spare

@@ -3,7 +3,7 @@
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks
 . /t/irq.sh
 
-to_vfio $card # nobody else shall drive the first one
+to_vfio $card # no other driver shall have the first one
 nic=0000:00:06.0
 for net in /sys/bus/pci/devices/"$nic"/net/*; do
 	net=${net##*/}

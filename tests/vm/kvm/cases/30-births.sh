@@ -1,4 +1,4 @@
-# Threads that are born in a partition, while the guard looks, while it does not, and just before the end.
+# Threads that are started in a partition, while the guard looks, while it does not, and just before the end.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2034  # guest.sh is in the VM; $firmware is words
 . /t/guest.sh
 . /t/kvm.sh
@@ -13,7 +13,7 @@ frozen() {
 	wait_for 30 eval '[ "$(cat /proc/$qemu_pid/task/*/comm | grep -c "^CPU ./KVM")" = 2 ]'
 }
 worker_born() { [ -n "$(kvm_worker "$qemu_pid")" ]; }
-# The guard starts, and within a second what was born meanwhile is home.
+# The guard starts, and within a second what was started meanwhile is home.
 comes_home() {
 	wait_for 1 worker_is_home "$qemu_pid" && wait_for 1 shield status
 }
@@ -25,36 +25,36 @@ ended() {
 }
 
 before
-check "births: a frozen QEMU" frozen
-check "births: on and attach" eval 'shield on win11 && shield attach win11 --pid $qemu_pid'
+check "new threads: a frozen QEMU" frozen
+check "new threads: on and attach" eval 'shield on win11 && shield attach win11 --pid $qemu_pid'
 kill_guard
 echo cont >&4
-check "births: without a guard, a worker" wait_for 10 worker_born
+check "new threads: without a guard, a worker" wait_for 10 worker_born
 if [ $kernel != 6.1 ]; then
-	check "births: is in the partition, since nobody moves it" test "$(cgroup_of "$(kvm_worker "$qemu_pid")")" = /shield-win11/vcpus
+	check "new threads: is in the partition, since no guard moves it" test "$(cgroup_of "$(kvm_worker "$qemu_pid")")" = /shield-win11/vcpus
 fi
-check "births: status tells" status 1 shield status
-check "births: recover starts a guard" shield recover
-check "births: which brings it home" comes_home
-check "births: each vCPU is alone" kvm_alone
-check "births: QEMU is killed" ended
-finish "births: a guard that came later"
+check "new threads: status tells" status 1 shield status
+check "new threads: recover starts a guard" shield recover
+check "new threads: which brings it home" comes_home
+check "new threads: each vCPU is alone" kvm_alone
+check "new threads: QEMU is killed" ended
+finish "new threads: a guard that came later"
 
-# The end, with a worker in the partition that nobody has moved: it must not keep the CPU that it inherited.
-check "births: a frozen QEMU, for an early end" frozen
+# The end, with a worker in the partition that has not been moved: it must not keep the CPU that it inherited.
+check "new threads: a frozen QEMU, for an early end" frozen
 before
-check "births: on and attach, for an early end" eval 'shield on win11 && shield attach win11 --pid $qemu_pid'
+check "new threads: on and attach, for an early end" eval 'shield on win11 && shield attach win11 --pid $qemu_pid'
 kill_guard
 echo cont >&4
-check "births: a worker, for an early end" wait_for 10 worker_born
-check "births: off" status 0 shield off win11
+check "new threads: a worker, for an early end" wait_for 10 worker_born
+check "new threads: off" status 0 shield off win11
 free_again() {
 	worker=$(kvm_worker "$qemu_pid")
 	echo "$(allowed "$worker") $(cgroup_of "$worker")"
 	[ "$(allowed "$worker")" = 0-7 ] && ! [ -d $cgroups/shield-win11 ]
 }
-check "births: the worker has all CPUs" free_again
-finish "births: off before anybody moved it"
+check "new threads: the worker has all CPUs" free_again
+finish "new threads: off before it was moved"
 kill -9 $qemu_pid
 exec 4>&-
 
@@ -65,11 +65,11 @@ printf '\270\001\003\271\002\000\272\200\000\061\333\315\023\353\361' | dd of=$T
 printf '\125\252' | dd of=$T/disk bs=1 seek=510 conv=notrunc 2>/dev/null
 disk="-blockdev driver=file,filename=$T/disk,aio=io_uring,node-name=disk -device virtio-blk-pci,drive=disk,ioeventfd=off,bootindex=0"
 before
-check "births: a VM with io_uring" start 2 shield run -p win11 -- $firmware $disk
+check "new threads: a VM with io_uring" start 2 shield run -p win11 -- $firmware $disk
 qemu_pid=$(pidof qemu-system-x86_64)
 io_worker() { grep -l '^iou-wrk-' /proc/"$qemu_pid"/task/*/comm; }
-check "births: io_uring has a worker" wait_for 10 io_worker
-check "births: with io_uring each vCPU is alone within a second" wait_for 1 kvm_alone
-check "births: with io_uring status is 0" shield status
-check "births: QEMU with io_uring is killed" eval 'kill -9 $qemu_pid && ends 137'
-finish "births: io_uring"
+check "new threads: io_uring has a worker" wait_for 10 io_worker
+check "new threads: with io_uring each vCPU is alone within a second" wait_for 1 kvm_alone
+check "new threads: with io_uring status is 0" shield status
+check "new threads: QEMU with io_uring is killed" eval 'kill -9 $qemu_pid && ends 137'
+finish "new threads: io_uring"

@@ -3,7 +3,7 @@
 . /t/guest.sh
 . /t/kvm.sh
 
-# A VM that runs, its worker born.
+# A VM that runs, with its worker.
 runs() {
 	start 2 shield run -p win11 -- $firmware || return 1
 	qemu_pid=$(pidof qemu-system-x86_64)
