@@ -30,7 +30,7 @@ static int is_irqbalance(struct sys *sys, const char *pid)
 	return strcmp(comm, "irqbalance") == 0;
 }
 
-bool irqbalance_deaf(struct sys *sys)
+bool irqbalance_has_no_socket(struct sys *sys)
 {
 	_cleanup_irqbalance_ struct irqbalance b = { 0 };
 	_cleanup_strv_ struct strv pids = { 0 };

@@ -24,7 +24,7 @@ struct irqbalance {
 /* Is there one? Fills pid and socket, without a word to it. */
 bool irqbalance_find(struct sys *sys, struct irqbalance *b);
 /* Does one run that has none? A look at every process. */
-bool irqbalance_deaf(struct sys *sys);
+bool irqbalance_has_no_socket(struct sys *sys);
 /* As irqbalance_find(), and ask it. */
 void irqbalance_snapshot(struct sys *sys, struct irqbalance *b);
 void irqbalance_clear(struct irqbalance *b);

@@ -7,7 +7,7 @@
 
 static int extend(struct sys *sys, struct chain *chain, const char *base, struct err *err)
 {
-	struct place place = { .key = "extends" };
+	struct json_position place = { .key = "extends" };
 	const struct document *last = &chain->docs[chain->n - 1];
 	struct document *doc = &chain->docs[chain->n];
 	struct err why = { 0 };

@@ -239,7 +239,7 @@ void document_clear(struct document *doc)
 	*doc = (struct document){ 0 };
 }
 
-static void print_place(const struct place *place, FILE *out)
+static void print_place(const struct json_position *place, FILE *out)
 {
 	_cleanup_free_ char *key = NULL;
 
@@ -254,7 +254,7 @@ static void print_place(const struct place *place, FILE *out)
 	fprintf(out, "%s%.80s", place->in ? "." : "", key);
 }
 
-static char *where(const struct document *doc, const struct place *place, const char *at)
+static char *where(const struct document *doc, const struct json_position *place, const char *at)
 {
 	unsigned line, column;
 	char *text = NULL;
@@ -272,7 +272,8 @@ static char *where(const struct document *doc, const struct place *place, const 
 }
 
 /* A value that is missing is complained about where its object begins. */
-static const char *find(const struct document *doc, const struct place *place, const char **key)
+static const char *find(const struct document *doc, const struct json_position *place,
+			const char **key)
 {
 	const char *at = NULL;
 
@@ -281,10 +282,10 @@ static const char *find(const struct document *doc, const struct place *place, c
 	return at;
 }
 
-static int complain(const struct document *doc, const struct place *place, const char *at,
+static int complain(const struct document *doc, const struct json_position *place, const char *at,
 		    struct err *err, const char *fmt, va_list ap) _printf_(5, 0);
 
-static int complain(const struct document *doc, const struct place *place, const char *at,
+static int complain(const struct document *doc, const struct json_position *place, const char *at,
 		    struct err *err, const char *fmt, va_list ap)
 {
 	_cleanup_free_ char *prefix = where(doc, place, at);
@@ -294,7 +295,7 @@ static int complain(const struct document *doc, const struct place *place, const
 	return err_set(err, ERR_USAGE, "%s: %s", prefix, text);
 }
 
-int document_error(const struct document *doc, const struct place *place, struct err *err,
+int document_error(const struct document *doc, const struct json_position *place, struct err *err,
 		   const char *fmt, ...)
 {
 	va_list ap;
@@ -305,8 +306,8 @@ int document_error(const struct document *doc, const struct place *place, struct
 	return -1;
 }
 
-int document_key_error(const struct document *doc, const struct place *place, struct err *err,
-		       const char *fmt, ...)
+int document_key_error(const struct document *doc, const struct json_position *place,
+		       struct err *err, const char *fmt, ...)
 {
 	const char *key = NULL, *at = find(doc, place, &key);
 	va_list ap;
@@ -317,8 +318,8 @@ int document_key_error(const struct document *doc, const struct place *place, st
 	return -1;
 }
 
-int document_string_error(const struct document *doc, const struct place *place, size_t byte,
-			  struct err *err, const char *fmt, ...)
+int document_string_error(const struct document *doc, const struct json_position *place,
+			  size_t byte, struct err *err, const char *fmt, ...)
 {
 	const char *at = find(doc, place, NULL);
 	va_list ap;
@@ -329,7 +330,7 @@ int document_string_error(const struct document *doc, const struct place *place,
 	return -1;
 }
 
-char *document_where(const struct document *doc, const struct place *place)
+char *document_where(const struct document *doc, const struct json_position *place)
 {
 	return where(doc, place, find(doc, place, NULL));
 }

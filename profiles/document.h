@@ -30,8 +30,8 @@ struct document {
 /* A value of a document: a member of an object, or an element of an array
  * (key is NULL), inside of the value `in` (NULL: the document). Lives on the
  * stack of who walks the document. */
-struct place {
-	const struct place *in;
+struct json_position {
+	const struct json_position *in;
 	const char *key;
 	size_t index;
 };
@@ -44,16 +44,16 @@ void document_clear(struct document *doc);
 
 /* Complain about the value at place (NULL: the document), or about its key;
  * returns -1 with ERR_USAGE. */
-int document_error(const struct document *doc, const struct place *place, struct err *err,
+int document_error(const struct document *doc, const struct json_position *place, struct err *err,
 		   const char *fmt, ...) _printf_(4, 5);
-int document_key_error(const struct document *doc, const struct place *place, struct err *err,
-		       const char *fmt, ...) _printf_(4, 5);
+int document_key_error(const struct document *doc, const struct json_position *place,
+		       struct err *err, const char *fmt, ...) _printf_(4, 5);
 
 /* As document_error, about a byte of the string at place. */
-int document_string_error(const struct document *doc, const struct place *place, size_t byte,
-			  struct err *err, const char *fmt, ...) _printf_(5, 6);
+int document_string_error(const struct document *doc, const struct json_position *place,
+			  size_t byte, struct err *err, const char *fmt, ...) _printf_(5, 6);
 
 /* PATH:LINE:COLUMN: place, for warnings; the caller frees. */
-char *document_where(const struct document *doc, const struct place *place);
+char *document_where(const struct document *doc, const struct json_position *place);
 
 #endif

@@ -110,7 +110,7 @@ static void explain_gpu(struct choice *c, const char *gpu, const struct cpuset *
 			  cpuset_count(nodes) > 1 ? "s" : "", text, gpu, c->gpu_node);
 }
 
-static void explain_nodes(struct choice *c, size_t n, const struct wish *wish)
+static void explain_nodes(struct choice *c, size_t n, const struct suggest_request *request)
 {
 	_cleanup_cpuset_ struct cpuset nodes = { 0 };
 	_cleanup_free_ char *text = NULL;
@@ -119,7 +119,7 @@ static void explain_nodes(struct choice *c, size_t n, const struct wish *wish)
 
 	groups_of(c, n, field_node, &nodes);
 	text = cpulist_format(&nodes);
-	if (wish->gpu)
+	if (request->gpu)
 		explain_gpu(c, c->s->gpu, &nodes);
 	if (c->nodes && cpuset_count(&nodes) > 1)
 		strv_addf(reasons, "nodes %s: %s", text,
@@ -130,7 +130,7 @@ static void explain_nodes(struct choice *c, size_t n, const struct wish *wish)
 			  cpuset_intersects(&nodes, &c->topo->memoryless) ? "no " : "",
 			  cpu->node == zero->node ? ", and core 0 too"
 						  : ", and core 0 is not there",
-			  wish->gpu ? "" : "; --gpu ADDRESS chooses that of a device");
+			  request->gpu ? "" : "; --gpu ADDRESS chooses that of a device");
 }
 
 static void explain_packages(struct choice *c, size_t n)
@@ -151,7 +151,7 @@ static void explain_packages(struct choice *c, size_t n)
 	}
 }
 
-void explain_choice(struct choice *c, size_t n, const struct wish *wish)
+void explain_choice(struct choice *c, size_t n, const struct suggest_request *request)
 {
 	_cleanup_free_ char *guest = cpulist_format(&c->s->guest);
 	_cleanup_free_ char *rest = cpulist_format(&c->s->housekeeping);
@@ -164,7 +164,7 @@ void explain_choice(struct choice *c, size_t n, const struct wish *wish)
 		  "threads run here too",
 		  rest);
 	explain_kind(c, n);
-	explain_nodes(c, n, wish);
+	explain_nodes(c, n, request);
 	explain_packages(c, n);
 	if (c->halves)
 		strv_addf(reasons,
@@ -184,7 +184,7 @@ static bool alike(const struct suggestion *s)
 	return true;
 }
 
-void explain_doubts(struct choice *c, size_t n, const struct wish *wish)
+void explain_doubts(struct choice *c, size_t n, const struct suggest_request *request)
 {
 	struct strv *warnings = &c->s->warnings;
 	bool mixed = false, memoryless = false;
@@ -211,7 +211,7 @@ void explain_doubts(struct choice *c, size_t n, const struct wish *wish)
 			  "of one socket; ask for a number that they can share");
 	if (memoryless)
 		strv_addf(warnings, "a node of the guest has no memory of its own");
-	if (wish->vcpus && c->s->n_vcpus != wish->vcpus)
+	if (request->vcpus && c->s->n_vcpus != request->vcpus)
 		strv_addf(warnings, "%u vCPUs, not %u: cores are given away whole", c->s->n_vcpus,
-			  wish->vcpus);
+			  request->vcpus);
 }

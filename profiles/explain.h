@@ -10,7 +10,7 @@
 
 /* Append to the reasons, and to the warnings, of choice->s, whose guest has the
  * first n cores. */
-void explain_choice(struct choice *choice, size_t n, const struct wish *wish);
-void explain_doubts(struct choice *choice, size_t n, const struct wish *wish);
+void explain_choice(struct choice *choice, size_t n, const struct suggest_request *request);
+void explain_doubts(struct choice *choice, size_t n, const struct suggest_request *request);
 
 #endif

@@ -11,7 +11,7 @@
 
 struct field {
 	const char *key;
-	int (*check)(const struct document *doc, const struct place *place, json_t *value,
+	int (*check)(const struct document *doc, const struct json_position *place, json_t *value,
 		     const struct field *field, struct err *err);
 	const char *expected;	     /* in words, for messages */
 	const char *choices;	     /* of an enumeration: "a|b" */
@@ -41,15 +41,15 @@ static const char *type_name(const json_t *value)
 	}
 }
 
-static int wrong_type(const struct document *doc, const struct place *place, json_t *value,
+static int wrong_type(const struct document *doc, const struct json_position *place, json_t *value,
 		      const struct field *field, struct err *err)
 {
 	return document_error(doc, place, err, "expected %s, not %s", field->expected,
 			      type_name(value));
 }
 
-static int check_string(const struct document *doc, const struct place *place, json_t *value,
-			const struct field *field, struct err *err)
+static int check_string(const struct document *doc, const struct json_position *place,
+			json_t *value, const struct field *field, struct err *err)
 {
 	if (!json_is_string(value))
 		return wrong_type(doc, place, value, field, err);
@@ -59,7 +59,7 @@ static int check_string(const struct document *doc, const struct place *place, j
 	return 0;
 }
 
-static int check_name(const struct document *doc, const struct place *place, json_t *value,
+static int check_name(const struct document *doc, const struct json_position *place, json_t *value,
 		      const struct field *field, struct err *err)
 {
 	struct err why = { 0 };
@@ -71,8 +71,8 @@ static int check_name(const struct document *doc, const struct place *place, jso
 	return 0;
 }
 
-static int check_integer(const struct document *doc, const struct place *place, json_t *value,
-			 const struct field *field, struct err *err)
+static int check_integer(const struct document *doc, const struct json_position *place,
+			 json_t *value, const struct field *field, struct err *err)
 {
 	if (!json_is_integer(value))
 		return wrong_type(doc, place, value, field, err);
@@ -82,13 +82,13 @@ static int check_integer(const struct document *doc, const struct place *place, 
 	return 0;
 }
 
-static int check_bool(const struct document *doc, const struct place *place, json_t *value,
+static int check_bool(const struct document *doc, const struct json_position *place, json_t *value,
 		      const struct field *field, struct err *err)
 {
 	return json_is_boolean(value) ? 0 : wrong_type(doc, place, value, field, err);
 }
 
-static int check_pci(const struct document *doc, const struct place *place, json_t *value,
+static int check_pci(const struct document *doc, const struct json_position *place, json_t *value,
 		     const struct field *field, struct err *err)
 {
 	const char *string = json_string_value(value);
@@ -102,7 +102,7 @@ static int check_pci(const struct document *doc, const struct place *place, json
 	return document_error(doc, place, err, "expected %s; lspci -D lists them", field->expected);
 }
 
-static int check_match(const struct document *doc, const struct place *place, json_t *value,
+static int check_match(const struct document *doc, const struct json_position *place, json_t *value,
 		       const struct field *field, struct err *err)
 {
 	static const char *const kinds[] = { "action:", "chip:", "driver:", "pci:" };
@@ -126,8 +126,8 @@ static int check_match(const struct document *doc, const struct place *place, js
 	return document_error(doc, place, err, "expected %s", field->expected);
 }
 
-static int check_choice(const struct document *doc, const struct place *place, json_t *value,
-			const struct field *field, struct err *err)
+static int check_choice(const struct document *doc, const struct json_position *place,
+			json_t *value, const struct field *field, struct err *err)
 {
 	const char *names[8], *meant, *string = json_string_value(value);
 	_cleanup_free_ char *copy = xstrdup(field->choices), *shown = NULL;
@@ -154,7 +154,7 @@ static bool has_nul(const json_t *value)
 	       strlen(json_string_value(value)) != json_string_length(value);
 }
 
-static int check_value(const struct document *doc, const struct place *place, json_t *value,
+static int check_value(const struct document *doc, const struct json_position *place, json_t *value,
 		       const struct field *field, struct err *err)
 {
 	if (has_nul(value))
@@ -165,7 +165,7 @@ static int check_value(const struct document *doc, const struct place *place, js
 }
 
 /* The elements are all described by field->members. */
-static int check_array(const struct document *doc, const struct place *place, json_t *value,
+static int check_array(const struct document *doc, const struct json_position *place, json_t *value,
 		       const struct field *field, struct err *err)
 {
 	json_t *element;
@@ -177,7 +177,7 @@ static int check_array(const struct document *doc, const struct place *place, js
 		return document_error(doc, place, err, "expected %s, not an empty array",
 				      field->expected);
 	json_array_foreach (value, i, element) {
-		struct place inner = { .in = place, .index = i };
+		struct json_position inner = { .in = place, .index = i };
 
 		if (check_value(doc, &inner, element, field->members, err) < 0)
 			return -1;
@@ -185,7 +185,7 @@ static int check_array(const struct document *doc, const struct place *place, js
 	return 0;
 }
 
-static int unknown_key(const struct document *doc, const struct place *place,
+static int unknown_key(const struct document *doc, const struct json_position *place,
 		       const struct field *members, struct err *err)
 {
 	const char *names[MEMBERS_MAX], *meant;
@@ -207,8 +207,8 @@ static int unknown_key(const struct document *doc, const struct place *place,
 				  all);
 }
 
-static int check_object(const struct document *doc, const struct place *place, json_t *value,
-			const struct field *field, struct err *err)
+static int check_object(const struct document *doc, const struct json_position *place,
+			json_t *value, const struct field *field, struct err *err)
 {
 	json_int_t n = 0;
 	const char *key;
@@ -217,7 +217,7 @@ static int check_object(const struct document *doc, const struct place *place, j
 	if (!json_is_object(value))
 		return wrong_type(doc, place, value, field, err);
 	json_object_foreach (value, key, member) {
-		struct place inner = { .in = place, .key = key };
+		struct json_position inner = { .in = place, .key = key };
 		const struct field *m = field->members;
 
 		if (strncmp(key, "_comment", strlen("_comment")) == 0)
@@ -237,13 +237,13 @@ static int check_object(const struct document *doc, const struct place *place, j
 }
 
 /* A rule needs all of its members. */
-static int check_rule(const struct document *doc, const struct place *place, json_t *value,
+static int check_rule(const struct document *doc, const struct json_position *place, json_t *value,
 		      const struct field *field, struct err *err)
 {
 	if (check_object(doc, place, value, field, err) < 0)
 		return -1;
 	for (const struct field *m = field->members; m->key; m++) {
-		struct place inner = { .in = place, .key = m->key };
+		struct json_position inner = { .in = place, .key = m->key };
 
 		if (!json_object_get(value, m->key))
 			return document_error(doc, &inner, err, "is missing; expected %s",
@@ -252,7 +252,7 @@ static int check_rule(const struct document *doc, const struct place *place, jso
 	return 0;
 }
 
-static int check_vcpus(const struct document *doc, const struct place *place, json_t *value,
+static int check_vcpus(const struct document *doc, const struct json_position *place, json_t *value,
 		       const struct field *field, struct err *err)
 {
 	const char *string = json_string_value(value);
@@ -263,8 +263,8 @@ static int check_vcpus(const struct document *doc, const struct place *place, js
 }
 
 /* One host setting: the row of its kernel file says what may be asked for. */
-static int check_setting(const struct document *doc, const struct place *place, json_t *value,
-			 const struct kfile *row, struct err *err)
+static int check_setting(const struct document *doc, const struct json_position *place,
+			 json_t *value, const struct kfile *row, struct err *err)
 {
 	_cleanup_free_ char *expected = kfile_setting_expected(row), *shown = NULL;
 
@@ -282,7 +282,7 @@ static int check_setting(const struct document *doc, const struct place *place, 
 	return document_error(doc, place, err, "expected %s, not \"%.60s\"", expected, shown);
 }
 
-static int check_host(const struct document *doc, const struct place *place, json_t *value,
+static int check_host(const struct document *doc, const struct json_position *place, json_t *value,
 		      const struct field *field, struct err *err)
 {
 	struct field names[MEMBERS_MAX] = { 0 };
@@ -294,7 +294,7 @@ static int check_host(const struct document *doc, const struct place *place, jso
 	for (size_t i = 0; i < MEMBERS_MAX - 1 && kfile_setting_at(i); i++)
 		names[i].key = kfile_setting_at(i)->setting;
 	json_object_foreach (value, key, member) {
-		struct place inner = { .in = place, .key = key };
+		struct json_position inner = { .in = place, .key = key };
 		const struct kfile *row = kfile_setting(key);
 
 		if (strncmp(key, "_comment", strlen("_comment")) == 0)
@@ -426,7 +426,7 @@ int fields_check(const struct document *doc, struct err *err)
 	if (check_object(doc, NULL, doc->root, &root, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(required); i++) {
-		struct place place = { .key = required[i] };
+		struct json_position place = { .key = required[i] };
 
 		if (!json_object_get(doc->root, required[i]))
 			return document_error(doc, &place, err,

@@ -131,7 +131,7 @@ static char *path_of(struct sys *sys, const char *name, const char *beside)
 
 static int check_own_name(const struct document *doc, const char *name, struct err *err)
 {
-	struct place place = { .key = "name" };
+	struct json_position place = { .key = "name" };
 	const char *own = json_string_value(json_object_get(doc->root, "name"));
 
 	if (!own || strcmp(own, name) == 0)

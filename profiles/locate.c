@@ -49,7 +49,7 @@ static bool key_is(const char *token, const char *end, const char *key)
 	return same;
 }
 
-const char *locate(const char *text, const struct place *place, const char **ret_key)
+const char *locate(const char *text, const struct json_position *place, const char **ret_key)
 {
 	const char *at;
 

@@ -8,7 +8,7 @@
 
 /* The first byte of the value at place (NULL: the document), and of its key in
  * ret_key if that is not NULL. NULL if there is no such value. */
-const char *locate(const char *text, const struct place *place, const char **ret_key);
+const char *locate(const char *text, const struct json_position *place, const char **ret_key);
 
 /* The byte of the JSON text that stands for byte n of the string at value. */
 const char *locate_in_string(const char *value, size_t n);

@@ -62,8 +62,9 @@ struct load {
 };
 
 /* Evaluate the CPU expression at place. */
-static int evaluate(struct load *load, const struct document *doc, const struct place *place,
-		    const json_t *value, bool guest, struct cpuset *set)
+static int evaluate(struct load *load, const struct document *doc,
+		    const struct json_position *place, const json_t *value, bool guest,
+		    struct cpuset *set)
 {
 	_cleanup_strv_ struct strv notes = { 0 };
 	struct expr_env env = { .sys = load->sys,
@@ -85,8 +86,9 @@ static int evaluate(struct load *load, const struct document *doc, const struct 
 }
 
 /* The same for threads of QEMU that are not the guest's. */
-static int evaluate_beside(struct load *load, const struct document *doc, const struct place *place,
-			   const json_t *value, struct cpuset *set)
+static int evaluate_beside(struct load *load, const struct document *doc,
+			   const struct json_position *place, const json_t *value,
+			   struct cpuset *set)
 {
 	_cleanup_cpuset_ struct cpuset both = { 0 };
 	_cleanup_free_ char *list = NULL;
@@ -106,7 +108,7 @@ static int evaluate_beside(struct load *load, const struct document *doc, const 
 
 static int check_housekeeping(struct load *load)
 {
-	struct place place = { .key = "housekeeping_cores" };
+	struct json_position place = { .key = "housekeeping_cores" };
 	const struct document *doc;
 	json_t *value = chain_get(load->chain, place.key, &doc);
 	unsigned have = topology_whole_cores(load->topo, &load->housekeeping);
@@ -122,7 +124,7 @@ static int check_housekeeping(struct load *load)
 
 static int read_guest(struct load *load)
 {
-	struct place place = { .key = "guest" };
+	struct json_position place = { .key = "guest" };
 	const struct document *doc;
 	json_t *value = chain_get(load->chain, place.key, &doc);
 	_cleanup_free_ char *list = NULL;
@@ -146,7 +148,7 @@ static int read_guest(struct load *load)
 
 static int read_emulator(struct load *load)
 {
-	struct place place = { .key = "emulator" };
+	struct json_position place = { .key = "emulator" };
 	const struct document *doc;
 	json_t *value = chain_get(load->chain, place.key, &doc);
 
@@ -157,7 +159,7 @@ static int read_emulator(struct load *load)
 
 static int read_iothreads(struct load *load)
 {
-	struct place place = { .key = "iothreads" };
+	struct json_position place = { .key = "iothreads" };
 	const struct document *doc;
 	json_t *array = chain_get(load->chain, place.key, &doc), *value;
 	struct profile *p = load->profile;
@@ -166,7 +168,7 @@ static int read_iothreads(struct load *load)
 	p->iothreads = xcalloc(json_array_size(array), sizeof(*p->iothreads));
 	p->n_iothreads = json_array_size(array);
 	json_array_foreach (array, i, value) {
-		struct place inner = { .in = &place, .index = i };
+		struct json_position inner = { .in = &place, .index = i };
 
 		if (evaluate_beside(load, doc, &inner, value, &p->iothreads[i]) < 0)
 			return -1;
@@ -176,7 +178,7 @@ static int read_iothreads(struct load *load)
 
 static int read_vcpus(struct load *load)
 {
-	struct place place = { .key = "vcpus" };
+	struct json_position place = { .key = "vcpus" };
 	const struct document *doc;
 	json_t *array = chain_get(load->chain, place.key, &doc), *value;
 	_cleanup_cpuset_ struct cpuset seen = { 0 };
@@ -187,7 +189,7 @@ static int read_vcpus(struct load *load)
 		return 0;
 	p->vcpus = xcalloc(json_array_size(array), sizeof(*p->vcpus));
 	json_array_foreach (array, i, value) {
-		struct place inner = { .in = &place, .index = i };
+		struct json_position inner = { .in = &place, .index = i };
 		unsigned cpu = (unsigned)json_integer_value(value);
 
 		if (!load->foreign && !cpuset_has(&p->guest, cpu)) {
@@ -221,7 +223,7 @@ int profile_vfio_parse(const char *name)
 
 static int read_irq(struct load *load)
 {
-	struct place irq = { .key = "irq" }, rules = { .in = &irq, .key = "rules" };
+	struct json_position irq = { .key = "irq" }, rules = { .in = &irq, .key = "rules" };
 	const struct document *doc;
 	json_t *object = chain_get(load->chain, irq.key, &doc), *value;
 	json_t *array = json_object_get(object, "rules");
@@ -235,8 +237,8 @@ static int read_irq(struct load *load)
 		strv_take(&p->devices, pci_address_parse(json_string_value(value)));
 	p->rules = xcalloc(json_array_size(array), sizeof(*p->rules));
 	json_array_foreach (array, i, value) {
-		struct place rule = { .in = &rules, .index = i };
-		struct place cpus = { .in = &rule, .key = "cpus" };
+		struct json_position rule = { .in = &rules, .index = i };
+		struct json_position cpus = { .in = &rule, .key = "cpus" };
 		struct profile_rule *r = &p->rules[p->n_rules++];
 
 		r->match = xstrdup(json_string_value(json_object_get(value, "match")));

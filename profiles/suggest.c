@@ -24,7 +24,8 @@ static size_t for_host(const struct choice *c)
 	return c->total >= 4 ? 2 : 1;
 }
 
-static int count_cores(struct choice *c, const struct wish *wish, size_t *ret, struct err *err)
+static int count_cores(struct choice *c, const struct suggest_request *request, size_t *ret,
+		       struct err *err)
 {
 	size_t most = c->total - for_host(c);
 	unsigned cpus = 0;
@@ -35,13 +36,13 @@ static int count_cores(struct choice *c, const struct wish *wish, size_t *ret, s
 			"this machine has %zu core%s: none can be spared, since the host needs "
 			"one and QEMU another",
 			c->total, c->total == 1 ? "" : "s");
-	if (wish->vcpus == 0) {
+	if (request->vcpus == 0) {
 		size_t fit = reasonable(c);
 
 		*ret = fit > most ? most : fit;
 		return 0;
 	}
-	*ret = rank_choose(c, wish->vcpus, most);
+	*ret = rank_choose(c, request->vcpus, most);
 	if (*ret)
 		return 0;
 	for (size_t i = 0; i < most; i++)
@@ -50,7 +51,7 @@ static int count_cores(struct choice *c, const struct wish *wish, size_t *ret, s
 		err, ERR_USAGE,
 		"--vcpus %u: at most %zu of %zu cores can be given away, which have %u CPUs; "
 		"ask for fewer",
-		wish->vcpus, most, c->total, cpus);
+		request->vcpus, most, c->total, cpus);
 }
 
 static int by_place(const void *a, const void *b)
@@ -173,7 +174,7 @@ static int find_gpu(struct sys *sys, const char *gpu, int *node, struct suggesti
 	return 0;
 }
 
-int suggest(struct sys *sys, const struct topology *topo, const struct wish *wish,
+int suggest(struct sys *sys, const struct topology *topo, const struct suggest_request *request,
 	    struct suggestion *ret, struct err *err)
 {
 	_cleanup_suggestion_ struct suggestion s = { 0 };
@@ -181,15 +182,15 @@ int suggest(struct sys *sys, const struct topology *topo, const struct wish *wis
 	size_t n = 0;
 	int rc;
 
-	if (wish->gpu && find_gpu(sys, wish->gpu, &c.gpu_node, &s, err) < 0)
+	if (request->gpu && find_gpu(sys, request->gpu, &c.gpu_node, &s, err) < 0)
 		return -1;
 	rank_cores(&c);
-	rc = count_cores(&c, wish, &n, err);
+	rc = count_cores(&c, request, &n, err);
 	if (rc == 0) {
 		take_cores(&c, n);
-		explain_choice(&c, n, wish);
-		place_iothreads(&c, wish->iothreads);
-		explain_doubts(&c, n, wish);
+		explain_choice(&c, n, request);
+		place_iothreads(&c, request->iothreads);
+		explain_doubts(&c, n, request);
 		*ret = s;
 		s = (struct suggestion){ 0 };
 	}

@@ -23,7 +23,7 @@
 #include "shield/sys/sys.h"
 #include "shield/topology/topology.h"
 
-struct wish {
+struct suggest_request {
 	unsigned vcpus; /* 0: as many as is reasonable */
 	unsigned iothreads;
 	const char *gpu; /* its PCI address, or NULL */
@@ -51,7 +51,7 @@ struct suggestion {
 };
 
 /* -1 with ERR_USAGE or ERR_UNSUPPORTED where there is no reasonable split. */
-int suggest(struct sys *sys, const struct topology *topo, const struct wish *wish,
+int suggest(struct sys *sys, const struct topology *topo, const struct suggest_request *request,
 	    struct suggestion *ret, struct err *err);
 void suggestion_clear(struct suggestion *s);
 #define _cleanup_suggestion_ _cleanup_(suggestion_clear)

@@ -47,7 +47,7 @@ static char *parent_of(const char *cgroup)
 								       : NULL;
 }
 
-bool libvirt_is_place(const char *cgroup, const struct partitions *partitions)
+bool libvirt_is_cgroup(const char *cgroup, const struct partitions *partitions)
 {
 	_cleanup_free_ char *parent = parent_of(cgroup);
 	size_t n = parent ? strlen(parent) : 0;
@@ -66,7 +66,7 @@ bool libvirt_is_parent(const char *parent, const char *cgroup, const struct part
 {
 	_cleanup_free_ char *its = parent_of(cgroup);
 
-	return its && strcmp(parent, its) == 0 && libvirt_is_place(cgroup, partitions);
+	return its && strcmp(parent, its) == 0 && libvirt_is_cgroup(cgroup, partitions);
 }
 
 static int read_cpus(struct sys *sys, const char *dir, struct cpuset *cpus)

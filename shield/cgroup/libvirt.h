@@ -12,7 +12,7 @@
  * cpuset.cpus.exclusive. vcpuN has none itself, so that its cpuset.cpus stays
  * libvirt's: `virsh vcpupin` succeeds, the kernel gives the former CPU back to
  * the host and calls the partition invalid, and the guard makes one of the new
- * CPU (session_follow). Measured on 6.12 and 7.3.
+ * CPU (shield_follow). Measured on 6.12 and 7.3.
  *
  * A pin to several CPUs can also shrink. Then Linux 7.3 gives what it loses back
  * to the root, looks for cgroups whose CPUs are more now, comes so to vcpuN
@@ -27,7 +27,7 @@
 #ifndef SHIELD_CGROUP_LIBVIRT_H
 #define SHIELD_CGROUP_LIBVIRT_H
 
-#include "shield/cgroup/place.h"
+#include "shield/cgroup/layout.h"
 #include "shield/task/task.h"
 
 struct libvirt_vcpu {
@@ -90,7 +90,7 @@ void libvirt_plan_cpus(const char *mount, const struct libvirt_vm *vm,
 		       const struct partitions *partitions, struct plan *plan);
 
 /* Is it the place of a shield of such a domain, not of one of our own? */
-bool libvirt_is_place(const char *cgroup, const struct partitions *partitions);
+bool libvirt_is_cgroup(const char *cgroup, const struct partitions *partitions);
 /* And is it the cgroup in which that and the partitions are? */
 bool libvirt_is_parent(const char *parent, const char *cgroup, const struct partitions *partitions);
 

@@ -1,5 +1,5 @@
 /* shield attach */
-#include "shield/cmd/session_cmd.h"
+#include "shield/cmd/change.h"
 #include "shield/ops/session.h"
 
 #include <string.h>
@@ -78,7 +78,7 @@ int cmd_attach(struct app *app, int argc, char **argv)
 		return cmd_fail(&err);
 	}
 	cmd_about(o.name);
-	if (session_attach_running(&txn, o.name, o.pid, app->dry_run ? &plan : NULL, &err) < 0) {
+	if (shield_attach_running(&txn, o.name, o.pid, app->dry_run ? &plan : NULL, &err) < 0) {
 		txn_end(&txn);
 		return cmd_fail(&err);
 	}

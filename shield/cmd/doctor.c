@@ -1,13 +1,13 @@
 /*
  * shield doctor: can this host do it, and what to change if not. A line for each
  * thing that matters, with what is the matter and the cure; found by what `on`
- * asks too (host_probe(), policy_intend(), managers_find(), …), so that the two
+ * asks too (host_caps_probe(), policy_spec(), conflicts_find(), …), so that the two
  * agree.
  */
 #include "irq/pci.h"
 #include "profiles/find.h"
 #include "shield/cmd/cmd.h"
-#include "shield/policy/managers.h"
+#include "shield/policy/conflicts.h"
 #include "shield/policy/policy.h"
 #include "shield/sys/journal.h"
 #include "shield/ops/session.h"
@@ -39,10 +39,10 @@ struct findings {
 /* What is looked at. */
 struct visit {
 	struct sys *sys;
-	const char *root;	 /* "" or --sysroot */
-	const char *which;	 /* the profile, or NULL */
-	struct scene scene;	 /* without interrupts: they cannot prevent a shield */
-	bool has_host, has_topo; /* these parts of it could be read */
+	const char *root;	       /* "" or --sysroot */
+	const char *which;	       /* the profile, or NULL */
+	struct host_snapshot snapshot; /* without interrupts: they cannot prevent a shield */
+	bool has_host, has_topo;       /* these parts of it could be read */
 	struct findings findings;
 };
 
@@ -89,10 +89,10 @@ static void look_at_cgroups(struct visit *v)
 {
 	struct err err = { 0 };
 
-	v->has_host = host_probe(v->sys, &v->scene.host, &err) == 0;
+	v->has_host = host_caps_probe(v->sys, &v->snapshot.host, &err) == 0;
 	if (v->has_host)
 		found(v, OK, "cgroups", "version 2, with the cpuset controller, on %s",
-		      v->scene.host.mount);
+		      v->snapshot.host.mount);
 	else
 		found(v, PROBLEM, "cgroups", "%s", err.text);
 }
@@ -106,7 +106,7 @@ static void look_at_kernel(struct visit *v)
 		name = release;
 	if (!v->has_host)
 		found(v, OK, "kernel", "%s", name);
-	else if (v->scene.host.remote)
+	else if (v->snapshot.host.remote)
 		found(v, OK, "kernel", "%s has remote partitions", name);
 	else
 		found(v, WARNING, "kernel",
@@ -117,14 +117,14 @@ static void look_at_kernel(struct visit *v)
 }
 
 /* The guest needs a core and so does the host; without remote partitions the
- * emulator, too (policy_intend()). */
+ * emulator, too (policy_spec()). */
 static void look_at_cpus(struct visit *v)
 {
-	const struct topology *topo = &v->scene.topo;
-	unsigned cores, need = v->has_host && !v->scene.host.remote ? 3 : 2;
+	const struct topology *topo = &v->snapshot.topo;
+	unsigned cores, need = v->has_host && !v->snapshot.host.remote ? 3 : 2;
 	struct err err = { 0 };
 
-	v->has_topo = topology_load(v->root, &v->scene.topo, &err) == 0;
+	v->has_topo = topology_load(v->root, &v->snapshot.topo, &err) == 0;
 	if (!v->has_topo) {
 		found(v, PROBLEM, "CPUs", "%s", err.text);
 		return;
@@ -151,7 +151,7 @@ static void look_at_command_line(struct visit *v)
 
 	if (!v->has_host)
 		return;
-	if (policy_check_isolcpus(&v->scene.host, &none, &err) < 0)
+	if (policy_check_isolcpus(&v->snapshot.host, &none, &err) < 0)
 		found(v, PROBLEM, "command line", "%s", err.text);
 	/* Without nohz_full= the kernel prints "(null)", after as many blanks as it has CPUs. */
 	else if (sys_read_line(v->sys, "/sys/devices/system/cpu/nohz_full", &quiet) == 0 &&
@@ -169,24 +169,24 @@ static void look_at_tasks(struct visit *v)
 	_cleanup_strv_ struct strv warnings = { 0 };
 	struct err err = { 0 };
 
-	if (tasks_snapshot(v->sys, &(struct task_filter){ 0 }, &v->scene.tasks, &err) < 0 ||
-	    policy_check_tasks(&v->scene.tasks, &err) < 0)
+	if (tasks_snapshot(v->sys, &(struct task_filter){ 0 }, &v->snapshot.tasks, &err) < 0 ||
+	    policy_check_tasks(&v->snapshot.tasks, &err) < 0)
 		found(v, PROBLEM, "tasks", "%s", err.text);
 	else
 		found(v, OK, "tasks", "none has a deadline (SCHED_DEADLINE)");
-	irqbalance_find(v->sys, &v->scene.irqbalance);
-	policy_warn_irqbalance(&v->scene.tasks, &v->scene.irqbalance, NULL, &warnings);
+	irqbalance_find(v->sys, &v->snapshot.irqbalance);
+	policy_warn_irqbalance(&v->snapshot.tasks, &v->snapshot.irqbalance, NULL, &warnings);
 	found_all(v, "irqbalance", &warnings,
-		  v->scene.irqbalance.pid ? "runs, and can be told what to leave alone"
-					  : "does not run");
+		  v->snapshot.irqbalance.pid ? "runs, and can be told what to leave alone"
+					     : "does not run");
 }
 
 static void look_at_others(struct visit *v)
 {
 	_cleanup_strv_ struct strv warnings = { 0 };
-	const struct host *host = &v->scene.host;
+	const struct host_caps *host = &v->snapshot.host;
 
-	managers_find(v->sys, &v->scene.tasks, &warnings);
+	conflicts_find(v->sys, &v->snapshot.tasks, &warnings);
 	for (size_t i = 0; i < host->n_siblings; i++) {
 		const struct sibling *s = &host->siblings[i];
 		const struct cpuset *cpus = host->remote ? &s->exclusive : &s->cpus;
@@ -208,7 +208,7 @@ static void look_at_systemd(struct visit *v)
 
 	if (!v->has_host)
 		return;
-	if (!v->scene.host.systemd)
+	if (!v->snapshot.host.systemd)
 		found(v, OK, "systemd",
 		      "is not PID 1: Shield makes cgroups itself, and a guard that is killed "
 		      "stays down until the next command that changes something");
@@ -237,7 +237,7 @@ static void look_at_libvirt(struct visit *v)
 		      SHIELD_DATADIR, HOOK);
 	else if (S_ISREG(st.st_mode) && !(st.st_mode & 0100))
 		found(v, WARNING, "libvirt", "its hook cannot be executed: chmod +x %s", HOOK);
-	else if (v->has_host && !v->scene.host.remote)
+	else if (v->has_host && !v->snapshot.host.remote)
 		found(v, WARNING, "libvirt",
 		      "its domains cannot be shielded on this kernel; 'shield run' can");
 	else
@@ -305,7 +305,7 @@ static int look_at_profile(struct visit *v, struct err *err)
 {
 	_cleanup_strv_ struct strv warnings = { 0 }, names = { 0 };
 	_cleanup_profile_ struct profile profile = { 0 };
-	_cleanup_intent_ struct intent intent = { 0 };
+	_cleanup_shield_spec_ struct shield_spec spec = { 0 };
 	_cleanup_cpuset_ struct cpuset active = { 0 };
 	_cleanup_txn_ struct txn txn = { .lock = -1 };
 	_cleanup_free_ char *list = NULL, *guest = NULL;
@@ -320,7 +320,7 @@ static int look_at_profile(struct visit *v, struct err *err)
 		found(v, OK, "profiles", "%s ('shield doctor PROFILE' tries one)", list);
 	if (!v->which || !v->has_topo)
 		return 0;
-	if (profile_load(v->sys, &v->scene.topo, v->which, &profile, &warnings, err) < 0)
+	if (profile_load(v->sys, &v->snapshot.topo, v->which, &profile, &warnings, err) < 0)
 		return -1;
 	if (!v->has_host)
 		return 0;
@@ -331,14 +331,14 @@ static int look_at_profile(struct visit *v, struct err *err)
 		}
 		state_taken(&txn.state, &active);
 	}
-	if (session_check_free(&txn.state, &profile, &refused) < 0 ||
-	    policy_intend(&v->scene, &profile, "isolated", &active, false, &intent, &warnings,
-			  &refused) < 0) {
+	if (shield_check_free(&txn.state, &profile, &refused) < 0 ||
+	    policy_spec(&v->snapshot, &profile, "isolated", &active, false, &spec, &warnings,
+			&refused) < 0) {
 		found(v, PROBLEM, "profile", "%s: %s", profile.name, refused.text);
 		v->findings.of_profile++;
 		return 0;
 	}
-	guest = cpulist_format(&intent.guest);
+	guest = cpulist_format(&spec.guest);
 	found(v, OK, "profile", "%s: CPUs %s can be taken", profile.name, guest);
 	for (size_t i = 0; i < warnings.n; i++)
 		if (strncmp(warnings.items[i], "irqbalance ", 11) != 0) /* said already */
@@ -432,6 +432,6 @@ int cmd_doctor(struct app *app, int argc, char **argv)
 	for (size_t i = 0; i < v.findings.n; i++)
 		free(v.findings.items[i].text);
 	free(v.findings.items);
-	scene_clear(&v.scene);
+	host_snapshot_clear(&v.snapshot);
 	return cmd_finish(status);
 }

@@ -1,5 +1,5 @@
 /* shield guard: not for people; systemd starts it for `on` and `run`. */
-#include "shield/cmd/session_cmd.h"
+#include "shield/cmd/change.h"
 #include "shield/guard/guard.h"
 
 static error_t parse(int key, char *arg, struct argp_state *state)

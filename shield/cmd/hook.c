@@ -16,7 +16,7 @@
 #include "profiles/profile.h"
 #include "shield/cgroup/libvirt.h"
 #include "shield/cmd/hook_conf.h"
-#include "shield/cmd/session_cmd.h"
+#include "shield/cmd/change.h"
 #include "shield/base/deadline.h"
 #include "shield/vm/detach.h"
 #include "shield/sys/journal.h"
@@ -134,7 +134,7 @@ static int begin(struct hook *h, struct err *err)
 	if (read_pid(h, &pid, err) < 0 || cmd_begin(h->app, false, &txn, err) < 0)
 		return -1;
 	cmd_end_abandoned(h->app, &txn);
-	rc = session_domain(&txn, h->name, pid, &warnings, err);
+	rc = shield_on_domain(&txn, h->name, pid, &warnings, err);
 	if (rc == 0)
 		guest = cpulist_format(&state_shield(&txn.state, h->name)->guest);
 	report(h, &txn, &warnings);
@@ -158,9 +158,9 @@ static int end(struct hook *h, struct err *err)
 	s = state_shield(&txn.state, h->name);
 	/* `run` may have one of that name, and so may a domain that runs: "a b" and
 	 * "a_b" are both a_b. */
-	active = s && libvirt_is_place(s->cgroup, &s->partitions) &&
+	active = s && libvirt_is_cgroup(s->cgroup, &s->partitions) &&
 		 !task_alive(txn.sys, s->vm.pid, s->vm.start);
-	rc = active ? session_off(&txn, h->name, err) : 0;
+	rc = active ? shield_off(&txn, h->name, err) : 0;
 	report(h, &txn, &none);
 	for (size_t i = 0; i < txn.leftover.n; i++)
 		journal(LOG_ERR, h->name, "left: %s", txn.leftover.items[i]);

@@ -2,7 +2,7 @@
 #include "irq/count.h"
 #include "irq/irq.h"
 #include "shield/cmd/cmd.h"
-#include "shield/ops/wishes.h"
+#include "shield/ops/irq_policies.h"
 #include "shield/txn/txn.h"
 
 #include <math.h>
@@ -64,14 +64,14 @@ struct row {
 struct table {
 	struct txn txn; /* a view */
 	struct irqs irqs;
-	struct wishes wishes;
+	struct irq_policies policies;
 	struct row *rows;
 	struct cpuset possible, watched;
 };
 
 static void table_clear(struct table *t)
 {
-	wishes_clear(&t->wishes);
+	irq_policies_clear(&t->policies);
 	txn_end(&t->txn);
 	irqs_clear(&t->irqs);
 	free(t->rows);
@@ -83,10 +83,10 @@ static void describe(const struct table *t, struct row *row)
 {
 	_cleanup_free_ char *path = irq_path(row->irq->number);
 	const struct object *o = state_file_object(&t->txn.state, path);
-	size_t vm = irq_vm(row->irq, t->wishes.items, t->wishes.n);
+	size_t vm = irq_vm(row->irq, t->policies.items, t->policies.n);
 
 	row->class = irq_class_name(row->irq->class);
-	row->owner = vm < t->wishes.n ? t->wishes.items[vm].name : "";
+	row->owner = vm < t->policies.n ? t->policies.items[vm].name : "";
 	row->fixed = !irq_movable(row->irq);
 	row->pending = !row->fixed && *row->irq->actions && !cpuset_empty(&row->irq->effective) &&
 		       !cpuset_intersects(&row->irq->effective, &row->irq->mask);
@@ -136,7 +136,7 @@ static int read_table(struct app *app, struct table *t, struct err *err)
 		cpuset_or(&t->watched, &t->txn.state.shields[i].guest);
 	if (cpuset_empty(&t->watched))
 		cpuset_copy(&t->watched, &t->possible);
-	wishes_read(&app->sys, &t->txn.state, &t->wishes);
+	irq_policies_read(&app->sys, &t->txn.state, &t->policies);
 	t->rows = xcalloc(t->irqs.n, sizeof(*t->rows));
 	for (size_t i = 0; i < t->irqs.n; i++) {
 		t->rows[i].irq = &t->irqs.items[i];

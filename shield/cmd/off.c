@@ -1,5 +1,5 @@
 /* shield off, shield recover */
-#include "shield/cmd/session_cmd.h"
+#include "shield/cmd/change.h"
 #include "shield/ops/session.h"
 
 struct options {
@@ -105,7 +105,7 @@ int cmd_off(struct app *app, int argc, char **argv)
 		bool active = state_shield(&txn.state, names.items[i]) != NULL;
 
 		cmd_about(names.items[i]);
-		if (session_off(&txn, names.items[i], &err) < 0)
+		if (shield_off(&txn, names.items[i], &err) < 0)
 			status = cmd_fail(&err);
 		else if (active)
 			cmd_note(app, "%s has ended; its CPUs are the host's again",
@@ -139,7 +139,7 @@ static int orphans(struct app *app, struct txn *txn, bool end)
 	struct err err = { 0 };
 	int status = 0;
 
-	session_orphans(txn, &names);
+	shields_orphaned(txn, &names);
 	for (size_t i = 0; i < names.n; i++) {
 		cmd_about(names.items[i]);
 		if (!end)
@@ -147,7 +147,7 @@ static int orphans(struct app *app, struct txn *txn, bool end)
 				 "%s: has CPUs, but is in no state file; 'shield recover "
 				 "--discard' restores them",
 				 names.items[i]);
-		else if (session_orphan_end(txn, names.items[i], &err) < 0)
+		else if (shield_end_orphan(txn, names.items[i], &err) < 0)
 			status = cmd_fail(&err);
 		else
 			cmd_note(app,
@@ -196,7 +196,7 @@ static int recover_dry_run(struct app *app)
 
 	if (txn_view(&txn, &app->sys, &err) < 0)
 		return cmd_fail(&err);
-	session_abandoned(&txn, &dead);
+	shields_abandoned(&txn, &dead);
 	for (size_t i = 0; i < txn.state.n_shields; i++) {
 		const struct shield *s = &txn.state.shields[i];
 
@@ -251,7 +251,7 @@ int cmd_recover(struct app *app, int argc, char **argv)
 		return cmd_fail(&err);
 	ended = cmd_end_abandoned(app, &txn);
 	/* Those that could not be ended. */
-	session_abandoned(&txn, &dead);
+	shields_abandoned(&txn, &dead);
 	lost = orphans(app, &txn, o.discard);
 	if (lost > 0)
 		status = lost;

@@ -1,5 +1,5 @@
 /* shield on, shield plan */
-#include "shield/cmd/session_cmd.h"
+#include "shield/cmd/change.h"
 #include "shield/ops/session.h"
 #include "shield/task/task.h"
 
@@ -109,7 +109,7 @@ int cmd_on(struct app *app, int argc, char **argv)
 	if (find_owner(app, o.owner, &owner, &err) < 0 || cmd_begin(app, o.force, &txn, &err) < 0)
 		return cmd_fail(&err);
 	cmd_end_abandoned(app, &txn);
-	if (session_on(&txn, o.profile, o.partition, owner, &warnings, &name, &err) < 0) {
+	if (shield_on(&txn, o.profile, o.partition, owner, &warnings, &name, &err) < 0) {
 		cmd_report(app, &txn);
 		txn_end(&txn);
 		return cmd_fail(&err);

@@ -25,7 +25,7 @@ static const struct argp_option options[] = {
 
 struct args {
 	struct strv words;
-	struct wish wish;
+	struct suggest_request request;
 	bool wished;
 };
 
@@ -46,13 +46,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case OPT_VCPUS:
-		args->wish.vcpus = number(state, "--vcpus", arg);
+		args->request.vcpus = number(state, "--vcpus", arg);
 		break;
 	case OPT_IOTHREADS:
-		args->wish.iothreads = number(state, "--iothreads", arg);
+		args->request.iothreads = number(state, "--iothreads", arg);
 		break;
 	case OPT_GPU:
-		args->wish.gpu = arg;
+		args->request.gpu = arg;
 		break;
 	case ARGP_KEY_ARG:
 		strv_add(&args->words, arg);
@@ -358,7 +358,7 @@ static int dispatch(struct app *app, struct args *args)
 	if (topology_load(app->sysroot, &topo, &err) < 0)
 		return cmd_fail(&err);
 	if (advice)
-		return suggest_print(app, &topo, &args->wish);
+		return suggest_print(app, &topo, &args->request);
 	if (import)
 		return import_print(app, &topo, words->items[1]);
 	if (list)

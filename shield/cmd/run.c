@@ -1,8 +1,8 @@
 /* shield run: on, the command in the shield, off; in the end its exit status. */
-#include "shield/cgroup/place.h"
-#include "shield/cmd/session_cmd.h"
+#include "shield/cgroup/layout.h"
+#include "shield/cmd/change.h"
 #include "shield/vm/confine.h"
-#include "shield/ops/hold.h"
+#include "shield/ops/scope_anchor.h"
 #include "shield/ops/session.h"
 #include "shield/vm/supervise.h"
 
@@ -22,7 +22,7 @@ struct run {
 	int qmp_timeout;
 	char *name;		  /* of the shield; NULL before it stands */
 	char *cgroup, *partition; /* of its process, and of its vCPUs */
-	struct process hold;
+	struct process anchor;
 	bool ended;	     /* the shield is off already */
 	struct strv command; /* the profile's, with its NULL; argv may point there */
 	char *profile_user;
@@ -140,7 +140,7 @@ static int place(void *ctx, pid_t pid, bool vm, struct err *err)
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, "the command cannot be put into the cgroup %s: %s",
 			       vm ? run->cgroup : run->partition, err_errno(rc));
-	hold_end(sys, &run->hold); /* else it ends with the scope */
+	scope_anchor_end(sys, &run->anchor); /* else it ends with the scope */
 	return 0;
 }
 
@@ -155,7 +155,7 @@ static int is_vm(void *ctx, pid_t qemu, struct err *err)
 		return -1;
 	rc = clear_partition(run, txn.mount, err);
 	if (rc == 0)
-		rc = session_convert(&txn, run->name, "isolated", err);
+		rc = shield_convert(&txn, run->name, "isolated", err);
 	txn_end(&txn);
 	return rc;
 }
@@ -179,7 +179,7 @@ static int pin(void *ctx, pid_t qemu, const struct vm_vcpus *vcpus, struct err *
 
 	if (cmd_begin(run->app, run->force, &txn, err) < 0)
 		return -1;
-	rc = session_attach(&txn, run->name, qemu, vcpus, NULL, err);
+	rc = shield_attach(&txn, run->name, qemu, vcpus, NULL, err);
 	cmd_report(run->app, &txn);
 	txn_end(&txn);
 	if (rc == 0)
@@ -197,7 +197,7 @@ static int end(struct run *run, struct err *err)
 		return 0;
 	if (cmd_begin(run->app, run->force, &txn, err) < 0)
 		return -1;
-	rc = session_off(&txn, run->name, err);
+	rc = shield_off(&txn, run->name, err);
 	cmd_report(run->app, &txn);
 	txn_end(&txn);
 	run->ended = rc == 0;
@@ -236,15 +236,15 @@ static int begin(struct run *run, struct err *err)
 	if (cmd_begin(run->app, run->force, &txn, err) < 0)
 		return -1;
 	cmd_end_abandoned(run->app, &txn);
-	rc = session_on(&txn, run->profile, vm ? "isolated" : "root", self, &warnings, &run->name,
-			err);
+	rc = shield_on(&txn, run->profile, vm ? "isolated" : "root", self, &warnings, &run->name,
+		       err);
 	if (rc == 0) {
 		const struct shield *shield = state_shield(&txn.state, run->name);
 
 		cmd_about(run->name);
 		run->cgroup = xstrdup(shield->cgroup);
 		run->partition = xstrdup(shield->partitions.items[0].cgroup);
-		run->hold = shield->hold;
+		run->anchor = shield->anchor;
 	}
 	if (rc == 0) /* else there is one thing to say */
 		cmd_warn(run->app, &warnings);

@@ -1,5 +1,5 @@
 /* shield status */
-#include "shield/cmd/session_cmd.h"
+#include "shield/cmd/change.h"
 #include "shield/ops/audit.h"
 #include "shield/sys/clock.h"
 

@@ -206,7 +206,8 @@ static char *qemu_of(const struct machine *machine, const struct suggestion *s)
 	return text;
 }
 
-int suggest_print(struct app *app, const struct topology *topo, const struct wish *wish)
+int suggest_print(struct app *app, const struct topology *topo,
+		  const struct suggest_request *request)
 {
 	_cleanup_suggestion_ struct suggestion s = { 0 };
 	_cleanup_machine_ struct machine machine = { 0 };
@@ -214,7 +215,7 @@ int suggest_print(struct app *app, const struct topology *topo, const struct wis
 	json_t *profile;
 	struct err err = { 0 };
 
-	if (suggest(&app->sys, topo, wish, &s, &err) < 0)
+	if (suggest(&app->sys, topo, request, &s, &err) < 0)
 		return cmd_fail(&err);
 	machine_read(&app->sys, &machine);
 	if (needs_topoext(&machine, &s))

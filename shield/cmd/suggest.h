@@ -8,6 +8,7 @@
 #include "shield/cmd/cmd.h"
 
 /* Print the split, or why there is none; returns the exit status. */
-int suggest_print(struct app *app, const struct topology *topo, const struct wish *wish);
+int suggest_print(struct app *app, const struct topology *topo,
+		  const struct suggest_request *request);
 
 #endif

@@ -1,6 +1,6 @@
 /* shield topology: the machine, and who owns each CPU now. */
 #include "shield/cmd/cmd.h"
-#include "shield/cmd/places.h"
+#include "shield/cmd/devices.h"
 #include "shield/topology/draw.h"
 #include "shield/txn/state.h"
 
@@ -107,7 +107,7 @@ static int print_json(struct app *app, const struct topology *topo, const struct
 	for (size_t i = 0; i < topo->n; i++)
 		json_array_append_new(cpus, describe(&topo->cpus[i], owners));
 	document = json_pack("{s:i, s:o}", "version", 1, "cpus", cpus);
-	places_json(app, topo, document);
+	devices_json(app, topo, document);
 	return cmd_print_json(document);
 }
 
@@ -203,6 +203,6 @@ int cmd_topology(struct app *app, int argc, char **argv)
 		return print_json(app, &topo, &owners);
 	width = find_width();
 	map_print(&topo, owners.items, owners.n, width, app->color, stdout);
-	places_print(app, &topo, width);
+	devices_print(app, &topo, width);
 	return cmd_finish(0);
 }

@@ -5,7 +5,7 @@
 #include "shield/base/deadline.h"
 #include "shield/event/irqevents.h"
 #include "shield/sys/journal.h"
-#include "shield/base/patience.h"
+#include "shield/base/backoff.h"
 #include "shield/event/procevents.h"
 #include "shield/event/resume.h"
 #include "shield/ops/session.h"
@@ -43,7 +43,7 @@
 #define WORN_MS 1000
 /* CPUs that come and go come and go together. */
 #define HOTPLUG_MS 200
-#define NEWBORN_MAX 256
+#define NEW_THREADS_MAX 256
 
 struct guard {
 	struct sys *sys;
@@ -52,19 +52,19 @@ struct guard {
 	int vm_fd, owner_fd, inotify_fd, uevent_fd;
 	int run_wd; /* of /run, in which irqbalance's directory comes and goes */
 	struct resume resume;
-	struct procevents births;
+	struct procevents procevents;
 	struct irqevents irqs;
-	struct newborn {
+	struct new_thread {
 		pid_t tid;
 		bool vm; /* a thread of the VM's, not of the kernel's */
-	} newborn[NEWBORN_MAX];
-	size_t n_newborn;
-	unsigned looks;		  /* at these new threads */
-	struct patience patience; /* with repairs */
-	bool failed;		  /* the last one did not help */
-	bool taken_over;	  /* from the command that started the VM */
-	int tries;		  /* of that */
-	long long look_at, newborn_at;
+	} new_threads[NEW_THREADS_MAX];
+	size_t n_new_threads;
+	unsigned looks;		/* at these new threads */
+	struct backoff backoff; /* with repairs */
+	bool failed;		/* the last one did not help */
+	bool taken_over;	/* from the command that started the VM */
+	int tries;		/* of that */
+	long long look_at, new_threads_at;
 	bool hotplug; /* CPUs came or went */
 	bool audited; /* what it was before we listened is seen to */
 	bool rescan;  /* look at everything */
@@ -103,7 +103,7 @@ static void watch_partitions(struct guard *g, const struct txn *txn)
 		watch_file(g, txn->mount, s->partitions.items[i].cgroup, "cpuset.cpus.partition");
 	/* vCPUs of libvirt that are plugged in. (Not their cpuset.cpus: a
 	 * change amid libvirt's own steps loses CPUs on Linux 7.3.) */
-	if (s && libvirt_is_place(s->cgroup, &s->partitions)) {
+	if (s && libvirt_is_cgroup(s->cgroup, &s->partitions)) {
 		_cleanup_free_ char *dir = xasprintf("%s%s/..", txn->mount, s->cgroup);
 
 		inotify_add_watch(g->inotify_fd, dir, IN_CREATE | IN_DELETE);
@@ -118,7 +118,7 @@ static void watch_irqbalance(struct guard *g)
 }
 
 /* Which threads to hear of. */
-static unsigned births_of(const struct guard *g)
+static unsigned thread_events_of(const struct guard *g)
 {
 	return PROCEVENTS_KTHREAD | (g->vm.pid ? PROCEVENTS_THREAD : 0);
 }
@@ -133,8 +133,8 @@ static bool follow(struct guard *g, const struct shield *s)
 		closep(&g->vm_fd);
 		g->vm = s->vm;
 		g->vm_fd = watch_process(&g->vm);
-		if (g->births.fd >= 0)
-			procevents_choose(&g->births, births_of(g), g->vm.pid, NULL);
+		if (g->procevents.fd >= 0)
+			procevents_choose(&g->procevents, thread_events_of(g), g->vm.pid, NULL);
 	}
 	return true;
 }
@@ -150,7 +150,7 @@ static bool ended_vm(const struct guard *g)
  * The kernel broke it: the partition became invalid or leaks, a vCPU or an I/O
  * thread lost its CPUs, or CPUs came and went (hotplug), which rewrites masks of
  * kernel threads and interrupts too. What does not last is repaired less and
- * less often (patience.h).
+ * less often (backoff.h).
  */
 static void repair(struct guard *g, struct txn *txn)
 {
@@ -170,19 +170,19 @@ static void repair(struct guard *g, struct txn *txn)
 	invalid = partition.n && cpuset_within(&s->guest, &txn->online);
 	if (!invalid && !threads.n && !g->hotplug)
 		return;
-	if (!patience_allows(&g->patience, deadline_in(0))) {
-		look_in(g, deadline_left(g->patience.next));
+	if (!backoff_allows(&g->backoff, deadline_in(0))) {
+		look_in(g, deadline_left(g->backoff.next));
 		return;
 	}
-	patience_try(&g->patience, deadline_in(0));
+	backoff_try(&g->backoff, deadline_in(0));
 	p = invalid ? &partition.items[0] : threads.n ? &threads.items[0] : NULL;
 	if (txn_repair(txn, g->name, invalid, &err) == 0) {
 		g->failed = g->hotplug = false;
 		journal(LOG_NOTICE, g->name, "shield %s: repaired%s%s%s", g->name, p ? ": " : "",
 			p ? p->object : "",
-			patience_worn(&g->patience) ? " (again and again: from now on after "
-						      "longer and longer pauses)"
-						    : "");
+			backoff_worn(&g->backoff) ? " (again and again: from now on after "
+						    "longer and longer pauses)"
+						  : "");
 		return;
 	}
 	if (ended_vm(g)) /* meanwhile */
@@ -190,10 +190,10 @@ static void repair(struct guard *g, struct txn *txn)
 	if (!g->failed)
 		journal(LOG_ERR, g->name, "shield %s: is broken: %s", g->name, err.text);
 	g->failed = true;
-	soon = deadline_in(PATIENCE_PAUSE_MS);
-	if (g->patience.next < soon)
-		g->patience.next = soon;
-	look_in(g, deadline_left(g->patience.next));
+	soon = deadline_in(BACKOFF_PAUSE_MS);
+	if (g->backoff.next < soon)
+		g->backoff.next = soon;
+	look_in(g, deadline_left(g->backoff.next));
 }
 
 /* Before this guard listened, CPUs may have come and gone and the machine may have
@@ -217,7 +217,7 @@ static void audit_once(struct guard *g, struct txn *txn)
 static void take_over(struct guard *g, struct txn *txn)
 {
 	struct err err = { 0 };
-	int rc = g->taken_over ? 0 : session_take_over(txn, g->name, &err);
+	int rc = g->taken_over ? 0 : shield_take_over(txn, g->name, &err);
 
 	if (rc < 0 && g->tries++ < TAKE_OVER_TRIES) {
 		look_in(g, AGAIN_MS);
@@ -236,7 +236,7 @@ static void follow_libvirt(struct guard *g, struct txn *txn)
 {
 	struct err err = { 0 };
 
-	if (session_follow(txn, g->name, &err) < 0 && strcmp(err.text, g->complaint.text) != 0)
+	if (shield_follow(txn, g->name, &err) < 0 && strcmp(err.text, g->complaint.text) != 0)
 		journal(LOG_ERR, g->name, "shield %s: does not follow libvirt: %s", g->name,
 			err.text);
 	g->complaint = err;
@@ -248,7 +248,7 @@ static void move_threads(struct guard *g, struct txn *txn)
 {
 	struct err err = { 0 };
 
-	if (session_threads(txn, g->name, &err) < 0 && strcmp(err.text, g->stuck.text) != 0)
+	if (shield_new_threads(txn, g->name, &err) < 0 && strcmp(err.text, g->stuck.text) != 0)
 		journal(LOG_ERR, g->name, "%s", err.text);
 	g->stuck = err;
 }
@@ -266,7 +266,7 @@ static void end(struct guard *g, struct txn *txn)
 {
 	struct err err = { 0 };
 
-	if (session_off(txn, g->name, &err) == 0)
+	if (shield_off(txn, g->name, &err) == 0)
 		journal(LOG_INFO, g->name,
 			"shield %s: its VM has ended; the CPUs are the host's again", g->name);
 	else if (strcmp(err.text, g->complaint.text) != 0)
@@ -296,15 +296,15 @@ static bool waits(struct guard *g, bool *stay)
 	_cleanup_txn_ struct txn txn = { .lock = -1 };
 	struct err ignored;
 
-	if (!g->failed || g->hotplug || patience_allows(&g->patience, deadline_in(0)) ||
+	if (!g->failed || g->hotplug || backoff_allows(&g->backoff, deadline_in(0)) ||
 	    txn_view(&txn, g->sys, &ignored) < 0 || txn_interrupted(&txn))
 		return false;
-	session_abandoned(&txn, &dead);
+	shields_abandoned(&txn, &dead);
 	*stay = follow(g, state_shield(&txn.state, g->name));
 	if (strv_contains(&dead, g->name))
 		return false;
 	g->rescan = false; /* the next try looks at everything */
-	look_in(g, deadline_left(g->patience.next));
+	look_in(g, deadline_left(g->backoff.next));
 	return true;
 }
 
@@ -346,14 +346,14 @@ static bool look(struct guard *g)
 	move_threads(g, &txn);
 	hear_irqs(g);
 	watch_irqbalance(g);
-	session_abandoned(&txn, &dead);
+	shields_abandoned(&txn, &dead);
 	if (strv_contains(&dead, g->name)) {
 		end(g, &txn);
 	} else {
 		follow_libvirt(g, &txn);
 		take_over(g, &txn);
 		repair(g, &txn);
-		session_adopt(&txn, &found, &err);
+		shield_place_new(&txn, &found, &err);
 		audit_once(g, &txn);
 	}
 	g->rescan = false;
@@ -410,9 +410,9 @@ static bool misplaced(struct guard *g)
 {
 	bool found = false;
 
-	for (size_t i = 0; i < g->n_newborn; i++) {
+	for (size_t i = 0; i < g->n_new_threads; i++) {
 		_cleanup_cpuset_ struct cpuset allowed = { 0 };
-		const struct newborn *t = &g->newborn[i];
+		const struct new_thread *t = &g->new_threads[i];
 
 		if (task_affinity(g->sys, t->tid, &allowed) == 0 &&
 		    cpuset_intersects(&allowed, t->vm ? &g->guest : &g->taken))
@@ -421,24 +421,24 @@ static bool misplaced(struct guard *g)
 	/* A slow one may not have come to rest yet: look again. */
 	if (found || g->looks++) {
 		g->looks = 0;
-		g->n_newborn = 0;
+		g->n_new_threads = 0;
 	}
 	return found;
 }
 
-static void read_births(struct guard *g)
+static void read_procevents(struct guard *g)
 {
 	struct procevent events[32];
 	int n;
 
-	while ((n = procevents_read(&g->births, events, ARRAY_SIZE(events))) > 0)
+	while ((n = procevents_read(&g->procevents, events, ARRAY_SIZE(events))) > 0)
 		for (int i = 0; i < n; i++) {
-			if (g->n_newborn == NEWBORN_MAX)
+			if (g->n_new_threads == NEW_THREADS_MAX)
 				g->rescan = true;
 			else
-				g->newborn[g->n_newborn++] =
-					(struct newborn){ events[i].tid,
-							  events[i].what == PROCEVENTS_THREAD };
+				g->new_threads[g->n_new_threads++] =
+					(struct new_thread){ events[i].tid,
+							     events[i].what == PROCEVENTS_THREAD };
 		}
 	if (n == -EOVERFLOW)
 		g->rescan = true;
@@ -460,7 +460,7 @@ static void read_inotify(struct guard *g)
 			if (named)
 				look_in(g, IRQ_MS);
 			else if (e->wd != g->run_wd)
-				look_in(g, patience_worn(&g->patience) ? WORN_MS : 0);
+				look_in(g, backoff_worn(&g->backoff) ? WORN_MS : 0);
 		}
 }
 
@@ -475,12 +475,16 @@ static void ended(struct guard *g, int *fd)
 static void wait_for_event(struct guard *g)
 {
 	struct pollfd fds[] = {
-		{ .fd = g->vm_fd, .events = POLLIN },	   { .fd = g->owner_fd, .events = POLLIN },
-		{ .fd = g->inotify_fd, .events = POLLIN }, { .fd = g->births.fd, .events = POLLIN },
-		{ .fd = g->uevent_fd, .events = POLLIN },  { .fd = g->irqs.fd, .events = POLLIN },
+		{ .fd = g->vm_fd, .events = POLLIN },
+		{ .fd = g->owner_fd, .events = POLLIN },
+		{ .fd = g->inotify_fd, .events = POLLIN },
+		{ .fd = g->procevents.fd, .events = POLLIN },
+		{ .fd = g->uevent_fd, .events = POLLIN },
+		{ .fd = g->irqs.fd, .events = POLLIN },
 		{ .fd = g->resume.fd, .events = POLLIN },
 	};
-	long long until = g->n_newborn && g->newborn_at < g->look_at ? g->newborn_at : g->look_at;
+	long long until =
+		g->n_new_threads && g->new_threads_at < g->look_at ? g->new_threads_at : g->look_at;
 
 	if (poll(fds, ARRAY_SIZE(fds), deadline_left(until)) <= 0)
 		return;
@@ -491,8 +495,8 @@ static void wait_for_event(struct guard *g)
 	if (fds[2].revents)
 		read_inotify(g);
 	if (fds[3].revents) {
-		read_births(g);
-		g->newborn_at = deadline_in(SETTLE_MS);
+		read_procevents(g);
+		g->new_threads_at = deadline_in(SETTLE_MS);
 	}
 	if (fds[5].revents) {
 		irqevents_drain(&g->irqs);
@@ -509,12 +513,12 @@ static void wait_for_event(struct guard *g)
 }
 
 /* New threads that did not end up on guest CPUs are looked at once more. */
-static void look_at_newborn(struct guard *g)
+static void look_at_new_threads(struct guard *g)
 {
-	if (g->n_newborn && !deadline_left(g->newborn_at)) {
+	if (g->n_new_threads && !deadline_left(g->new_threads_at)) {
 		if (misplaced(g))
 			g->rescan = true;
-		g->newborn_at = deadline_in(SETTLED_MS);
+		g->new_threads_at = deadline_in(SETTLED_MS);
 	}
 	if (g->rescan)
 		look_in(g, 0);
@@ -543,22 +547,22 @@ static void watch(struct guard *g)
 	struct err ignored;
 	bool stay = true;
 
-	procevents_open(&g->births, births_of(g), g->vm.pid, &ignored);
+	procevents_open(&g->procevents, thread_events_of(g), g->vm.pid, &ignored);
 	malloc_trim(0); /* of what `on` needed */
 	/* First what was started before we listened, once it has set its
 	 * affinity. */
 	g->look_at = deadline_in(IRQ_MS);
 	while (stay) {
 		if (!deadline_left(g->look_at)) {
-			g->look_at = deadline_in(g->irqs.fd >= 0 && g->births.fd >= 0 ? SLOW_MS
-										      : UNHEARD_MS);
+			g->look_at = deadline_in(
+				g->irqs.fd >= 0 && g->procevents.fd >= 0 ? SLOW_MS : UNHEARD_MS);
 			stay = look(g);
 		} else {
 			wait_for_event(g);
-			look_at_newborn(g);
+			look_at_new_threads(g);
 		}
 	}
-	procevents_close(&g->births);
+	procevents_close(&g->procevents);
 }
 
 int guard_main(struct sys *sys, const char *name, struct err *err)
@@ -569,7 +573,7 @@ int guard_main(struct sys *sys, const char *name, struct err *err)
 		.vm_fd = -1,
 		.owner_fd = -1,
 		.inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK),
-		.births = { -1 },
+		.procevents = { -1 },
 		.irqs = { .fd = -1 },
 	};
 	sigset_t none;

@@ -1,5 +1,5 @@
 /* Start a guard that outlives the command that starts it. */
-#include "shield/cgroup/place.h"
+#include "shield/cgroup/layout.h"
 #include "shield/base/deadline.h"
 #include "shield/guard/guard.h"
 #include "shield/vm/vm.h"
@@ -87,7 +87,7 @@ static int own_path(char **ret)
  * leaves is recovered, however it ended. */
 static int start_service(struct sys *sys, const char *name, struct err *err)
 {
-	_cleanup_free_ char *escaped = place_escape(name);
+	_cleanup_free_ char *escaped = layout_escape(name);
 	_cleanup_free_ char *unit = xasprintf("shield-guard-%s.service", escaped);
 	_cleanup_free_ char *description = xasprintf("Guard of the shield %s", name);
 	_cleanup_free_ char *self = NULL;

@@ -277,7 +277,7 @@ static void audit_vcpus(struct txn *txn, const struct shield *s, struct problems
 		_cleanup_free_ char *expected = NULL, *actual = NULL;
 
 		/* libvirt may pin it to several. */
-		if (partition && libvirt_is_place(s->cgroup, &s->partitions))
+		if (partition && libvirt_is_cgroup(s->cgroup, &s->partitions))
 			cpuset_copy(&want, &partition->cpus);
 		else
 			cpuset_add(&want, v->cpu);

@@ -1,30 +1,32 @@
 #include "shield/ops/session.h"
 
-#include "shield/cgroup/place.h"
+#include "shield/cgroup/layout.h"
 #include "shield/policy/irqs.h"
-#include "shield/policy/managers.h"
+#include "shield/policy/conflicts.h"
 #include "shield/policy/settings.h"
 #include "shield/ops/assign.h"
 #include "shield/ops/audit.h"
-#include "shield/ops/hold.h"
-#include "shield/ops/wishes.h"
+#include "shield/ops/scope_anchor.h"
+#include "shield/ops/irq_policies.h"
 #include "shield/task/task.h"
 
 #include <string.h>
 
 /* All that a profile asks for, in its order. */
-static int plan_on(struct sys *sys, const struct scene *scene, const struct intent *intent,
-		   const struct cpuset *active, struct plan *plan, struct err *err)
+static int plan_on(struct sys *sys, const struct host_snapshot *snapshot,
+		   const struct shield_spec *spec, const struct cpuset *active, struct plan *plan,
+		   struct err *err)
 {
-	policy_flush(sys, scene, intent, active, plan);
-	policy_on(scene, intent, active, plan);
-	return policy_settings(sys, intent, plan, err);
+	policy_flush(sys, snapshot, spec, active, plan);
+	policy_on(snapshot, spec, active, plan);
+	return policy_settings(sys, spec, plan, err);
 }
 
 /* A cgroup of that name with processes in it is not ours to take. */
-static int check_place(struct sys *sys, const struct host *host, const char *name, struct err *err)
+static int check_cgroup(struct sys *sys, const struct host_caps *host, const char *name,
+			struct err *err)
 {
-	_cleanup_free_ char *cgroup = place_cgroup(place_kind(host), name);
+	_cleanup_free_ char *cgroup = layout_cgroup(layout_kind(host), name);
 	_cleanup_free_ char *dir = xasprintf("%s%s", host->mount, cgroup);
 	_cleanup_free_ char *events = xasprintf("%s/cgroup.events", dir);
 	_cleanup_free_ char *text = NULL;
@@ -37,7 +39,7 @@ static int check_place(struct sys *sys, const struct host *host, const char *nam
 	return 0;
 }
 
-int session_check_free(const struct state *state, const struct profile *profile, struct err *err)
+int shield_check_free(const struct state *state, const struct profile *profile, struct err *err)
 {
 	_cleanup_cpuset_ struct cpuset all = { 0 };
 
@@ -66,31 +68,31 @@ int session_check_free(const struct state *state, const struct profile *profile,
 	return 0;
 }
 
-int session_plan(struct sys *sys, const char *root, const char *which, const char *partition,
-		 bool force, const struct state *state, struct plan *plan, struct err *err)
+int shield_plan(struct sys *sys, const char *root, const char *which, const char *partition,
+		bool force, const struct state *state, struct plan *plan, struct err *err)
 {
-	_cleanup_scene_ struct scene scene = { 0 };
+	_cleanup_host_snapshot_ struct host_snapshot snapshot = { 0 };
 	_cleanup_profile_ struct profile profile = { 0 };
-	_cleanup_intent_ struct intent intent = { 0 };
+	_cleanup_shield_spec_ struct shield_spec spec = { 0 };
 	_cleanup_cpuset_ struct cpuset active = { 0 };
-	_cleanup_wishes_ struct wishes others = { 0 };
+	_cleanup_irq_policies_ struct irq_policies others = { 0 };
 
 	state_taken(state, &active);
-	if (scene_read(sys, root, &active, &scene, err) < 0 ||
-	    profile_load(sys, &scene.topo, which, &profile, &plan->warnings, err) < 0 ||
-	    session_check_free(state, &profile, err) < 0 ||
-	    policy_intend(&scene, &profile, partition, &active, force, &intent, &plan->warnings,
-			  err) < 0)
+	if (host_snapshot_read(sys, root, &active, &snapshot, err) < 0 ||
+	    profile_load(sys, &snapshot.topo, which, &profile, &plan->warnings, err) < 0 ||
+	    shield_check_free(state, &profile, err) < 0 ||
+	    policy_spec(&snapshot, &profile, partition, &active, force, &spec, &plan->warnings,
+			err) < 0)
 		return -1;
-	managers_find(sys, &scene.tasks, &plan->warnings);
-	wishes_read(sys, state, &others);
-	intent.others = others.items;
-	intent.n_others = others.n;
-	policy_managed(&scene.irqs, &intent.taken, &plan->warnings);
-	return plan_on(sys, &scene, &intent, &active, plan, err);
+	conflicts_find(sys, &snapshot.tasks, &plan->warnings);
+	irq_policies_read(sys, state, &others);
+	spec.others = others.items;
+	spec.n_others = others.n;
+	policy_managed(&snapshot.irqs, &spec.taken, &plan->warnings);
+	return plan_on(sys, &snapshot, &spec, &active, plan, err);
 }
 
-static void place_of(const struct beginning *b, const struct intent *intent, struct shield *s)
+static void layout_of(const struct on_request *b, const struct shield_spec *spec, struct shield *s)
 {
 	_cleanup_free_ char *vcpus = NULL;
 
@@ -101,28 +103,28 @@ static void place_of(const struct beginning *b, const struct intent *intent, str
 				       &b->partitions->items[i].cpus);
 		return;
 	}
-	s->cgroup = place_cgroup(place_kind(&b->scene->host), intent->name);
-	vcpus = place_vcpus(s->cgroup);
-	partitions_add(&s->partitions, vcpus, &intent->guest);
+	s->cgroup = layout_cgroup(layout_kind(&b->snapshot->host), spec->name);
+	vcpus = layout_vcpus(s->cgroup);
+	partitions_add(&s->partitions, vcpus, &spec->guest);
 }
 
-static void enter(struct txn *txn, const struct beginning *b, const struct intent *intent,
-		  struct process hold)
+static void enter(struct txn *txn, const struct on_request *b, const struct shield_spec *spec,
+		  struct process anchor)
 {
-	struct shield *s = state_add_shield(&txn->state, intent->name);
+	struct shield *s = state_add_shield(&txn->state, spec->name);
 
 	s->phase = PHASE_APPLYING;
 	s->owner = b->owner;
 	s->vm = b->vm;
-	s->hold = hold;
-	cpuset_copy(&s->guest, &intent->guest);
-	cpuset_copy(&s->emulator, &intent->emulator);
-	cpuset_copy(&s->taken, &intent->taken);
-	place_of(b, intent, s);
-	s->home = xstrdup(b->scene->host.home);
-	s->partition = xstrdup(intent->partition);
-	state_irq_take(&s->irq, intent->profile);
-	state_map_take(&s->map, intent->profile);
+	s->anchor = anchor;
+	cpuset_copy(&s->guest, &spec->guest);
+	cpuset_copy(&s->emulator, &spec->emulator);
+	cpuset_copy(&s->taken, &spec->taken);
+	layout_of(b, spec, s);
+	s->home = xstrdup(b->snapshot->host.home);
+	s->partition = xstrdup(spec->partition);
+	state_irq_take(&s->irq, spec->profile);
+	state_map_take(&s->map, spec->profile);
 }
 
 /* It stood, and cannot stay; err says why. */
@@ -136,9 +138,10 @@ static int take_back(struct txn *txn, const char *name, struct err *err)
 }
 
 /* From here on its scope stays when we end. */
-static int keep_scope(struct txn *txn, const char *name, const struct hold *hold, struct err *err)
+static int keep_scope(struct txn *txn, const char *name, const struct scope_anchor *anchor,
+		      struct err *err)
 {
-	int rc = hold_keep(txn->sys, hold);
+	int rc = scope_anchor_keep(txn->sys, anchor);
 
 	if (rc == 0)
 		return 0;
@@ -163,107 +166,109 @@ static int verify(struct txn *txn, const char *name, struct err *err)
 
 /* What it may use is about to become an original. Waiting for that, it may have
  * moved interrupts. */
-static int settle_irqbalance(struct txn *txn, struct scene *scene, struct err *err)
+static int settle_irqbalance(struct txn *txn, struct host_snapshot *snapshot, struct err *err)
 {
-	if (!scene->irqbalance.pid || state_file_object(&txn->state, scene->irqbalance.socket) ||
-	    !irqbalance_settle(txn->sys, &scene->irqbalance))
+	if (!snapshot->irqbalance.pid ||
+	    state_file_object(&txn->state, snapshot->irqbalance.socket) ||
+	    !irqbalance_settle(txn->sys, &snapshot->irqbalance))
 		return 0;
-	irqs_clear(&scene->irqs);
-	return irqs_snapshot(txn->sys, &scene->irqs, err);
+	irqs_clear(&snapshot->irqs);
+	return irqs_snapshot(txn->sys, &snapshot->irqs, err);
 }
 
-int session_begin(struct txn *txn, const struct beginning *b, struct strv *warnings,
-		  struct err *err)
+int shield_begin(struct txn *txn, const struct on_request *b, struct strv *warnings,
+		 struct err *err)
 {
-	_cleanup_intent_ struct intent intent = { .libvirt = b->libvirt,
-						  .partitions = b->partitions };
+	_cleanup_shield_spec_ struct shield_spec spec = { .libvirt = b->libvirt,
+							  .partitions = b->partitions };
 	_cleanup_cpuset_ struct cpuset active = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
-	_cleanup_wishes_ struct wishes others = { 0 };
-	const struct host *host = &b->scene->host;
+	_cleanup_irq_policies_ struct irq_policies others = { 0 };
+	const struct host_caps *host = &b->snapshot->host;
 	const char *name = b->profile->name;
-	struct hold hold = { .leash = -1 };
+	struct scope_anchor anchor = { .leash = -1 };
 	int rc;
 
 	state_taken(&txn->state, &active);
-	if (session_check_free(&txn->state, b->profile, err) < 0 ||
-	    policy_intend(b->scene, b->profile, b->partition, &active, txn->force, &intent,
-			  warnings, err) < 0)
+	if (shield_check_free(&txn->state, b->profile, err) < 0 ||
+	    policy_spec(b->snapshot, b->profile, b->partition, &active, txn->force, &spec, warnings,
+			err) < 0)
 		return -1;
-	managers_find(txn->sys, &b->scene->tasks, warnings);
-	if (!b->libvirt && check_place(txn->sys, host, name, err) < 0)
+	conflicts_find(txn->sys, &b->snapshot->tasks, warnings);
+	if (!b->libvirt && check_cgroup(txn->sys, host, name, err) < 0)
 		return -1;
-	wishes_read(txn->sys, &txn->state, &others);
-	intent.others = others.items;
-	intent.n_others = others.n;
-	if (b->scene->irqbalance.error)
+	irq_policies_read(txn->sys, &txn->state, &others);
+	spec.others = others.items;
+	spec.n_others = others.n;
+	if (b->snapshot->irqbalance.error)
 		strv_addf(
 			&txn->report,
 			"irqbalance could not be asked which CPUs it uses (%s), so it is not told "
 			"to leave these alone: it may move interrupts to them",
-			err_errno(b->scene->irqbalance.error));
-	if (settle_irqbalance(txn, b->scene, err) < 0 ||
-	    plan_on(txn->sys, b->scene, &intent, &active, &plan, err) < 0)
+			err_errno(b->snapshot->irqbalance.error));
+	if (settle_irqbalance(txn, b->snapshot, err) < 0 ||
+	    plan_on(txn->sys, b->snapshot, &spec, &active, &plan, err) < 0)
 		return -1;
-	if (place_kind(host) == PLACE_ROOT_SCOPE)
+	if (layout_kind(host) == LAYOUT_ROOT_SCOPE)
 		strv_add(warnings,
 			 "before Linux 6.2 each use of the cpuset controller destroys the "
 			 "affinities of all programs; they are put back when the shield ends, "
 			 "but systemd may use it once more after that");
-	if (!b->libvirt && place_kind(host) != PLACE_PLAIN && hold_start(txn->sys, &hold, err) < 0)
+	if (!b->libvirt && layout_kind(host) != LAYOUT_PLAIN &&
+	    scope_anchor_start(txn->sys, &anchor, err) < 0)
 		return -1;
 	for (size_t i = 0; i < plan.warnings.n; i++)
 		strv_add(warnings, plan.warnings.items[i]);
-	enter(txn, b, &intent, hold.process);
+	enter(txn, b, &spec, anchor.process);
 	rc = txn_on(txn, name, &plan, err);
 	if (rc == 0)
 		rc = verify(txn, name, err);
 	if (rc == 0)
-		rc = keep_scope(txn, name, &hold, err);
-	hold_let_go(txn->sys, &hold);
+		rc = keep_scope(txn, name, &anchor, err);
+	scope_anchor_let_go(txn->sys, &anchor);
 	return rc < 0 ? err_wrap(err, "shield %s", name) : 0;
 }
 
-int session_on(struct txn *txn, const char *which, const char *partition, struct process owner,
-	       struct strv *warnings, char **name, struct err *err)
+int shield_on(struct txn *txn, const char *which, const char *partition, struct process owner,
+	      struct strv *warnings, char **name, struct err *err)
 {
-	_cleanup_scene_ struct scene scene = { 0 };
+	_cleanup_host_snapshot_ struct host_snapshot snapshot = { 0 };
 	_cleanup_profile_ struct profile profile = { 0 };
 	_cleanup_cpuset_ struct cpuset active = { 0 };
 
 	state_taken(&txn->state, &active);
-	if (scene_read(txn->sys, "", &active, &scene, err) < 0 ||
-	    profile_load(txn->sys, &scene.topo, which, &profile, warnings, err) < 0 ||
-	    session_begin(txn,
-			  &(struct beginning){ .scene = &scene,
+	if (host_snapshot_read(txn->sys, "", &active, &snapshot, err) < 0 ||
+	    profile_load(txn->sys, &snapshot.topo, which, &profile, warnings, err) < 0 ||
+	    shield_begin(txn,
+			 &(struct on_request){ .snapshot = &snapshot,
 					       .profile = &profile,
 					       .partition = partition,
 					       .owner = owner },
-			  warnings, err) < 0)
+			 warnings, err) < 0)
 		return -1;
 	*name = take_ptr(profile.name);
 	return 0;
 }
 
-int session_off(struct txn *txn, const char *name, struct err *err)
+int shield_off(struct txn *txn, const char *name, struct err *err)
 {
-	_cleanup_host_ struct host host = { 0 };
+	_cleanup_host_caps_ struct host_caps host = { 0 };
 	_cleanup_cpuset_ struct cpuset taken = { 0 };
 	_cleanup_plan_ struct plan keep = { 0 };
-	_cleanup_births_ struct births births = { 0 };
+	_cleanup_new_irqs_ struct new_irqs new_irqs = { 0 };
 
 	if (!state_shield(&txn->state, name))
 		return 0;
 	state_taken(&txn->state, &taken);
-	session_irqs_reclaim(txn, name);
-	session_births_begin(txn, &births);
-	if (host_probe(txn->sys, &host, err) < 0 ||
+	shield_reclaim_irqs(txn, name);
+	new_irqs_begin(txn, &new_irqs);
+	if (host_caps_probe(txn->sys, &host, err) < 0 ||
 	    policy_survivors(txn->sys, &host, &taken, &keep, err) < 0 ||
-	    session_threads_end(txn, name, &keep, err) < 0)
+	    shield_new_threads_end(txn, name, &keep, err) < 0)
 		return -1;
 	if (txn_off(txn, name, &keep, err) < 0)
 		return -1;
-	return session_births_end(txn, &births, err);
+	return new_irqs_end(txn, &new_irqs, err);
 }
 
 static int assign(const struct shield *shield, const struct vm_vcpus *vcpus, unsigned *cpus,
@@ -298,7 +303,7 @@ static const struct vm_vcpu *find(const struct vm_vcpus *vcpus, pid_t tid, size_
 
 /* A thread that may use all that the shields left to the host would have had
  * every CPU without them: that is its original. */
-static void unshielded(struct txn *txn, const struct host *host, const struct cpuset *allowed,
+static void unshielded(struct txn *txn, const struct host_caps *host, const struct cpuset *allowed,
 		       struct step *step)
 {
 	_cleanup_cpuset_ struct cpuset left = { 0 }, taken = { 0 };
@@ -311,7 +316,7 @@ static void unshielded(struct txn *txn, const struct host *host, const struct cp
 }
 
 /* The steps for one thread of the VM. */
-static int attach_thread(struct txn *txn, const struct host *host, const struct shield *shield,
+static int attach_thread(struct txn *txn, const struct host_caps *host, const struct shield *shield,
 			 const struct task *t, bool vcpu, unsigned cpu, const struct cpuset *own,
 			 struct plan *plan)
 {
@@ -347,14 +352,14 @@ static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
 		       const struct vm_vcpus *vcpus, const unsigned *cpus, struct vcpu *placed,
 		       struct plan *plan, struct err *err)
 {
-	_cleanup_host_ struct host host = { 0 };
+	_cleanup_host_caps_ struct host_caps host = { 0 };
 	_cleanup_free_ char *dir = xasprintf("/proc/%d/task", (int)pid), *cgroup = NULL;
 	_cleanup_strv_ struct strv tids = { 0 };
 	_cleanup_task_ struct task process = { 0 };
 	size_t found = 0;
 	int rc;
 
-	if (host_probe(txn->sys, &host, err) < 0)
+	if (host_caps_probe(txn->sys, &host, err) < 0)
 		return -1;
 	if (task_read(txn->sys, pid, pid, &process) < 0 ||
 	    task_cgroup(txn->sys, pid, pid, &cgroup) < 0 ||
@@ -393,18 +398,18 @@ static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
 }
 
 /* From now on the VM keeps the scope alive, and ends it. */
-static void release_hold(struct txn *txn, const struct shield *shield)
+static void release_anchor(struct txn *txn, const struct shield *shield)
 {
-	int rc = hold_end(txn->sys, &shield->hold);
+	int rc = scope_anchor_end(txn->sys, &shield->anchor);
 
 	if (rc < 0)
 		strv_addf(&txn->report,
 			  "process %d (shield-hold) stays until the shield ends: it cannot be "
 			  "ended: %s",
-			  (int)shield->hold.pid, err_errno(rc));
+			  (int)shield->anchor.pid, err_errno(rc));
 }
 
-int session_check_attach(struct txn *txn, const char *name, pid_t pid, struct err *err)
+int shield_check_attach(struct txn *txn, const char *name, pid_t pid, struct err *err)
 {
 	const struct shield *shield = state_shield(&txn->state, name);
 
@@ -413,7 +418,7 @@ int session_check_attach(struct txn *txn, const char *name, pid_t pid, struct er
 			       "the shield %s is not active; 'shield on %s' "
 			       "begins it",
 			       name, name);
-	if (libvirt_is_place(shield->cgroup, &shield->partitions))
+	if (libvirt_is_cgroup(shield->cgroup, &shield->partitions))
 		return err_set(
 			err, ERR_FAILED,
 			"the shield %s is that of a libvirt domain, whose vCPUs libvirt places "
@@ -426,8 +431,8 @@ int session_check_attach(struct txn *txn, const char *name, pid_t pid, struct er
 	return 0;
 }
 
-int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_vcpus *vcpus,
-		   struct plan *show, struct err *err)
+int shield_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_vcpus *vcpus,
+		  struct plan *show, struct err *err)
 {
 	size_t n = vcpus->n;
 	struct shield *shield = state_shield(&txn->state, name);
@@ -437,7 +442,7 @@ int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm
 	struct process vm;
 	size_t n_before;
 
-	if (session_check_attach(txn, name, pid, err) < 0)
+	if (shield_check_attach(txn, name, pid, err) < 0)
 		return -1;
 	vm = shield->vm;
 	if (assign(shield, vcpus, cpus, err) < 0 ||
@@ -461,7 +466,7 @@ int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm
 	shield->vcpus = take_ptr(placed);
 	shield->n_vcpus = n;
 	if (txn_extend(txn, name, &plan, err) == 0) {
-		release_hold(txn, shield);
+		release_anchor(txn, shield);
 		return 0;
 	}
 	shield = state_shield(&txn->state, name);
@@ -477,10 +482,10 @@ int session_attach(struct txn *txn, const char *name, pid_t pid, const struct vm
 	return err_wrap(err, "shield %s", name);
 }
 
-int session_convert(struct txn *txn, const char *name, const char *partition, struct err *err)
+int shield_convert(struct txn *txn, const char *name, const char *partition, struct err *err)
 {
 	struct shield *shield = state_shield(&txn->state, name);
-	_cleanup_host_ struct host host = { 0 };
+	_cleanup_host_caps_ struct host_caps host = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
 	_cleanup_free_ char *before = NULL;
 
@@ -488,11 +493,11 @@ int session_convert(struct txn *txn, const char *name, const char *partition, st
 		return err_set(err, ERR_INACTIVE, "the shield %s is not active", name);
 	if (strcmp(shield->partition, partition) == 0)
 		return 0;
-	if (host_probe(txn->sys, &host, err) < 0)
+	if (host_caps_probe(txn->sys, &host, err) < 0)
 		return -1;
 	for (size_t i = 0; i < shield->partitions.n; i++)
-		place_convert(&host, shield->partitions.items[i].cgroup, shield->partition,
-			      partition, &plan);
+		layout_convert(&host, shield->partitions.items[i].cgroup, shield->partition,
+			       partition, &plan);
 	before = shield->partition;
 	shield->partition = xstrdup(partition);
 	if (txn_extend(txn, name, &plan, err) == 0)

@@ -1,6 +1,6 @@
 /* A running VM: its vCPUs, and whether it still lives. */
 #include "shield/cgroup/libvirt.h"
-#include "shield/cgroup/place.h"
+#include "shield/cgroup/layout.h"
 #include "shield/sys/clock.h"
 #include "shield/ops/session.h"
 #include "shield/vm/vm_vcpus.h"
@@ -12,13 +12,13 @@
 /* For one that starts there is another try. */
 #define TAKE_OVER_MS 1000
 
-int session_attach_running(struct txn *txn, const char *name, pid_t pid, struct plan *show,
-			   struct err *err)
+int shield_attach_running(struct txn *txn, const char *name, pid_t pid, struct plan *show,
+			  struct err *err)
 {
 	_cleanup_vcpus_ struct vm_vcpus vcpus = { 0 };
 	int rc;
 
-	if (session_check_attach(txn, name, pid, err) < 0)
+	if (shield_check_attach(txn, name, pid, err) < 0)
 		return -1;
 	rc = vm_vcpus_find(txn->sys, pid, QMP_MS, NULL, NULL, &vcpus, err);
 	if (rc < 0)
@@ -29,7 +29,7 @@ int session_attach_running(struct txn *txn, const char *name, pid_t pid, struct 
 			       "socket (-qmp unix:PATH,server=on,wait=off) or with named threads "
 			       "(-name NAME,debug-threads=on)",
 			       (int)pid);
-	return session_attach(txn, name, pid, &vcpus, show, err);
+	return shield_attach(txn, name, pid, &vcpus, show, err);
 }
 
 static bool lives(struct txn *txn, const struct process *p)
@@ -47,7 +47,7 @@ static bool populated(struct txn *txn, const struct shield *shield)
 	if (sys_read_line(txn->sys, path, &text) < 0)
 		return false;
 	for (char *pid = strtok_r(text, "\n", &save); pid; pid = strtok_r(NULL, "\n", &save))
-		if ((pid_t)atoi(pid) != shield->hold.pid)
+		if ((pid_t)atoi(pid) != shield->anchor.pid)
 			return true;
 	return false;
 }
@@ -59,14 +59,14 @@ static bool dissolved(struct txn *txn, const struct shield *shield)
 	_cleanup_free_ char *dir = xasprintf("%s%s", txn->mount, shield->cgroup);
 	_cleanup_free_ char *unit = NULL, *slice = NULL;
 
-	if (!place_is_unit(shield->cgroup, &unit, &slice))
+	if (!layout_is_unit(shield->cgroup, &unit, &slice))
 		return false;
 	return !sys_exists(txn->sys, dir) ||
-	       (shield->hold.pid && !shield->vm.pid && !lives(txn, &shield->hold) &&
+	       (shield->anchor.pid && !shield->vm.pid && !lives(txn, &shield->anchor) &&
 		!populated(txn, shield));
 }
 
-void session_abandoned(struct txn *txn, struct strv *names)
+void shields_abandoned(struct txn *txn, struct strv *names)
 {
 	for (size_t i = 0; i < txn->state.n_shields; i++) {
 		const struct shield *s = &txn->state.shields[i];
@@ -121,7 +121,7 @@ static int place_asked(struct txn *txn, const char *name, pid_t qemu, struct qmp
 		return -1;
 	if (!vcpus.n)
 		return err_set(err, ERR_FAILED, "process %d has no vCPUs yet", (int)qemu);
-	return session_attach(txn, name, qemu, &vcpus, NULL, err);
+	return shield_attach(txn, name, qemu, &vcpus, NULL, err);
 }
 
 /* With the monitor that `run` has left. */
@@ -145,14 +145,14 @@ static int place_and_start(struct txn *txn, const char *name, pid_t qemu, bool p
 	return rc == 0 ? 0 : -1;
 }
 
-int session_take_over(struct txn *txn, const char *name, struct err *err)
+int shield_take_over(struct txn *txn, const char *name, struct err *err)
 {
 	const struct shield *s = state_shield(&txn->state, name);
 	bool placed;
 	pid_t qemu;
 
 	if (!s || s->phase != PHASE_ACTIVE || !s->owner.pid || lives(txn, &s->owner) ||
-	    libvirt_is_place(s->cgroup, &s->partitions) || strcmp(s->partition, "isolated") != 0)
+	    libvirt_is_cgroup(s->cgroup, &s->partitions) || strcmp(s->partition, "isolated") != 0)
 		return 0;
 	placed = lives(txn, &s->vm);
 	qemu = placed ? s->vm.pid : qemu_within(txn, s);
@@ -160,7 +160,7 @@ int session_take_over(struct txn *txn, const char *name, struct err *err)
 		return 0;
 	if (frozen_by_run(txn->sys, qemu))
 		return place_and_start(txn, name, qemu, placed, err) < 0 ? -1 : 1;
-	if (!placed && session_attach_running(txn, name, qemu, NULL, err) < 0)
+	if (!placed && shield_attach_running(txn, name, qemu, NULL, err) < 0)
 		return -1;
 	return 1;
 }

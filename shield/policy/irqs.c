@@ -5,11 +5,11 @@
 #include <fnmatch.h>
 #include <string.h>
 
-void irq_wish_clear(struct irq_wish *wish)
+void irq_policy_clear(struct irq_policy *policy)
 {
-	free(wish->cpus);
-	strv_clear(&wish->devices);
-	*wish = (struct irq_wish){ 0 };
+	free(policy->cpus);
+	strv_clear(&policy->devices);
+	*policy = (struct irq_policy){ 0 };
 }
 
 /* What an interrupt has not, no glob means: "pci:*" is for those of PCI devices. */
@@ -52,113 +52,114 @@ bool irq_matches(const struct irq *irq, const char *match)
 	return false;
 }
 
-static void without_others(struct cpuset *cpus, const struct irq_wish *wishes, size_t n, size_t own)
+static void without_others(struct cpuset *cpus, const struct irq_policy *policies, size_t n,
+			   size_t own)
 {
 	for (size_t i = 0; i < n; i++)
 		if (i != own)
-			cpuset_andnot(cpus, wishes[i].guest);
+			cpuset_andnot(cpus, policies[i].guest);
 }
 
 /* Whose VM has the device of this action: the shield, which of its devices, and
  * which vector of it. */
-static bool action_vm(const char *action, const struct irq_wish *wishes, size_t n, size_t *wish,
-		      size_t *device, unsigned *vector)
+static bool action_vm(const char *action, const struct irq_policy *policies, size_t n,
+		      size_t *policy, size_t *device, unsigned *vector)
 {
 	_cleanup_free_ char *address = vfio_action_device(action, vector);
 
-	for (*wish = 0; address && *wish < n; ++*wish)
-		for (*device = 0; *device < wishes[*wish].devices.n; ++*device)
-			if (strcmp(wishes[*wish].devices.items[*device], address) == 0)
+	for (*policy = 0; address && *policy < n; ++*policy)
+		for (*device = 0; *device < policies[*policy].devices.n; ++*device)
+			if (strcmp(policies[*policy].devices.items[*device], address) == 0)
 				return true;
 	return false;
 }
 
 /* Whose VM has the devices of this VFIO interrupt, all of them where they share a
  * line; the first is told. */
-static bool vm_of(const struct irq *irq, const struct irq_wish *wishes, size_t n, size_t *wish,
-		  size_t *device, unsigned *vector)
+static bool vm_of(const struct irq *irq, const struct irq_policy *policies, size_t n,
+		  size_t *policy, size_t *device, unsigned *vector)
 {
 	_cleanup_free_ char *copy = irq->class == IRQ_VFIO ? xstrdup(irq->actions) : NULL;
 	size_t other, other_device;
 	unsigned other_vector;
 	char *rest = copy;
 
-	if (!copy || !action_vm(strsep(&rest, ","), wishes, n, wish, device, vector))
+	if (!copy || !action_vm(strsep(&rest, ","), policies, n, policy, device, vector))
 		return false;
 	while (rest)
-		if (!action_vm(strsep(&rest, ","), wishes, n, &other, &other_device,
+		if (!action_vm(strsep(&rest, ","), policies, n, &other, &other_device,
 			       &other_vector) ||
-		    other != *wish)
+		    other != *policy)
 			return false;
 	return true;
 }
 
-size_t irq_vm(const struct irq *irq, const struct irq_wish *wishes, size_t n)
+size_t irq_vm(const struct irq *irq, const struct irq_policy *policies, size_t n)
 {
-	size_t wish, device;
+	size_t policy, device;
 	unsigned vector;
 
-	return vm_of(irq, wishes, n, &wish, &device, &vector) ? wish : n;
+	return vm_of(irq, policies, n, &policy, &device, &vector) ? policy : n;
 }
 
-static bool by_rule(const struct irq *irq, const struct irq_wish *wishes, size_t n, size_t *wish,
-		    struct cpuset *cpus)
+static bool by_rule(const struct irq *irq, const struct irq_policy *policies, size_t n,
+		    size_t *policy, struct cpuset *cpus)
 {
-	size_t vm = irq_vm(irq, wishes, n);
+	size_t vm = irq_vm(irq, policies, n);
 	bool stranger = irq->class == IRQ_VFIO && vm == n;
 
 	for (size_t i = 0; i < n; i++)
-		for (size_t r = 0; r < wishes[i].n_rules && (vm == n || vm == i); r++) {
-			if (!irq_matches(irq, wishes[i].rules[r].match))
+		for (size_t r = 0; r < policies[i].n_rules && (vm == n || vm == i); r++) {
+			if (!irq_matches(irq, policies[i].rules[r].match))
 				continue;
-			cpuset_copy(cpus, &wishes[i].rules[r].cpus);
-			without_others(cpus, wishes, n, stranger ? n : i);
-			*wish = i;
+			cpuset_copy(cpus, &policies[i].rules[r].cpus);
+			without_others(cpus, policies, n, stranger ? n : i);
+			*policy = i;
 			return !cpuset_empty(cpus);
 		}
 	return false;
 }
 
 /* The CPU of vCPU k, or of k more than there are. */
-static unsigned vcpu_cpu(const struct irq_wish *wish, size_t k)
+static unsigned vcpu_cpu(const struct irq_policy *policy, size_t k)
 {
 	int cpu = -1;
 
-	if (wish->n_cpus)
-		return wish->cpus[k % wish->n_cpus];
-	k %= cpuset_count(wish->guest);
+	if (policy->n_cpus)
+		return policy->cpus[k % policy->n_cpus];
+	k %= cpuset_count(policy->guest);
 	do
-		cpu = cpuset_next(wish->guest, cpu);
+		cpu = cpuset_next(policy->guest, cpu);
 	while (k--);
 	return (unsigned)cpu;
 }
 
 /* NVMe: vector 0 is the admin queue's, and vector k that of queue k, which the
  * guest's driver gives to vCPU k - 1. */
-static unsigned spread(const struct irq *irq, const struct irq_wish *wish, unsigned vector,
+static unsigned spread(const struct irq *irq, const struct irq_policy *policy, unsigned vector,
 		       size_t device)
 {
 	if (irq->nvme)
-		return vcpu_cpu(wish, vector ? vector - 1 : 0);
-	return vcpu_cpu(wish, vector + device);
+		return vcpu_cpu(policy, vector ? vector - 1 : 0);
+	return vcpu_cpu(policy, vector + device);
 }
 
-static enum irq_place by_vm(const struct irq *irq, const struct irq_wish *wishes, size_t n,
-			    size_t *wish, struct cpuset *cpus)
+static enum irq_target by_vm(const struct irq *irq, const struct irq_policy *policies, size_t n,
+			     size_t *policy, struct cpuset *cpus)
 {
 	unsigned vector;
 	size_t device;
 
-	if (!vm_of(irq, wishes, n, wish, &device, &vector))
+	if (!vm_of(irq, policies, n, policy, &device, &vector))
 		return IRQ_AVOID;
-	switch (wishes[*wish].vfio) {
+	switch (policies[*policy].vfio) {
 	case VFIO_LEAVE:
 		return IRQ_LEAVE;
 	case VFIO_GUEST:
-		cpuset_copy(cpus, wishes[*wish].guest);
+		cpuset_copy(cpus, policies[*policy].guest);
 		return IRQ_SET;
 	case VFIO_SPREAD:
-		cpuset_add(cpus, spread(irq, &wishes[*wish], vector, device));
+		cpuset_add(cpus, spread(irq, &policies[*policy], vector, device));
 		return IRQ_SET;
 	case VFIO_HOUSEKEEPING:
 		break;
@@ -166,15 +167,15 @@ static enum irq_place by_vm(const struct irq *irq, const struct irq_wish *wishes
 	return IRQ_AVOID;
 }
 
-enum irq_place irq_place(const struct irq *irq, const struct irq_wish *wishes, size_t n,
-			 size_t *wish, struct cpuset *cpus)
+enum irq_target irq_target(const struct irq *irq, const struct irq_policy *policies, size_t n,
+			   size_t *policy, struct cpuset *cpus)
 {
 	if (!irq_movable(irq))
 		return IRQ_LEAVE;
-	if (by_rule(irq, wishes, n, wish, cpus))
+	if (by_rule(irq, policies, n, policy, cpus))
 		return IRQ_SET;
 	cpuset_clear(cpus);
-	return irq->class == IRQ_VFIO ? by_vm(irq, wishes, n, wish, cpus) : IRQ_AVOID;
+	return irq->class == IRQ_VFIO ? by_vm(irq, policies, n, policy, cpus) : IRQ_AVOID;
 }
 
 /* The mask without taken CPUs, or of what is left to the host the closest. */
@@ -203,9 +204,9 @@ static void add_step(const struct irq *irq, const char *from, const char *to, bo
 	step->original = original ? xstrdup(original) : NULL;
 }
 
-void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t n, size_t avoider,
-		 const struct cpuset *taken, const struct cpuset *rest, const char *default_irq,
-		 const char *default_original, struct plan *plans)
+void policy_irqs(const struct irqs *irqs, const struct irq_policy *policies, size_t n,
+		 size_t avoider, const struct cpuset *taken, const struct cpuset *rest,
+		 const char *default_irq, const char *default_original, struct plan *plans)
 {
 	for (size_t i = 0; i < irqs->n; i++) {
 		const struct irq *irq = &irqs->items[i];
@@ -213,7 +214,7 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
 		_cleanup_free_ char *mask = cpulist_format(&irq->mask), *to = NULL;
 		_cleanup_free_ char *born = NULL, *otherwise = NULL;
 		const char *original;
-		size_t wish = 0;
+		size_t policy = 0;
 		bool ours;
 
 		/* Born with our default mask: without it, with the original one. */
@@ -223,13 +224,13 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
 		}
 		ours = born && strcmp(mask, born) == 0 && strcmp(mask, otherwise) != 0;
 		original = ours ? otherwise : NULL;
-		switch (irq_place(irq, wishes, n, &wish, &cpus)) {
+		switch (irq_target(irq, policies, n, &policy, &cpus)) {
 		case IRQ_LEAVE:
 			break;
 		case IRQ_SET:
 			/* One that is there already is recorded as the shield's. */
 			to = cpulist_format(&cpus);
-			add_step(irq, mask, to, false, original, &plans[wish]);
+			add_step(irq, mask, to, false, original, &plans[policy]);
 			break;
 		case IRQ_AVOID:
 			/* One that no driver has requested yet may be about to
@@ -244,7 +245,7 @@ void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t 
 	}
 }
 
-void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wishes, size_t n,
+void policy_irqs_alike(const struct irqs *irqs, const struct irq_policy *policies, size_t n,
 		       const char *mask, struct plan *plan)
 {
 	for (size_t i = 0; i < irqs->n; i++) {
@@ -254,23 +255,23 @@ void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wishes, s
 		size_t ignored;
 
 		if (strcmp(now, born) == 0 &&
-		    irq_place(&irqs->items[i], wishes, n, &ignored, &cpus) == IRQ_AVOID)
+		    irq_target(&irqs->items[i], policies, n, &ignored, &cpus) == IRQ_AVOID)
 			add_step(&irqs->items[i], now, now, true, NULL, plan);
 	}
 }
 
 /* Is it a rule of the last request that says where this one goes? */
-static bool decides(const struct irq *irq, const struct irq_wish *wishes, size_t n)
+static bool decides(const struct irq *irq, const struct irq_policy *policies, size_t n)
 {
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
-	size_t wish = n;
+	size_t policy = n;
 
-	return by_rule(irq, wishes, n, &wish, &cpus) && wish == n - 1;
+	return by_rule(irq, policies, n, &policy, &cpus) && policy == n - 1;
 }
 
 /* Each rule that decides nothing, and why. */
 static void unused_rule(const struct irqs *irqs, const struct profile *profile, size_t r,
-			const struct irq_wish *wishes, size_t n, struct strv *warnings)
+			const struct irq_policy *policies, size_t n, struct strv *warnings)
 {
 	const struct profile_rule *rules = profile->rules;
 	size_t matched = 0, movable = 0, others = 0, shadow = 0;
@@ -289,7 +290,7 @@ static void unused_rule(const struct irqs *irqs, const struct profile *profile, 
 			first++;
 		if (first != r)
 			shadow = first;
-		else if (!n || decides(irq, wishes, n))
+		else if (!n || decides(irq, policies, n))
 			return;
 		else
 			others++;
@@ -317,10 +318,10 @@ static void unused_rule(const struct irqs *irqs, const struct profile *profile, 
 }
 
 void policy_unused_rules(const struct irqs *irqs, const struct profile *profile,
-			 const struct irq_wish *wishes, size_t n, struct strv *warnings)
+			 const struct irq_policy *policies, size_t n, struct strv *warnings)
 {
 	for (size_t r = 0; r < profile->n_rules; r++)
-		unused_rule(irqs, profile, r, wishes, n, warnings);
+		unused_rule(irqs, profile, r, policies, n, warnings);
 }
 
 static bool stays(const struct irq *irq, const struct cpuset *taken)

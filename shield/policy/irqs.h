@@ -30,7 +30,7 @@
 #include "shield/plan/plan.h"
 
 /* What a shield wants of interrupts. The pointers are borrowed. */
-struct irq_wish {
+struct irq_policy {
 	const char *name; /* of the shield */
 	const struct cpuset *guest;
 	unsigned *cpus; /* of its vCPUs in their order, owned */
@@ -40,16 +40,16 @@ struct irq_wish {
 	size_t n_rules;
 	struct strv devices; /* PCI addresses of its VM, owned */
 };
-void irq_wish_clear(struct irq_wish *wish);
+void irq_policy_clear(struct irq_policy *policy);
 
-enum irq_place { IRQ_LEAVE, IRQ_AVOID, IRQ_SET };
+enum irq_target { IRQ_LEAVE, IRQ_AVOID, IRQ_SET };
 
-/* *wish and *cpus are set for IRQ_SET: whose request it is, and the CPUs. */
-enum irq_place irq_place(const struct irq *irq, const struct irq_wish *wishes, size_t n,
-			 size_t *wish, struct cpuset *cpus);
+/* *policy and *cpus are set for IRQ_SET: whose policy it is, and the CPUs. */
+enum irq_target irq_target(const struct irq *irq, const struct irq_policy *policies, size_t n,
+			   size_t *policy, struct cpuset *cpus);
 
 /* The shield whose VM has the device of this VFIO interrupt; n: none of these. */
-size_t irq_vm(const struct irq *irq, const struct irq_wish *wishes, size_t n);
+size_t irq_vm(const struct irq *irq, const struct irq_policy *policies, size_t n);
 
 /* Does "action:…", "chip:…", "driver:…" or "pci:…" mean this interrupt? The
  * rest is a glob; of several actions one is enough. An interrupt without a device,
@@ -58,19 +58,19 @@ bool irq_matches(const struct irq *irq, const char *match);
 
 /*
  * The steps for interrupts that are not where they belong, each in the plan of
- * the shield that wants it (plans[i] for wishes[i]); those that only have to be
+ * the shield that wants it (plans[i] for policies[i]); those that only have to be
  * elsewhere in that of shield `avoider`. Born with our default mask, an interrupt
  * is given the original one to restore.
  */
-void policy_irqs(const struct irqs *irqs, const struct irq_wish *wishes, size_t n, size_t avoider,
-		 const struct cpuset *taken, const struct cpuset *rest, const char *default_irq,
-		 const char *default_original, struct plan *plans);
+void policy_irqs(const struct irqs *irqs, const struct irq_policy *policies, size_t n,
+		 size_t avoider, const struct cpuset *taken, const struct cpuset *rest,
+		 const char *default_irq, const char *default_original, struct plan *plans);
 
 /*
  * Steps without a change for interrupts that have just the mask which new ones
  * will have under the shield: recorded, they are not taken for such later.
  */
-void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wishes, size_t n,
+void policy_irqs_alike(const struct irqs *irqs, const struct irq_policy *policies, size_t n,
 		       const char *mask, struct plan *plan);
 
 /* A warning for each rule that decides nothing: no interrupt of now matches it,
@@ -78,7 +78,7 @@ void policy_irqs_alike(const struct irqs *irqs, const struct irq_wish *wishes, s
  * come first. The last request is the profile's own; none: other shields are
  * active. */
 void policy_unused_rules(const struct irqs *irqs, const struct profile *profile,
-			 const struct irq_wish *wishes, size_t n, struct strv *warnings);
+			 const struct irq_policy *policies, size_t n, struct strv *warnings);
 
 /* A warning for each device that has managed interrupts which may fire on taken
  * CPUs. (Linux 6.1 tells them only when it is asked to move them.) */

@@ -1,6 +1,6 @@
 #include "shield/policy/policy.h"
 
-#include "shield/cgroup/place.h"
+#include "shield/cgroup/layout.h"
 #include "shield/policy/irqs.h"
 
 #include <string.h>
@@ -53,50 +53,50 @@ static void plan_mask(const char *path, const char *value, const struct cpuset *
 	plan_write(plan, path, value, to)->avoid = true;
 }
 
-/* newborn: the mask that new interrupts get from now on, or NULL. What other
+/* new_mask: the mask that new interrupts get from now on, or NULL. What other
  * shields want of theirs is for their guards to carry out. */
-static void plan_irqs(const struct scene *scene, const struct intent *intent,
-		      const struct cpuset *rest, const char *newborn, struct plan *plan)
+static void plan_irqs(const struct host_snapshot *snapshot, const struct shield_spec *spec,
+		      const struct cpuset *rest, const char *new_mask, struct plan *plan)
 {
-	size_t own = intent->n_others, n = own + 1;
-	_cleanup_free_ struct irq_wish *wishes = xcalloc(n, sizeof(*wishes));
+	size_t own = spec->n_others, n = own + 1;
+	_cleanup_free_ struct irq_policy *policies = xcalloc(n, sizeof(*policies));
 	_cleanup_free_ struct plan *plans = xcalloc(n, sizeof(*plans));
-	_cleanup_free_ char *mask = newborn ? xstrdup(newborn) : NULL;
+	_cleanup_free_ char *mask = new_mask ? xstrdup(new_mask) : NULL;
 
 	for (size_t i = 0; i < own; i++)
-		wishes[i] = intent->others[i];
+		policies[i] = spec->others[i];
 	/* No VM yet: its devices are those that the profile names. */
-	wishes[own] = (struct irq_wish){
-		.name = intent->name,
-		.guest = &intent->guest,
-		.vfio = intent->profile->vfio,
-		.rules = intent->profile->rules,
-		.n_rules = intent->profile->n_rules,
-		.devices = intent->profile->devices,
+	policies[own] = (struct irq_policy){
+		.name = spec->name,
+		.guest = &spec->guest,
+		.vfio = spec->profile->vfio,
+		.rules = spec->profile->rules,
+		.n_rules = spec->profile->n_rules,
+		.devices = spec->profile->devices,
 	};
 	plans[own] = *plan;
-	policy_irqs(&scene->irqs, wishes, n, own, &intent->taken, rest, NULL, NULL, plans);
+	policy_irqs(&snapshot->irqs, policies, n, own, &spec->taken, rest, NULL, NULL, plans);
 	*plan = plans[own];
 	for (size_t i = 0; i < own; i++)
 		plan_clear(&plans[i]);
 	if (mask)
-		policy_irqs_alike(&scene->irqs, wishes, n, mask, plan);
-	policy_unused_rules(&scene->irqs, intent->profile, wishes, n, &plan->warnings);
+		policy_irqs_alike(&snapshot->irqs, policies, n, mask, plan);
+	policy_unused_rules(&snapshot->irqs, spec->profile, policies, n, &plan->warnings);
 }
 
 /* Masks of network queues. Those that are what the new default mask will be had it
  * before: what has it later was made under the shield. */
-static void plan_queues(const struct scene *scene, const struct intent *intent,
+static void plan_queues(const struct host_snapshot *snapshot, const struct shield_spec *spec,
 			const struct cpuset *rest, struct plan *plan)
 {
 	size_t first = plan->n;
 
-	net_plan(&scene->net, &intent->taken, rest, NULL, NULL, plan);
+	net_plan(&snapshot->net, &spec->taken, rest, NULL, NULL, plan);
 	for (size_t i = first; i < plan->n; i++)
 		if (strcmp(plan->steps[i].path, NET_DEFAULT) == 0) {
 			const char *mask = plan->steps[i].to;
 
-			net_plan_born(&scene->net, mask, mask, plan);
+			net_plan_born(&snapshot->net, mask, mask, plan);
 			break;
 		}
 }
@@ -106,7 +106,7 @@ static void plan_queues(const struct scene *scene, const struct intent *intent,
  * are not bound, up to 6.19. User threads: only where the kernel loses their
  * masks; elsewhere it narrows and restores them by itself.
  */
-static bool recorded(const struct host *host, const struct task *task)
+static bool recorded(const struct host_caps *host, const struct task *task)
 {
 	if ((task->flags & TASK_NO_SETAFFINITY) || task_vfio_handler(task))
 		return false;
@@ -114,24 +114,24 @@ static bool recorded(const struct host *host, const struct task *task)
 }
 
 /* It has its place already: libvirt has given it that. */
-static bool is_vcpu(const struct intent *intent, pid_t tid)
+static bool is_vcpu(const struct shield_spec *spec, pid_t tid)
 {
-	for (size_t i = 0; intent->libvirt && i < intent->libvirt->n_vcpus; i++)
-		if (intent->libvirt->vcpus[i].tid == tid)
+	for (size_t i = 0; spec->libvirt && i < spec->libvirt->n_vcpus; i++)
+		if (spec->libvirt->vcpus[i].tid == tid)
 			return true;
 	return false;
 }
 
-void policy_on(const struct scene *scene, const struct intent *intent, const struct cpuset *active,
-	       struct plan *plan)
+void policy_on(const struct host_snapshot *snapshot, const struct shield_spec *spec,
+	       const struct cpuset *active, struct plan *plan)
 {
-	const struct host *host = &scene->host;
+	const struct host_caps *host = &snapshot->host;
 	const struct cpuset none = { 0 };
-	const struct placement placement = {
-		intent->name,
-		&intent->guest,
-		intent->own_emulator ? &intent->emulator : &none,
-		intent->partition,
+	const struct layout_request request = {
+		spec->name,
+		&spec->guest,
+		spec->own_emulator ? &spec->emulator : &none,
+		spec->partition,
 	};
 	_cleanup_cpuset_ struct cpuset rest = { 0 }, before = { 0 };
 	_cleanup_free_ char *everything = cpulist_format(&host->present);
@@ -140,28 +140,28 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 	cpuset_copy(&before, &host->online);
 	cpuset_andnot(&before, active);
 	cpuset_copy(&rest, &before);
-	cpuset_andnot(&rest, &intent->taken);
+	cpuset_andnot(&rest, &spec->taken);
 
-	plan_mask("/proc/irq/default_smp_affinity", scene->default_irq, &intent->taken, &rest,
+	plan_mask("/proc/irq/default_smp_affinity", snapshot->default_irq, &spec->taken, &rest,
 		  plan);
-	irqbalance_plan(&scene->irqbalance, &intent->taken, &rest, plan);
-	if (intent->libvirt) {
-		libvirt_plan_born(intent->libvirt, intent->partitions, plan);
-		libvirt_plan(host->mount, intent->libvirt, intent->partitions, &intent->guest,
-			     plan);
+	irqbalance_plan(&snapshot->irqbalance, &spec->taken, &rest, plan);
+	if (spec->libvirt) {
+		libvirt_plan_born(spec->libvirt, spec->partitions, plan);
+		libvirt_plan(host->mount, spec->libvirt, spec->partitions, &spec->guest, plan);
 	} else {
-		place_plan(host, &placement, plan);
+		layout_plan(host, &request, plan);
 	}
 	if (!host->workqueues)
-		plan_mask("/sys/devices/virtual/workqueue/cpumask", scene->workqueues,
-			  &intent->taken, &rest, plan);
-	plan_irqs(scene, intent, &rest, scene->default_irq ? plan->steps[first].to : NULL, plan);
-	plan_queues(scene, intent, &rest, plan);
-	for (size_t i = 0; i < scene->tasks.n; i++) {
-		const struct task *t = &scene->tasks.items[i];
+		plan_mask("/sys/devices/virtual/workqueue/cpumask", snapshot->workqueues,
+			  &spec->taken, &rest, plan);
+	plan_irqs(snapshot, spec, &rest, snapshot->default_irq ? plan->steps[first].to : NULL,
+		  plan);
+	plan_queues(snapshot, spec, &rest, plan);
+	for (size_t i = 0; i < snapshot->tasks.n; i++) {
+		const struct task *t = &snapshot->tasks.items[i];
 		_cleanup_cpuset_ struct cpuset now = { 0 };
 
-		if (is_vcpu(intent, t->tid))
+		if (is_vcpu(spec, t->tid))
 			continue;
 		/* In the cgroup of another shield, which this one does not touch. */
 		if (!cpuset_empty(&t->allowed) && cpuset_within(&t->allowed, active))
@@ -178,10 +178,10 @@ void policy_on(const struct scene *scene, const struct intent *intent, const str
 		 * its mask; but `attach` will pin some, and must know what they
 		 * had, which the kernel then no longer shows. */
 		bool chosen = !(t->flags & TASK_NO_SETAFFINITY) && !cpuset_equal(&now, &before) &&
-			      cpuset_intersects(&t->allowed, &intent->taken);
+			      cpuset_intersects(&t->allowed, &spec->taken);
 
 		if (recorded(host, t) || chosen)
-			plan_affinity(t, &intent->taken, &rest, narrowed ? everything : NULL, plan);
+			plan_affinity(t, &spec->taken, &rest, narrowed ? everything : NULL, plan);
 	}
 }
 
@@ -194,8 +194,8 @@ static bool inside_any(struct sys *sys, const struct task *task, const struct st
 	       strv_contains(inside, cgroup);
 }
 
-int policy_newcomers(struct sys *sys, const struct host *host, const struct cpuset *taken,
-		     const struct strv *inside, struct plan *plan, struct err *err)
+int policy_new_threads(struct sys *sys, const struct host_caps *host, const struct cpuset *taken,
+		       const struct strv *inside, struct plan *plan, struct err *err)
 {
 	_cleanup_cpuset_ struct cpuset rest = { 0 };
 	_cleanup_tasks_ struct tasks tasks = { 0 };
@@ -211,7 +211,7 @@ int policy_newcomers(struct sys *sys, const struct host *host, const struct cpus
 	return 0;
 }
 
-int policy_survivors(struct sys *sys, const struct host *host, const struct cpuset *taken,
+int policy_survivors(struct sys *sys, const struct host_caps *host, const struct cpuset *taken,
 		     struct plan *plan, struct err *err)
 {
 	_cleanup_cpuset_ struct cpuset rest = { 0 };

@@ -14,7 +14,7 @@
 #include "shield/task/task.h"
 
 /* What a shield is going to be. */
-struct intent {
+struct shield_spec {
 	const char *name;
 	const struct profile *profile; /* borrowed */
 	struct cpuset guest;
@@ -28,15 +28,15 @@ struct intent {
 	const struct libvirt_vm *libvirt;
 	const struct partitions *partitions;
 	/* What the shields that are up want of interrupts (irqs.h); borrowed. */
-	const struct irq_wish *others;
+	const struct irq_policy *others;
 	size_t n_others;
 };
-void intent_clear(struct intent *intent);
-#define _cleanup_intent_ _cleanup_(intent_clear)
+void shield_spec_clear(struct shield_spec *spec);
+#define _cleanup_shield_spec_ _cleanup_(shield_spec_clear)
 
 /* The host as it is now. */
-struct scene {
-	struct host host;
+struct host_snapshot {
+	struct host_caps host;
 	struct topology topo;
 	struct irqs irqs;
 	struct tasks tasks;
@@ -49,12 +49,13 @@ struct scene {
 /* Read all of it; root is "" or --sysroot. Of the threads whose CPUs the kernel
  * keeps, only those that have others than the shields left them (active: the
  * CPUs that these took). */
-int scene_read(struct sys *sys, const char *root, const struct cpuset *active, struct scene *scene,
-	       struct err *err);
+int host_snapshot_read(struct sys *sys, const char *root, const struct cpuset *active,
+		       struct host_snapshot *snapshot, struct err *err);
 /* Without tasks, interrupts and masks: enough for profiles and preflight. */
-int scene_read_host(struct sys *sys, const char *root, struct scene *scene, struct err *err);
-void scene_clear(struct scene *scene);
-#define _cleanup_scene_ _cleanup_(scene_clear)
+int host_snapshot_read_host(struct sys *sys, const char *root, struct host_snapshot *snapshot,
+			    struct err *err);
+void host_snapshot_clear(struct host_snapshot *snapshot);
+#define _cleanup_host_snapshot_ _cleanup_(host_snapshot_clear)
 
 /*
  * Check that the profile can be carried out here, and work out its CPUs.
@@ -62,9 +63,9 @@ void scene_clear(struct scene *scene);
  * housekeeping CPU. Refusals: ERR_USAGE (the profile), ERR_UNSUPPORTED (the
  * host), ERR_FAILED (CPUs in use), each with the cure. Warnings are appended.
  */
-int policy_intend(const struct scene *scene, const struct profile *profile, const char *partition,
-		  const struct cpuset *active, bool force, struct intent *intent,
-		  struct strv *warnings, struct err *err);
+int policy_spec(const struct host_snapshot *snapshot, const struct profile *profile,
+		const char *partition, const struct cpuset *active, bool force,
+		struct shield_spec *spec, struct strv *warnings, struct err *err);
 
 /* The same for `profile check`: what `on` refuses of this profile regardless of
  * other users of the host. */
@@ -73,26 +74,27 @@ int policy_check_profile(struct sys *sys, const struct topology *topo,
 
 /* Parts of it that need no profile, for `doctor`. guest: NULL or empty if not
  * known yet. */
-int policy_check_isolcpus(const struct host *host, const struct cpuset *guest, struct err *err);
+int policy_check_isolcpus(const struct host_caps *host, const struct cpuset *guest,
+			  struct err *err);
 int policy_check_tasks(const struct tasks *tasks, struct err *err);
 void policy_warn_irqbalance(const struct tasks *tasks, const struct irqbalance *irqbalance,
 			    const struct cpuset *guest, struct strv *warnings);
 
 /* The steps of `on`, in their order. active as above: what stays off these CPUs
  * already was given less than it would have without them. */
-void policy_on(const struct scene *scene, const struct intent *intent, const struct cpuset *active,
-	       struct plan *plan);
+void policy_on(const struct host_snapshot *snapshot, const struct shield_spec *spec,
+	       const struct cpuset *active, struct plan *plan);
 
 /*
  * The steps for threads that appeared since, may use CPUs of `taken` and can be
  * moved (interrupts: irqs.h). inside: the cgroups that may ("/shield-x/vcpus").
  */
-int policy_newcomers(struct sys *sys, const struct host *host, const struct cpuset *taken,
-		     const struct strv *inside, struct plan *plan, struct err *err);
+int policy_new_threads(struct sys *sys, const struct host_caps *host, const struct cpuset *taken,
+		       const struct strv *inside, struct plan *plan, struct err *err);
 
 /* On hosts whose kernel destroys affinities at cpuset changes: the threads that
  * hold one that must survive the end of a shield. taken: by all shields. */
-int policy_survivors(struct sys *sys, const struct host *host, const struct cpuset *taken,
+int policy_survivors(struct sys *sys, const struct host_caps *host, const struct cpuset *taken,
 		     struct plan *plan, struct err *err);
 
 #endif

@@ -7,16 +7,16 @@
 
 #define CPUFREQ "/sys/devices/system/cpu/cpufreq"
 
-void policy_flush(struct sys *sys, const struct scene *scene, const struct intent *intent,
-		  const struct cpuset *active, struct plan *plan)
+void policy_flush(struct sys *sys, const struct host_snapshot *snapshot,
+		  const struct shield_spec *spec, const struct cpuset *active, struct plan *plan)
 {
-	const char *where = intent->profile->path;
+	const char *where = spec->profile->path;
 	bool standing = !cpuset_empty(active);
 
-	if (!intent->profile->flush)
+	if (!spec->profile->flush)
 		return;
-	for (size_t i = 0; i < scene->host.n_siblings; i++)
-		standing |= scene->host.siblings[i].partition;
+	for (size_t i = 0; i < snapshot->host.n_siblings; i++)
+		standing |= snapshot->host.siblings[i].partition;
 	if (standing) {
 		strv_addf(&plan->warnings,
 			  "%s: flush is left out: a partition exists already, and kernels damage "
@@ -24,7 +24,7 @@ void policy_flush(struct sys *sys, const struct scene *scene, const struct inten
 			  where);
 		return;
 	}
-	for (int c = cpuset_next(&intent->guest, -1); c >= 0; c = cpuset_next(&intent->guest, c)) {
+	for (int c = cpuset_next(&spec->guest, -1); c >= 0; c = cpuset_next(&spec->guest, c)) {
 		_cleanup_free_ char *path = xasprintf("/sys/devices/system/cpu/cpu%d/online", c);
 
 		if (sys_exists(sys, path))
@@ -134,13 +134,13 @@ static int plan_dragged(struct sys *sys, const char *path, struct plan *plan, st
 	return 0;
 }
 
-static int plan_setting(struct sys *sys, const struct intent *intent, const struct kfile *row,
+static int plan_setting(struct sys *sys, const struct shield_spec *spec, const struct kfile *row,
 			const char *wanted, struct plan *plan, struct err *err)
 {
 	_cleanup_strv_ struct strv paths = { 0 };
 	size_t found = 0;
 
-	if (find_files(sys, row, &intent->guest, &paths, err) < 0)
+	if (find_files(sys, row, &spec->guest, &paths, err) < 0)
 		return -1;
 	for (size_t i = 0; i < paths.n; i++) {
 		_cleanup_free_ char *from = NULL;
@@ -150,26 +150,26 @@ static int plan_setting(struct sys *sys, const struct intent *intent, const stru
 			continue;
 		if (rc < 0)
 			return unreadable(paths.items[i], rc, err);
-		if (check_choice(sys, row, paths.items[i], wanted, intent->profile, err) < 0)
+		if (check_choice(sys, row, paths.items[i], wanted, spec->profile, err) < 0)
 			return -1;
-		plan_value(row, paths.items[i], from, wanted, &intent->taken, plan);
+		plan_value(row, paths.items[i], from, wanted, &spec->taken, plan);
 		found++;
 	}
 	if (found && row->drags && plan_dragged(sys, row->drags, plan, err) < 0)
 		return -1;
 	if (!found)
 		strv_addf(&plan->warnings, "%s: host.%s: this machine has no %s; left out",
-			  intent->profile->path, row->setting, row->pattern);
+			  spec->profile->path, row->setting, row->pattern);
 	return 0;
 }
 
-int policy_settings(struct sys *sys, const struct intent *intent, struct plan *plan,
+int policy_settings(struct sys *sys, const struct shield_spec *spec, struct plan *plan,
 		    struct err *err)
 {
 	const char *key;
 	json_t *value;
 
-	json_object_foreach (intent->profile->host, key, value) {
+	json_object_foreach (spec->profile->host, key, value) {
 		const struct kfile *row = kfile_setting(key);
 		_cleanup_free_ char *wanted =
 			json_is_integer(value)
@@ -177,7 +177,7 @@ int policy_settings(struct sys *sys, const struct intent *intent, struct plan *p
 			: json_is_string(value) ? xstrdup(json_string_value(value))
 						: NULL;
 
-		if (row && wanted && plan_setting(sys, intent, row, wanted, plan, err) < 0)
+		if (row && wanted && plan_setting(sys, spec, row, wanted, plan, err) < 0)
 			return -1;
 	}
 	return 0;

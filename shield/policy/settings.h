@@ -14,12 +14,12 @@
 
 #include "shield/policy/policy.h"
 
-void policy_flush(struct sys *sys, const struct scene *scene, const struct intent *intent,
-		  const struct cpuset *active, struct plan *plan);
+void policy_flush(struct sys *sys, const struct host_snapshot *snapshot,
+		  const struct shield_spec *spec, const struct cpuset *active, struct plan *plan);
 
 /* -1 with ERR_USAGE for a word that the kernel does not know here, with ERR_FAILED
  * where it does not say what a setting is now. */
-int policy_settings(struct sys *sys, const struct intent *intent, struct plan *plan,
+int policy_settings(struct sys *sys, const struct shield_spec *spec, struct plan *plan,
 		    struct err *err);
 
 #endif

@@ -174,7 +174,7 @@ static int real_readlink(void *ctx, const char *path, char **ret)
 static int connect_to(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct timeval patience = { .tv_sec = 30 };
+	struct timeval backoff = { .tv_sec = 30 };
 	size_t n = strlen(path);
 	int fd, rc;
 
@@ -184,8 +184,8 @@ static int connect_to(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &backoff, sizeof(backoff));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &backoff, sizeof(backoff));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
 		return fd;
 	rc = -errno;

@@ -1,6 +1,6 @@
 #include "shield/txn/cgroup.h"
 
-#include "shield/cgroup/place.h"
+#include "shield/cgroup/layout.h"
 #include "shield/sys/clock.h"
 #include "shield/sys/kfile.h"
 
@@ -13,7 +13,7 @@
 /* A unit's cgroup goes a moment after its job has ended. */
 #define GONE_TRIES 400
 #define PAUSE_MS 5
-/* A cgroup that no shield has (place.h). */
+/* A cgroup that no shield has (layout.h). */
 #define LOST "shield.lost"
 
 /* The caller has checked that the path is below the mount (state_json.c). */
@@ -100,20 +100,20 @@ static int unit_start(struct txn *txn, const struct object *object, const char *
 
 	if (!txn->sys->ops->unit_start)
 		return -EOPNOTSUPP;
-	if (slice && (!s || !s->hold.pid))
+	if (slice && (!s || !s->anchor.pid))
 		return -ESRCH;
 	if (slice && allowed)
 		cpulist_parse(allowed, &cpus, NULL);
-	return asked(txn,
-		     txn->sys->ops->unit_start(txn->sys->ctx, unit, slice, slice ? s->hold.pid : 0,
-					       &cpus, partition ? partition : "member"));
+	return asked(txn, txn->sys->ops->unit_start(txn->sys->ctx, unit, slice,
+						    slice ? s->anchor.pid : 0, &cpus,
+						    partition ? partition : "member"));
 }
 
 bool cgroup_is_unit(const struct txn *txn, const struct object *object)
 {
 	_cleanup_free_ char *unit = NULL, *slice = NULL;
 
-	return place_is_unit(below_mount(txn, object->path), &unit, &slice);
+	return layout_is_unit(below_mount(txn, object->path), &unit, &slice);
 }
 
 int cgroup_make(struct txn *txn, const struct object *object)
@@ -121,7 +121,7 @@ int cgroup_make(struct txn *txn, const struct object *object)
 	const char *cgroup = below_mount(txn, object->path);
 	_cleanup_free_ char *unit = NULL, *slice = NULL;
 
-	if (place_is_unit(cgroup, &unit, &slice))
+	if (layout_is_unit(cgroup, &unit, &slice))
 		return unit_start(txn, object, unit, slice);
 	return txn->sys->ops->cgroup_create(txn->sys->ctx, cgroup + 1);
 }
@@ -172,7 +172,7 @@ static int unit_stop(struct txn *txn, const char *dir, const char *unit, bool sc
 	if (!scope && has_children(txn, dir))
 		return -EBUSY;
 	for (int i = 0; scope && i < EVACUATE_TRIES && empty < 2; i++) {
-		int moved = evacuate(txn, dir, home, s ? s->hold.pid : 0);
+		int moved = evacuate(txn, dir, home, s ? s->anchor.pid : 0);
 
 		if (moved == -ENOENT || moved == -ENODEV)
 			break;
@@ -193,7 +193,7 @@ int cgroup_remove(struct txn *txn, const struct object *object, const char *home
 {
 	_cleanup_free_ char *unit = NULL, *slice = NULL;
 
-	if (place_is_unit(below_mount(txn, object->path), &unit, &slice))
+	if (layout_is_unit(below_mount(txn, object->path), &unit, &slice))
 		return unit_stop(txn, object->path, unit, slice != NULL, home);
 	return remove_dir(txn, object->path, home);
 }
@@ -209,7 +209,7 @@ static void await_systemd(struct txn *txn)
 		_cleanup_free_ char *unit = NULL, *slice = NULL;
 
 		if (o->kind == STEP_DIR && o->target && strcmp(o->target, o->original) == 0 &&
-		    place_is_unit(below_mount(txn, o->path), &unit, &slice) &&
+		    layout_is_unit(below_mount(txn, o->path), &unit, &slice) &&
 		    (slice || txn->recovering || txn->unanswered) && !sys_exists(txn->sys, o->path))
 			txn->sys->ops->unit_stop(txn->sys->ctx, unit);
 	}

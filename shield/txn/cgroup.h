@@ -2,7 +2,7 @@
  * cgroup: making and removing the cgroups of a plan (STEP_DIR).
  *
  * Most are plain directories, made by libcgroup. Where systemd owns the tree
- * the outer ones belong to units (place.h): PID 1 makes them when a unit
+ * the outer ones belong to units (layout.h): PID 1 makes them when a unit
  * is started, and removes them when it is stopped or has no process left.
  */
 #ifndef SHIELD_TXN_CGROUP_H

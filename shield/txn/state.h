@@ -16,7 +16,7 @@
 #define SHIELD_TXN_STATE_H
 
 #include "shield/base/names.h"
-#include "shield/cgroup/place.h"
+#include "shield/cgroup/layout.h"
 #include "shield/sys/kfile.h"
 #include "shield/txn/state_irq.h"
 #include "shield/txn/state_map.h"
@@ -54,7 +54,7 @@ struct shield {
 	struct process owner; /* who began it: `run`, or none */
 	struct process guard;
 	struct process vm;
-	struct process hold; /* keeps its scope alive until the VM is in it; or none */
+	struct process anchor; /* keeps its scope alive until the VM is in it; or none */
 	struct cpuset guest;
 	struct cpuset emulator;
 	struct cpuset taken; /* guest CPUs, and emulator CPUs the host may not use */

@@ -65,8 +65,8 @@ static json_t *shield_to_json(const struct shield *s)
 		json_object_set_new(json, "map", state_map_to_json(&s->map));
 	if (!cpuset_empty(&s->freed))
 		json_object_set_new(json, "freed", list(&s->freed));
-	if (s->hold.pid)
-		json_object_set_new(json, "hold", process(&s->hold));
+	if (s->anchor.pid)
+		json_object_set_new(json, "hold", process(&s->anchor));
 	return json;
 }
 
@@ -221,7 +221,7 @@ static int read_partitions(json_t *json, struct shield *s)
 static int read_shield(const char *name, json_t *json, struct state *state, struct err *err)
 {
 	const char *phase, *guest, *emulator, *taken, *cgroup, *home, *partition, *freed = "";
-	json_t *owner, *guard, *vm, *vcpus, *partitions, *hold = NULL, *irq = NULL, *map = NULL;
+	json_t *owner, *guard, *vm, *vcpus, *partitions, *anchor = NULL, *irq = NULL, *map = NULL;
 	struct shield *s;
 	int p;
 
@@ -233,12 +233,12 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 		    "phase", &phase, "owner", &owner, "guard", &guard, "vm", &vm, "guest", &guest,
 		    "emulator", &emulator, "taken", &taken, "cgroup", &cgroup, "home", &home,
 		    "partitions", &partitions, "partition", &partition, "vcpus", &vcpus, "hold",
-		    &hold, "irq", &irq, "map", &map, "freed", &freed) < 0)
+		    &anchor, "irq", &irq, "map", &map, "freed", &freed) < 0)
 		return bad(err, "shields", "not as Shield writes them");
 	s = state_add_shield(state, name);
 	p = names_find(phases, ARRAY_SIZE(phases), phase);
 	if (p < 0 || read_process(owner, &s->owner) < 0 || read_process(guard, &s->guard) < 0 ||
-	    read_process(vm, &s->vm) < 0 || (hold && read_process(hold, &s->hold) < 0) ||
+	    read_process(vm, &s->vm) < 0 || (anchor && read_process(anchor, &s->anchor) < 0) ||
 	    read_vcpus(vcpus, s) < 0 || state_irq_from_json(irq, &s->irq) < 0 ||
 	    (strcmp(partition, "isolated") && strcmp(partition, "root")))
 		return bad(err, name, "a value that Shield never writes");
@@ -253,8 +253,9 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 	    read_list(taken, &s->taken, name, err) < 0 ||
 	    read_list(freed, &s->freed, name, err) < 0)
 		return -1;
-	if (read_partitions(partitions, s) < 0 || !(place_is_own(s->cgroup, &s->partitions, name) ||
-						    libvirt_is_place(s->cgroup, &s->partitions)))
+	if (read_partitions(partitions, s) < 0 ||
+	    !(layout_is_own(s->cgroup, &s->partitions, name) ||
+	      libvirt_is_cgroup(s->cgroup, &s->partitions)))
 		return bad(err, name, "partitions that it cannot have");
 	if (state_map_from_json(map, &s->guest, &s->map) < 0)
 		return bad(err, name, "a map that Shield never writes");
@@ -268,8 +269,8 @@ static bool is_cgroup_of(const struct shield *s, const char *dir)
 	_cleanup_partitions_ struct partitions one = { 0 };
 
 	partitions_add(&one, dir, &s->guest);
-	return strcmp(dir, s->cgroup) == 0 || place_is_own(s->cgroup, &one, s->name) ||
-	       libvirt_is_place(s->cgroup, &one);
+	return strcmp(dir, s->cgroup) == 0 || layout_is_own(s->cgroup, &one, s->name) ||
+	       libvirt_is_cgroup(s->cgroup, &one);
 }
 
 /* Is this directory below the mount one that Shield makes (no file), or has this

@@ -21,7 +21,7 @@
  * it had inherited: the kernel remembers the mask of sched_setaffinity(2)
  * through all moves (since 6.2). For the same reason the end of a shield has
  * the CPUs of those that have not been moved yet among what it restores
- * (session_threads_end()).
+ * (shield_new_threads_end()).
  */
 #ifndef SHIELD_TXN_THREAD_H
 #define SHIELD_TXN_THREAD_H

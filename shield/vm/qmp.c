@@ -268,7 +268,7 @@ int qmp_connect(struct qmp *q, struct sys *sys, const char *path, qmp_wait_fn *w
 	return qmp_attach(q, sys, fd, wait, ctx, deadline, err);
 }
 
-static int place_of(json_t *cpu, const char *key)
+static int layout_of(json_t *cpu, const char *key)
 {
 	json_t *value = json_object_get(json_object_get(cpu, "props"), key);
 	json_int_t n = json_integer_value(value);
@@ -300,11 +300,11 @@ int qmp_vcpus(struct qmp *q, long long deadline, struct vm_vcpus *vcpus, struct 
 		v = vm_vcpus_add(&found, (unsigned)index, (pid_t)tid);
 		if (v->count > 1)
 			continue;
-		v->socket = place_of(cpu, "socket-id");
-		v->die = place_of(cpu, "die-id");
-		v->cluster = place_of(cpu, "cluster-id");
-		v->core = place_of(cpu, "core-id");
-		v->thread = place_of(cpu, "thread-id");
+		v->socket = layout_of(cpu, "socket-id");
+		v->die = layout_of(cpu, "die-id");
+		v->cluster = layout_of(cpu, "cluster-id");
+		v->core = layout_of(cpu, "core-id");
+		v->thread = layout_of(cpu, "thread-id");
 	}
 	json_decref(list);
 	if (rc < 0) {

@@ -120,7 +120,7 @@ static int pin(struct supervision *s, pid_t pid, const struct vm_vcpus *vcpus, s
 }
 
 /* Pin a VM that has just been found. The list moves into s. */
-static int adopt(struct supervision *s, pid_t pid, struct vm_vcpus *vcpus, struct err *err)
+static int place_late(struct supervision *s, pid_t pid, struct vm_vcpus *vcpus, struct err *err)
 {
 	/* The pidfd first: then it is the process that the threads belong to. */
 	if (supervise_watch_vm(s, pid, err) < 0 || vm_vcpus_verify(s->sys, pid, vcpus, err) < 0)
@@ -168,7 +168,7 @@ static int start(struct supervision *s, struct err *err)
 	if (qmp_connect(&s->qmp, s->sys, s->launch.path, supervise_wait_fd, s, deadline, err) < 0)
 		return -1;
 	rc = ask_own_monitor(s, deadline, &pid, &vcpus, err);
-	if (rc < 0 || (rc > 0 && adopt(s, pid, &vcpus, err) < 0))
+	if (rc < 0 || (rc > 0 && place_late(s, pid, &vcpus, err) < 0))
 		return -1;
 	if (rc == 0)
 		supervise_look_in(s, SLOW_MS);
@@ -274,7 +274,7 @@ static int look_at_candidate(struct supervision *s, struct err *err)
 
 	supervise_look_in(s, s->looks++ < STARTING_LOOKS ? STARTING_MS : SLOW_MS);
 	if (find_vcpus(s, &pid, &vcpus))
-		return adopt(s, pid, &vcpus, err);
+		return place_late(s, pid, &vcpus, err);
 	if (s->direct || sys_left(s->sys, s->candidate_until) || !vm_is_qemu(s->sys, s->candidate))
 		return 0;
 	return err_set(

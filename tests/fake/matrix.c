@@ -188,7 +188,7 @@ static int check(struct run *run, const char *subject, const char *expected, cha
 	for (unsigned i = 0;; i++) {
 		int rc = get(run, subject, ret);
 
-		if (rc < 0 || strcmp(*ret, expected) == 0 || i >= run->host->patience)
+		if (rc < 0 || strcmp(*ret, expected) == 0 || i >= run->host->backoff)
 			return rc;
 		free(take_ptr(*ret));
 		nanosleep(&moment, NULL);

@@ -61,7 +61,7 @@ struct matrix_host {
 	unsigned irq, fixed_irq;
 	/* How often to look again, at 10 ms, for what the kernel does later:
 	 * 6.1 returns the CPUs of a cgroup that is gone asynchronously. */
-	unsigned patience;
+	unsigned backoff;
 };
 
 /* Run one case and clean up behind it. NULL, or what went wrong: the caller

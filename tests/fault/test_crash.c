@@ -91,7 +91,7 @@ static void prepare(struct world *w, enum flavour flavour, size_t s)
 	}
 }
 
-/* Nothing but that process: it stays until its scope ends (hold.h). */
+/* Nothing but that process: it stays until its scope ends (scope_anchor.h). */
 static bool only_held(const char *diff)
 {
 	const char *line = strstr(diff, " (shield-hold): ");

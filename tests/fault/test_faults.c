@@ -4,7 +4,7 @@
  * works: the kernel is as before or as wanted, the answer says which, nothing
  * stays open, and one recovery without faults brings the originals back.
  */
-#include "tests/fault/scene.h"
+#include "tests/fault/scenes.h"
 
 #include <errno.h>
 #include <string.h>
@@ -202,7 +202,7 @@ static void attempt(enum flavour flavour, const struct scene_case *s, const stru
 	world_clear(&w);
 }
 
-static void scene(const struct scene_case *s)
+static void snapshot(const struct scene_case *s)
 {
 	struct tally tally = { 0 };
 
@@ -255,7 +255,7 @@ static void scene(const struct scene_case *s)
 
 static void run_scene(void **state)
 {
-	scene(*state);
+	snapshot(*state);
 }
 
 int main(int argc, char **argv)

@@ -46,10 +46,10 @@ static void run(struct world *w, enum command command, struct said *said)
 
 	said_clear(said);
 	if (rc == 0 && command == CMD_ON)
-		rc = session_on(&txn, "win11", "isolated", (struct process){ 0 }, &warnings, &name,
-				&err);
+		rc = shield_on(&txn, "win11", "isolated", (struct process){ 0 }, &warnings, &name,
+			       &err);
 	else if (rc == 0 && command == CMD_OFF)
-		rc = session_off(&txn, "win11", &err);
+		rc = shield_off(&txn, "win11", &err);
 	if (rc < 0 && !txn.leftover.n)
 		fail_msg("%s", err.text);
 	move(&said->report, &txn.report);
@@ -195,7 +195,7 @@ static void test_full(void **state)
 			size_t found;
 
 			assert_int_equal(txn_begin(&txn, &w.sys, false, &err), 0);
-			assert_int_equal(session_adopt(&txn, &found, &err), 0);
+			assert_int_equal(shield_place_new(&txn, &found, &err), 0);
 			txn_end(&txn);
 		}
 		run(&w, CMD_OFF, &said);
@@ -267,7 +267,7 @@ static size_t look(struct world *w)
 	size_t found;
 
 	assert_int_equal(txn_begin(&txn, &w->sys, false, &err), 0);
-	assert_int_equal(session_irqs(&txn, &found, &err), 0);
+	assert_int_equal(shield_new_irqs(&txn, &found, &err), 0);
 	assert_int_equal(txn.unmoved.n, 0);
 	txn_end(&txn);
 	return found;

@@ -6,7 +6,7 @@
  * end the process in the same function, shield/base/malloc.c; tests/memory fails
  * those, in the program itself.)
  */
-#include "tests/fault/scene.h"
+#include "tests/fault/scenes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -203,7 +203,7 @@ static char *fail_apart(const struct scene_case *s, const struct world *prepared
 	return why;
 }
 
-static void scene(void **state)
+static void snapshot(void **state)
 {
 	const struct scene_case *s = *state;
 	size_t runs = 0, failed = 0;
@@ -254,5 +254,5 @@ int main(int argc, char **argv)
 	if (sample)
 		setenv("SHIELD_FAULT_SAMPLE", sample, 1);
 	mem_init();
-	return scene_main(argc, argv, scenes, ARRAY_SIZE(scenes), scene);
+	return scene_main(argc, argv, scenes, ARRAY_SIZE(scenes), snapshot);
 }

@@ -182,7 +182,7 @@ static void same_shield(const struct golden *g, const char *name, const json_t *
 	same_process(g, json, "owner", &s->owner);
 	same_process(g, json, "guard", &s->guard);
 	same_process(g, json, "vm", &s->vm);
-	same_process(g, json, "hold", &s->hold);
+	same_process(g, json, "hold", &s->anchor);
 	same_set(g, "guest", text_of(json, "guest"), &s->guest);
 	same_set(g, "emulator", text_of(json, "emulator"), &s->emulator);
 	same_set(g, "taken", text_of(json, "taken"), &s->taken);

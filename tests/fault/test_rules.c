@@ -45,7 +45,7 @@ static void end(struct world *w, bool force, struct strv *report)
 	struct txn txn = { .lock = -1 };
 	struct err err = { 0 };
 
-	if (txn_begin(&txn, &w->sys, force, &err) < 0 || session_off(&txn, "win11", &err) < 0)
+	if (txn_begin(&txn, &w->sys, force, &err) < 0 || shield_off(&txn, "win11", &err) < 0)
 		fail_msg("%s", err.text);
 	*report = txn.report;
 	txn.report = (struct strv){ 0 };
@@ -265,7 +265,7 @@ static void test_view(void **state)
 }
 
 /* Threads and interrupts that appear under a shield go where the others are. */
-static void test_newborn(void **state)
+static void test_new_threads(void **state)
 {
 	(void)state;
 	for (enum flavour flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
@@ -279,10 +279,10 @@ static void test_newborn(void **state)
 
 		world_init(&w, flavour);
 		run(&w, CMD_ON);
-		fake_irq(w.fake, 40, "newborn", "2-3", 0);
+		fake_irq(w.fake, 40, "new", "2-3", 0);
 		born = fake_kthread(w.fake, "jbd2/vda1-8", NULL, 0);
 		assert_int_equal(txn_begin(&txn, &w.sys, false, &err), 0);
-		assert_int_equal(session_adopt(&txn, &found, &err), 0);
+		assert_int_equal(shield_place_new(&txn, &found, &err), 0);
 		txn_end(&txn);
 		mask = read_line(&w, "/proc/irq/40/smp_affinity_list");
 		assert_null(strpbrk(mask, "23"));
@@ -330,7 +330,7 @@ static int on_with(struct meddler *m, struct txn *txn, struct err *err)
 	m->faulty = (struct faulty){ .before = meddle, .ctx = m };
 	faulty_sys(&m->faulty, &m->w->sys, &m->sys);
 	assert_int_equal(txn_begin(txn, &m->sys, false, err), 0);
-	rc = session_on(txn, "win11", "isolated", (struct process){ 0 }, &warnings, &name, err);
+	rc = shield_on(txn, "win11", "isolated", (struct process){ 0 }, &warnings, &name, err);
 	assert_null(m->other);
 	return rc;
 }
@@ -401,7 +401,7 @@ int main(void)
 		cmocka_unit_test(test_theirs),	   cmocka_unit_test(test_thread_number),
 		cmocka_unit_test(test_other_boot), cmocka_unit_test(test_owner),
 		cmocka_unit_test(test_paths),	   cmocka_unit_test(test_status),
-		cmocka_unit_test(test_view),	   cmocka_unit_test(test_newborn),
+		cmocka_unit_test(test_view),	   cmocka_unit_test(test_new_threads),
 		cmocka_unit_test(test_read_back),  cmocka_unit_test(test_partition),
 	};
 

@@ -167,7 +167,7 @@ static int follow_domain(struct world *w, struct txn *txn, const char *name, str
 	static const char effective[] = "/sys/fs/cgroup/" SCOPE "/vcpu1/cpuset.cpus.effective";
 	_cleanup_free_ char *pin = NULL, *text = NULL;
 
-	if (session_follow(txn, name, err) < 0)
+	if (shield_follow(txn, name, err) < 0)
 		return -1;
 	if (sys_read_line(&w->sys, file, &pin) < 0 ||
 	    sys_read_line(&w->sys, effective, &text) < 0 || strcmp(text, pin) != 0)
@@ -180,9 +180,9 @@ static int end_orphans(struct txn *txn, struct err *err)
 	_cleanup_strv_ struct strv names = { 0 };
 	int rc = 0;
 
-	session_orphans(txn, &names);
+	shields_orphaned(txn, &names);
 	for (size_t i = 0; i < names.n && rc == 0; i++)
-		rc = session_orphan_end(txn, names.items[i], err);
+		rc = shield_end_orphan(txn, names.items[i], err);
 	return rc;
 }
 
@@ -192,9 +192,9 @@ static int end_abandoned(struct txn *txn, struct err *err)
 	_cleanup_strv_ struct strv names = { 0 };
 	int rc = 0;
 
-	session_abandoned(txn, &names);
+	shields_abandoned(txn, &names);
 	for (size_t i = 0; i < names.n && rc == 0; i++)
-		rc = session_off(txn, names.items[i], err);
+		rc = shield_off(txn, names.items[i], err);
 	return rc;
 }
 
@@ -208,27 +208,27 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 
 	switch (command) {
 	case CMD_ON:
-		return session_on(txn, name, "isolated", (struct process){ 0 }, &warnings, &shield,
-				  err);
+		return shield_on(txn, name, "isolated", (struct process){ 0 }, &warnings, &shield,
+				 err);
 	case CMD_OFF:
-		return session_off(txn, name, err);
+		return shield_off(txn, name, err);
 	case CMD_ATTACH:
 		rc = vm_vcpus_by_name(txn->sys, w->qemu, &vcpus);
 		if (rc < 0 || vcpus.n != 2)
 			return err_set(err, ERR_FAILED, "no vCPUs: %s", err_errno(rc));
-		return session_attach(txn, name, w->qemu, &vcpus, NULL, err);
+		return shield_attach(txn, name, w->qemu, &vcpus, NULL, err);
 	case CMD_RECOVER:
 		return txn->leftover.n ? 0 : end_abandoned(txn, err);
 	case CMD_ORPHANS:
 		return end_orphans(txn, err);
 	case CMD_DOMAIN:
-		return session_domain(txn, name, w->domain, &warnings, err);
+		return shield_on_domain(txn, name, w->domain, &warnings, err);
 	case CMD_FOLLOW:
 		return follow_domain(w, txn, name, err);
 	case CMD_REPAIR:
 		return txn_repair(txn, name, true, err);
 	case CMD_THREADS:
-		return session_threads(txn, name, err);
+		return shield_new_threads(txn, name, err);
 	case CMD_BIRTH:
 		fake_birth(w->fake, w->vcpu, "kvm-nx-lpage-re", 0);
 		return 0;
@@ -366,7 +366,7 @@ char *world_restore(struct world *w)
 	for (size_t i = 0; i < txn.state.n_shields; i++)
 		strv_add(&names, txn.state.shields[i].name);
 	for (size_t i = 0; i < names.n && !why; i++)
-		if (session_off(&txn, names.items[i], &err) < 0)
+		if (shield_off(&txn, names.items[i], &err) < 0)
 			why = xasprintf("off %s: %s", names.items[i], err.text);
 	txn_end(&txn);
 	if (!why && sys_exists(&w->sys, STATE_FILE))

@@ -5,7 +5,7 @@
 #include "shield/base/pci_address.h"
 #include "shield/policy/irqs.h"
 #include "shield/vm/vm.h"
-#include "shield/ops/wishes.h"
+#include "shield/ops/irq_policies.h"
 #include "shield/sys/balancer.h"
 #include "shield/sys/kfile.h"
 #include "tests/fake/kernel.h"
@@ -86,7 +86,8 @@ static void test_matches(void **state)
 	assert_false(irq_matches(&bare, "action:*"));
 }
 
-static enum irq_place place(const char *actions, const struct irq_wish *wishes, struct cpuset *cpus)
+static enum irq_target place(const char *actions, const struct irq_policy *policies,
+			     struct cpuset *cpus)
 {
 	const struct irq irq = {
 		.class = strncmp(actions, "vfio", 4) ? IRQ_ORDINARY : IRQ_VFIO,
@@ -95,10 +96,10 @@ static enum irq_place place(const char *actions, const struct irq_wish *wishes, 
 		.device = (char *)"",
 		.driver = (char *)"nvme",
 	};
-	size_t wish;
+	size_t policy;
 
 	cpuset_clear(cpus);
-	return irq_place(&irq, wishes, 2, &wish, cpus);
+	return irq_target(&irq, policies, 2, &policy, cpus);
 }
 
 static void test_place(void **state)
@@ -106,58 +107,58 @@ static void test_place(void **state)
 	struct cpuset first = set("4-7"), second = set("8-9"), cpus = { 0 };
 	struct profile_rule rule = { (char *)"action:nvme*", set("0,8") };
 	unsigned order[] = { 5, 4 };
-	struct irq_wish wishes[] = {
+	struct irq_policy policies[] = {
 		{ .name = "a", .guest = &first, .rules = &rule, .n_rules = 1 },
 		{ .name = "b", .guest = &second, .cpus = order, .n_cpus = 2, .vfio = VFIO_SPREAD },
 	};
 
 	(void)state;
-	strv_add(&wishes[0].devices, "0000:01:00.0");
-	strv_add(&wishes[0].devices, "0000:01:00.1");
-	strv_add(&wishes[1].devices, "0000:02:00.0");
+	strv_add(&policies[0].devices, "0000:01:00.0");
+	strv_add(&policies[0].devices, "0000:01:00.1");
+	strv_add(&policies[1].devices, "0000:02:00.0");
 	/* Vector after vector, each device one further. */
-	assert_int_equal(place("vfio-msix[0](0000:01:00.0)", wishes, &cpus), IRQ_SET);
+	assert_int_equal(place("vfio-msix[0](0000:01:00.0)", policies, &cpus), IRQ_SET);
 	assert_list(&cpus, "4");
-	place("vfio-msix[6](0000:01:00.0)", wishes, &cpus);
+	place("vfio-msix[6](0000:01:00.0)", policies, &cpus);
 	assert_list(&cpus, "6");
-	place("vfio-msi[0](0000:01:00.1)", wishes, &cpus);
+	place("vfio-msi[0](0000:01:00.1)", policies, &cpus);
 	assert_list(&cpus, "5");
 	/* A line that two of its devices share, and one shared with another VM's. */
-	place("vfio-intx(0000:01:00.1),vfio-intx(0000:01:00.0)", wishes, &cpus);
+	place("vfio-intx(0000:01:00.1),vfio-intx(0000:01:00.0)", policies, &cpus);
 	assert_list(&cpus, "5");
-	assert_int_equal(place("vfio-intx(0000:01:00.0),vfio-intx(0000:02:00.0)", wishes, &cpus),
+	assert_int_equal(place("vfio-intx(0000:01:00.0),vfio-intx(0000:02:00.0)", policies, &cpus),
 			 IRQ_AVOID);
 	/* In the order of the vCPUs where that is known. */
-	place("vfio-msix[1](0000:02:00.0)", wishes, &cpus);
+	place("vfio-msix[1](0000:02:00.0)", policies, &cpus);
 	assert_list(&cpus, "4");
 	/* Another VM's, and a device of the host. */
-	assert_int_equal(place("vfio-msix[0](0000:03:00.0)", wishes, &cpus), IRQ_AVOID);
-	assert_int_equal(place("xhci_hcd", wishes, &cpus), IRQ_AVOID);
+	assert_int_equal(place("vfio-msix[0](0000:03:00.0)", policies, &cpus), IRQ_AVOID);
+	assert_int_equal(place("xhci_hcd", policies, &cpus), IRQ_AVOID);
 	/* A rule never gives guest CPUs of another shield. */
-	assert_int_equal(place("nvme0q1", wishes, &cpus), IRQ_SET);
+	assert_int_equal(place("nvme0q1", policies, &cpus), IRQ_SET);
 	assert_list(&cpus, "0");
 	/* Nor is it for what the other's VM has; and what a VM without a shield
 	 * has gets no guest CPUs by it. */
 	rule.match = (char *)"action:vfio*";
 	cpuset_add(&rule.cpus, 4);
-	place("vfio-msix[1](0000:02:00.0)", wishes, &cpus);
+	place("vfio-msix[1](0000:02:00.0)", policies, &cpus);
 	assert_list(&cpus, "4");
-	place("vfio-msix[0](0000:02:00.0)", wishes, &cpus);
+	place("vfio-msix[0](0000:02:00.0)", policies, &cpus);
 	assert_list(&cpus, "5");
-	place("vfio-msix[1](0000:01:00.0)", wishes, &cpus);
+	place("vfio-msix[1](0000:01:00.0)", policies, &cpus);
 	assert_list(&cpus, "0,4");
-	place("vfio-msix[1](0000:03:00.0)", wishes, &cpus);
+	place("vfio-msix[1](0000:03:00.0)", policies, &cpus);
 	assert_list(&cpus, "0");
 	rule.match = (char *)"action:nvme*";
-	wishes[0].vfio = VFIO_GUEST;
-	place("vfio-msix[0](0000:01:00.0)", wishes, &cpus);
+	policies[0].vfio = VFIO_GUEST;
+	place("vfio-msix[0](0000:01:00.0)", policies, &cpus);
 	assert_list(&cpus, "4-7");
-	wishes[0].vfio = VFIO_HOUSEKEEPING;
-	assert_int_equal(place("vfio-msix[0](0000:01:00.0)", wishes, &cpus), IRQ_AVOID);
-	wishes[0].vfio = VFIO_LEAVE;
-	assert_int_equal(place("vfio-msix[0](0000:01:00.0)", wishes, &cpus), IRQ_LEAVE);
-	strv_clear(&wishes[0].devices);
-	strv_clear(&wishes[1].devices);
+	policies[0].vfio = VFIO_HOUSEKEEPING;
+	assert_int_equal(place("vfio-msix[0](0000:01:00.0)", policies, &cpus), IRQ_AVOID);
+	policies[0].vfio = VFIO_LEAVE;
+	assert_int_equal(place("vfio-msix[0](0000:01:00.0)", policies, &cpus), IRQ_LEAVE);
+	strv_clear(&policies[0].devices);
+	strv_clear(&policies[1].devices);
 	cpuset_clear(&rule.cpus);
 	cpuset_clear(&first);
 	cpuset_clear(&second);
@@ -170,22 +171,22 @@ static void test_nvme(void **state)
 	static const char *const expected[] = { "6", "6", "4", "7", "6" };
 	struct cpuset guest = set("4-7"), cpus = { 0 };
 	unsigned order[] = { 6, 4, 7 };
-	struct irq_wish wish = { .guest = &guest, .cpus = order, .n_cpus = 3 };
+	struct irq_policy policy = { .guest = &guest, .cpus = order, .n_cpus = 3 };
 	size_t which;
 
 	(void)state;
-	strv_add(&wish.devices, "0000:01:00.0");
-	strv_add(&wish.devices, "0000:02:00.0");
+	strv_add(&policy.devices, "0000:01:00.0");
+	strv_add(&policy.devices, "0000:02:00.0");
 	for (unsigned k = 0; k < ARRAY_SIZE(expected); k++) {
 		char *action = xasprintf("vfio-msix[%u](0000:02:00.0)", k);
 		struct irq irq = { .class = IRQ_VFIO, .actions = action, .nvme = true };
 
-		assert_int_equal(irq_place(&irq, &wish, 1, &which, &cpus), IRQ_SET);
+		assert_int_equal(irq_target(&irq, &policy, 1, &which, &cpus), IRQ_SET);
 		assert_list(&cpus, expected[k]);
 		cpuset_clear(&cpus);
 		free(action);
 	}
-	strv_clear(&wish.devices);
+	strv_clear(&policy.devices);
 	cpuset_clear(&guest);
 }
 
@@ -253,16 +254,16 @@ static void test_rules_of_others(void **state)
 					{ (char *)"action:rtc0", set("1,4") } };
 	struct cpuset first = set("4-5"), second = set("6-7");
 	const struct profile profile = { .name = (char *)"p", .rules = rules, .n_rules = 3 };
-	const struct irq_wish wishes[] = {
+	const struct irq_policy policies[] = {
 		{ .name = "a", .guest = &first, .rules = &theirs, .n_rules = 1 },
 		{ .name = "p", .guest = &second, .rules = rules, .n_rules = 3 },
 	};
 	struct strv warnings = { 0 };
 
 	(void)state;
-	policy_unused_rules(&irqs, &profile, wishes + 1, 1, &warnings);
+	policy_unused_rules(&irqs, &profile, policies + 1, 1, &warnings);
 	assert_int_equal(warnings.n, 0);
-	policy_unused_rules(&irqs, &profile, wishes, 2, &warnings);
+	policy_unused_rules(&irqs, &profile, policies, 2, &warnings);
 	assert_int_equal(warnings.n, 2);
 	assert_non_null(
 		strstr(warnings.items[0], "\"driver:ahci\" decides nothing while other shields"));
@@ -342,7 +343,7 @@ static void test_wishes(void **state)
 {
 	struct fake *fake = fake_new(FAKE_7, 8);
 	struct state shields = { 0 };
-	struct wishes wishes;
+	struct irq_policies policies;
 	struct shield *s;
 	struct sys sys;
 	char *path;
@@ -359,14 +360,14 @@ static void test_wishes(void **state)
 	path = xasprintf("/proc/%d/fd/4", (int)s->vm.pid);
 	fake_symlink(fake, path, "/dev/vfio/17");
 	fake_dir(fake, "/sys/kernel/iommu_groups/17/devices/0000:01:00.0");
-	wishes_read(&sys, &shields, &wishes);
-	assert_int_equal(wishes.items[0].devices.n, 1);
-	assert_string_equal(wishes.items[0].devices.items[0], "0000:02:00.0");
-	assert_int_equal(wishes.items[1].devices.n, 2);
-	assert_string_equal(wishes.items[1].devices.items[0], "0000:03:00.0");
-	assert_string_equal(wishes.items[1].devices.items[1], "0000:01:00.0");
+	irq_policies_read(&sys, &shields, &policies);
+	assert_int_equal(policies.items[0].devices.n, 1);
+	assert_string_equal(policies.items[0].devices.items[0], "0000:02:00.0");
+	assert_int_equal(policies.items[1].devices.n, 2);
+	assert_string_equal(policies.items[1].devices.items[0], "0000:03:00.0");
+	assert_string_equal(policies.items[1].devices.items[1], "0000:01:00.0");
 	free(path);
-	wishes_clear(&wishes);
+	irq_policies_clear(&policies);
 	state_clear(&shields);
 	fake_free(fake);
 }
@@ -407,7 +408,7 @@ static void test_many(void **state)
 {
 	struct fake *fake = fake_new(FAKE_7, 16);
 	struct cpuset taken = set("4-15"), rest = set("0-3");
-	struct irq_wish wish = { .name = "a", .guest = &taken };
+	struct irq_policy policy = { .name = "a", .guest = &taken };
 	struct strv warnings = { 0 };
 	struct irqs irqs = { 0 };
 	struct plan plan = { 0 };
@@ -442,7 +443,7 @@ static void test_many(void **state)
 			assert_int_equal(irq_is(&sys, 251, identity), 0);
 			free(identity);
 		}
-	policy_irqs(&irqs, &wish, 1, 0, &taken, &rest, NULL, NULL, &plan);
+	policy_irqs(&irqs, &policy, 1, 0, &taken, &rest, NULL, NULL, &plan);
 	assert_int_equal(plan.n, 1000 - 200);
 	for (size_t i = 0; i < plan.n; i++)
 		assert_string_equal(plan.steps[i].to, "0-3");

@@ -242,12 +242,12 @@ static void test_advice(void **state)
 
 static void suggest_for(unsigned vcpus, const char *gpu, const char *guest, const char *says)
 {
-	struct wish wish = { .vcpus = vcpus, .iothreads = 2, .gpu = gpu };
+	struct suggest_request policy = { .vcpus = vcpus, .iothreads = 2, .gpu = gpu };
 	_cleanup_suggestion_ struct suggestion s = { 0 };
 	_cleanup_free_ char *list = NULL;
 	struct err err = { 0 };
 
-	if (suggest(&recorded, &machine, &wish, &s, &err) < 0) {
+	if (suggest(&recorded, &machine, &policy, &s, &err) < 0) {
 		assert_null(guest);
 		assert_non_null(strstr(err.text, says));
 		return;

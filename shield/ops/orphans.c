@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* place_escape(), back; other escapes than its own stay as they are. */
+/* layout_escape(), back; other escapes than its own stay as they are. */
 static char *unescape(const char *text)
 {
 	char *name = xcalloc(strlen(text) + 1, 1), *to = name;
@@ -27,14 +27,14 @@ static char *unescape(const char *text)
 }
 
 /* The shield whose cgroup has this name, or NULL. */
-static char *name_of(enum place_kind kind, const char *entry)
+static char *name_of(enum layout_kind kind, const char *entry)
 {
 	_cleanup_free_ char *stem = NULL, *name = NULL, *cgroup = NULL;
 	size_t n = strlen(entry);
 
 	if (strncmp(entry, "shield-", 7) != 0)
 		return NULL;
-	if (kind == PLACE_PLAIN) {
+	if (kind == LAYOUT_PLAIN) {
 		name = xstrdup(entry + 7);
 	} else {
 		if (n < 13 || strcmp(entry + n - 6, ".scope") != 0)
@@ -42,7 +42,7 @@ static char *name_of(enum place_kind kind, const char *entry)
 		stem = xstrndup(entry + 7, n - 13);
 		name = unescape(stem);
 	}
-	cgroup = place_cgroup(kind, name);
+	cgroup = layout_cgroup(kind, name);
 	if (profile_check_name(name, NULL) < 0 || strcmp(strrchr(cgroup, '/') + 1, entry) != 0)
 		return NULL;
 	return take_ptr(name);
@@ -55,18 +55,18 @@ static void read_list(struct txn *txn, const char *dir, const char *file, struct
 	sys_read_cpulist(txn->sys, path, cpus);
 }
 
-void session_orphans(struct txn *txn, struct strv *names)
+void shields_orphaned(struct txn *txn, struct strv *names)
 {
-	_cleanup_host_ struct host host = { 0 };
+	_cleanup_host_caps_ struct host_caps host = { 0 };
 	_cleanup_strv_ struct strv entries = { 0 };
 	_cleanup_free_ char *dir = NULL;
 	struct err ignored;
-	enum place_kind kind;
+	enum layout_kind kind;
 
-	if (host_probe(txn->sys, &host, &ignored) < 0)
+	if (host_caps_probe(txn->sys, &host, &ignored) < 0)
 		return;
-	kind = place_kind(&host);
-	dir = xasprintf("%s%s", host.mount, kind == PLACE_SCOPE ? "/" PLACE_SLICE : "");
+	kind = layout_kind(&host);
+	dir = xasprintf("%s%s", host.mount, kind == LAYOUT_SCOPE ? "/" LAYOUT_SLICE : "");
 	if (txn->sys->ops->list(txn->sys->ctx, dir, &entries) < 0)
 		return;
 	for (size_t i = 0; i < entries.n; i++) {
@@ -93,7 +93,7 @@ static char *partition_kind(struct txn *txn, const char *vcpus)
 }
 
 /* Does the process that was to hold its scope still do that? It ends with it. */
-static void find_hold(struct txn *txn, const char *dir, struct process *hold)
+static void find_anchor(struct txn *txn, const char *dir, struct process *anchor)
 {
 	_cleanup_free_ char *path = xasprintf("%s/cgroup.procs", dir), *text = NULL;
 	char *save = NULL;
@@ -106,7 +106,7 @@ static void find_hold(struct txn *txn, const char *dir, struct process *hold)
 
 		if (task_read(txn->sys, pid, pid, &task) == 0 &&
 		    strcmp(task.comm, "shield-hold") == 0)
-			*hold = (struct process){ pid, task.start };
+			*anchor = (struct process){ pid, task.start };
 	}
 }
 
@@ -127,35 +127,35 @@ static void as_it_is(struct txn *txn, struct plan *plan)
 	}
 }
 
-int session_orphan_end(struct txn *txn, const char *name, struct err *err)
+int shield_end_orphan(struct txn *txn, const char *name, struct err *err)
 {
-	_cleanup_host_ struct host host = { 0 };
+	_cleanup_host_caps_ struct host_caps host = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
 	_cleanup_free_ char *dir = NULL, *vcpus = NULL, *inner = NULL;
 	struct shield *s;
 
-	if (host_probe(txn->sys, &host, err) < 0)
+	if (host_caps_probe(txn->sys, &host, err) < 0)
 		return -1;
 	s = state_add_shield(&txn->state, name);
 	s->phase = PHASE_RELEASING;
-	s->cgroup = place_cgroup(place_kind(&host), name);
+	s->cgroup = layout_cgroup(layout_kind(&host), name);
 	s->home = xstrdup(host.home);
 	dir = xasprintf("%s%s", txn->mount, s->cgroup);
-	vcpus = place_vcpus(dir);
-	inner = place_vcpus(s->cgroup);
+	vcpus = layout_vcpus(dir);
+	inner = layout_vcpus(s->cgroup);
 	s->partition = partition_kind(txn, vcpus);
 	read_list(txn, vcpus, "cpuset.cpus", &s->guest);
 	read_list(txn, dir, "cpuset.cpus", &s->emulator);
 	cpuset_andnot(&s->emulator, &s->guest);
 	cpuset_copy(&s->taken, &s->guest);
 	partitions_add(&s->partitions, inner, &s->guest);
-	find_hold(txn, dir, &s->hold);
-	place_plan(&host,
-		   &(struct placement){ .name = name,
-					.guest = &s->guest,
-					.emulator = &s->emulator,
-					.partition = s->partition },
-		   &plan);
+	find_anchor(txn, dir, &s->anchor);
+	layout_plan(&host,
+		    &(struct layout_request){ .name = name,
+					      .guest = &s->guest,
+					      .emulator = &s->emulator,
+					      .partition = s->partition },
+		    &plan);
 	as_it_is(txn, &plan);
 	return txn_undo(txn, name, &plan, err);
 }

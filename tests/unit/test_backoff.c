@@ -1,5 +1,5 @@
-/* How often the guard repairs: see patience.h. */
-#include "shield/base/patience.h"
+/* How often the guard repairs: see backoff.h. */
+#include "shield/base/backoff.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,13 +8,13 @@
 #include <cmocka.h>
 
 /* What is broken again every `every` ms, for so long: the number of repairs. */
-static unsigned repairs(struct patience *p, long long from, long long ms, long long every)
+static unsigned repairs(struct backoff *p, long long from, long long ms, long long every)
 {
 	unsigned n = 0;
 
 	for (long long now = from; now < from + ms; now += every)
-		if (patience_allows(p, now)) {
-			patience_try(p, now);
+		if (backoff_allows(p, now)) {
+			backoff_try(p, now);
 			n++;
 		}
 	return n;
@@ -23,12 +23,12 @@ static unsigned repairs(struct patience *p, long long from, long long ms, long l
 /* Broken again at once, always: a few dozen times in a day. */
 static void never_a_hot_loop(void **state)
 {
-	struct patience p = { 0 };
+	struct backoff p = { 0 };
 
 	(void)state;
 	assert_int_equal(repairs(&p, 1000, 1, 1), 1);
-	assert_in_range(repairs(&p, 1001, 1000, 1), PATIENCE_FREE, PATIENCE_FREE + 2);
-	assert_true(patience_worn(&p));
+	assert_in_range(repairs(&p, 1001, 1000, 1), BACKOFF_FREE, BACKOFF_FREE + 2);
+	assert_true(backoff_worn(&p));
 	assert_in_range(repairs(&p, 2001, 3600000, 1), 15, 25);
 	assert_in_range(repairs(&p, 3602001, 23 * 3600000LL, 100), 200, 23 * 12 + 2);
 }
@@ -36,22 +36,22 @@ static void never_a_hot_loop(void **state)
 /* Now and then: every time at once. */
 static void seldom(void **state)
 {
-	struct patience p = { 0 };
+	struct backoff p = { 0 };
 
 	(void)state;
-	assert_int_equal(repairs(&p, 0, 100LL * PATIENCE_QUIET_MS, PATIENCE_QUIET_MS), 100);
-	assert_false(patience_worn(&p));
+	assert_int_equal(repairs(&p, 0, 100LL * BACKOFF_QUIET_MS, BACKOFF_QUIET_MS), 100);
+	assert_false(backoff_worn(&p));
 }
 
 /* Quiet for twice the last pause starts over. */
 static void forgiven(void **state)
 {
-	struct patience p = { 0 };
+	struct backoff p = { 0 };
 
 	(void)state;
 	repairs(&p, 0, 7200000, 10);
-	assert_false(patience_allows(&p, p.last + PATIENCE_MAX_MS - 1));
-	assert_true(patience_allows(&p, p.last + 2LL * PATIENCE_MAX_MS));
+	assert_false(backoff_allows(&p, p.last + BACKOFF_MAX_MS - 1));
+	assert_true(backoff_allows(&p, p.last + 2LL * BACKOFF_MAX_MS));
 	assert_int_equal(p.tries, 0);
 }
 

@@ -146,7 +146,7 @@ static int has_placed_vm(struct txn *txn, const struct shield *s)
 
 static bool of_libvirt(const struct shield *s)
 {
-	return libvirt_is_place(s->cgroup, &s->partitions);
+	return libvirt_is_cgroup(s->cgroup, &s->partitions);
 }
 
 static int look(struct look *l, struct err *err)
@@ -167,7 +167,7 @@ static int look(struct look *l, struct err *err)
 	return 0;
 }
 
-int session_threads(struct txn *txn, const char *name, struct err *err)
+int shield_new_threads(struct txn *txn, const char *name, struct err *err)
 {
 	_cleanup_look_ struct look l = { .txn = txn, .shield = state_shield(&txn->state, name) };
 	int rc = look(&l, err);
@@ -179,7 +179,7 @@ int session_threads(struct txn *txn, const char *name, struct err *err)
 	return rc < 0 ? err_wrap(err, "shield %s", name) : 0;
 }
 
-int session_threads_end(struct txn *txn, const char *name, struct plan *plan, struct err *err)
+int shield_new_threads_end(struct txn *txn, const char *name, struct plan *plan, struct err *err)
 {
 	_cleanup_look_ struct look l = { .txn = txn, .shield = state_shield(&txn->state, name) };
 

@@ -1,4 +1,4 @@
-#include "shield/ops/hold.h"
+#include "shield/ops/scope_anchor.h"
 
 #include "shield/vm/vm.h"
 #include "shield/task/task.h"
@@ -11,7 +11,7 @@
 
 /* PID 1 may put us into the scope as late as it likes: what we do depends only
  * on the command that started us. */
-static void be_hold(void *arg)
+static void be_anchor(void *arg)
 {
 	ssize_t n;
 	char byte;
@@ -29,35 +29,35 @@ static void be_hold(void *arg)
 			pause();
 }
 
-int hold_start(struct sys *sys, struct hold *hold, struct err *err)
+int scope_anchor_start(struct sys *sys, struct scope_anchor *anchor, struct err *err)
 {
 	int rc;
 
-	*hold = (struct hold){ .leash = -1 };
-	rc = sys->ops->spawn(sys->ctx, be_hold, NULL, &hold->leash);
-	hold->process.pid = rc < 0 ? 0 : rc;
+	*anchor = (struct scope_anchor){ .leash = -1 };
+	rc = sys->ops->spawn(sys->ctx, be_anchor, NULL, &anchor->leash);
+	anchor->process.pid = rc < 0 ? 0 : rc;
 	if (rc > 0)
-		rc = vm_identity(sys, rc, &hold->process.start);
+		rc = vm_identity(sys, rc, &anchor->process.start);
 	if (rc >= 0)
 		return 0;
-	hold_let_go(sys, hold);
+	scope_anchor_let_go(sys, anchor);
 	return err_set(err, ERR_FAILED, "cannot start a process to hold the scope with: %s",
 		       err_errno(rc));
 }
 
-int hold_keep(struct sys *sys, const struct hold *hold)
+int scope_anchor_keep(struct sys *sys, const struct scope_anchor *anchor)
 {
-	return hold->leash < 0 ? 0 : sys->ops->unleash(sys->ctx, hold->leash);
+	return anchor->leash < 0 ? 0 : sys->ops->unleash(sys->ctx, anchor->leash);
 }
 
-void hold_let_go(struct sys *sys, struct hold *hold)
+void scope_anchor_let_go(struct sys *sys, struct scope_anchor *anchor)
 {
-	if (hold->leash >= 0)
-		sys->ops->close(sys->ctx, hold->leash);
-	hold->leash = -1;
+	if (anchor->leash >= 0)
+		sys->ops->close(sys->ctx, anchor->leash);
+	anchor->leash = -1;
 }
 
-int hold_end(struct sys *sys, const struct process *process)
+int scope_anchor_end(struct sys *sys, const struct process *process)
 {
 	/* The descriptor first: then it stays the process that was checked. */
 	int fd = process->pid ? sys->ops->pidfd(sys->ctx, process->pid) : -ESRCH, rc;

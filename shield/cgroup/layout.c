@@ -1,16 +1,16 @@
-#include "shield/cgroup/place.h"
+#include "shield/cgroup/layout.h"
 
 #include <ctype.h>
 #include <string.h>
 
-static const char scope[] = ".scope", slice_dir[] = "/" PLACE_SLICE;
+static const char scope[] = ".scope", slice_dir[] = "/" LAYOUT_SLICE;
 
-enum place_kind place_kind(const struct host *host)
+enum layout_kind layout_kind(const struct host_caps *host)
 {
-	return !host->systemd ? PLACE_PLAIN : host->remote ? PLACE_SCOPE : PLACE_ROOT_SCOPE;
+	return !host->systemd ? LAYOUT_PLAIN : host->remote ? LAYOUT_SCOPE : LAYOUT_ROOT_SCOPE;
 }
 
-char *place_escape(const char *name)
+char *layout_escape(const char *name)
 {
 	char *text = xcalloc(4 * strlen(name) + 1, 1), *to = text;
 
@@ -23,26 +23,26 @@ char *place_escape(const char *name)
 	return text;
 }
 
-char *place_cgroup(enum place_kind kind, const char *name)
+char *layout_cgroup(enum layout_kind kind, const char *name)
 {
-	_cleanup_free_ char *escaped = place_escape(name);
+	_cleanup_free_ char *escaped = layout_escape(name);
 
-	if (kind == PLACE_PLAIN)
+	if (kind == LAYOUT_PLAIN)
 		return xasprintf("/shield-%s", name);
-	return xasprintf("%s/shield-%s%s", kind == PLACE_SCOPE ? slice_dir : "", escaped, scope);
+	return xasprintf("%s/shield-%s%s", kind == LAYOUT_SCOPE ? slice_dir : "", escaped, scope);
 }
 
-char *place_vcpus(const char *cgroup)
+char *layout_vcpus(const char *cgroup)
 {
 	return xasprintf("%s/vcpus", cgroup);
 }
 
-bool place_is_own(const char *cgroup, const struct partitions *partitions, const char *name)
+bool layout_is_own(const char *cgroup, const struct partitions *partitions, const char *name)
 {
-	_cleanup_free_ char *vcpus = place_vcpus(cgroup);
+	_cleanup_free_ char *vcpus = layout_vcpus(cgroup);
 
-	for (int kind = 0; kind < N_PLACES; kind++) {
-		_cleanup_free_ char *own = place_cgroup((enum place_kind)kind, name);
+	for (int kind = 0; kind < N_LAYOUTS; kind++) {
+		_cleanup_free_ char *own = layout_cgroup((enum layout_kind)kind, name);
 
 		if (strcmp(own, cgroup) == 0)
 			return partitions->n == 1 && partitions_find(partitions, vcpus);
@@ -83,14 +83,14 @@ const struct partition *partitions_with(const struct partitions *p, unsigned cpu
 	return NULL;
 }
 
-bool place_is_unit(const char *cgroup, char **unit, char **slice)
+bool layout_is_unit(const char *cgroup, char **unit, char **slice)
 {
 	size_t n = strlen(slice_dir), length;
 	bool inside = strncmp(cgroup, slice_dir, n) == 0;
 
 	*unit = *slice = NULL;
 	if (inside && cgroup[n] == '\0') {
-		*unit = xstrdup(PLACE_SLICE);
+		*unit = xstrdup(LAYOUT_SLICE);
 		return true;
 	}
 	if (inside)
@@ -100,7 +100,7 @@ bool place_is_unit(const char *cgroup, char **unit, char **slice)
 	    length <= strlen(scope) || strcmp(cgroup + length - strlen(scope), scope) != 0)
 		return false;
 	*unit = xstrdup(cgroup + 1);
-	*slice = xstrdup(inside ? PLACE_SLICE : "-.slice");
+	*slice = xstrdup(inside ? LAYOUT_SLICE : "-.slice");
 	return true;
 }
 
@@ -115,14 +115,14 @@ static struct step *set(struct plan *plan, const char *dir, const char *file, co
 	return step;
 }
 
-void place_plan(const struct host *host, const struct placement *p, struct plan *plan)
+void layout_plan(const struct host_caps *host, const struct layout_request *p, struct plan *plan)
 {
-	enum place_kind kind = place_kind(host);
+	enum layout_kind kind = layout_kind(host);
 	_cleanup_free_ char *root = xasprintf("%s/cgroup.subtree_control", host->mount);
 	_cleanup_free_ char *slice = xasprintf("%s%s", host->mount, slice_dir);
-	_cleanup_free_ char *cgroup = place_cgroup(kind, p->name);
+	_cleanup_free_ char *cgroup = layout_cgroup(kind, p->name);
 	_cleanup_free_ char *outer = xasprintf("%s%s", host->mount, cgroup);
-	_cleanup_free_ char *inner = place_vcpus(outer);
+	_cleanup_free_ char *inner = layout_vcpus(outer);
 	_cleanup_free_ char *guest = cpulist_format(p->guest);
 	_cleanup_free_ char *emulator = cpulist_format(p->emulator);
 	_cleanup_free_ char *both = NULL;
@@ -133,12 +133,12 @@ void place_plan(const struct host *host, const struct placement *p, struct plan 
 	both = cpulist_format(&all);
 
 	plan_write(plan, root, host->controllers, "+cpuset");
-	if (kind == PLACE_SCOPE)
+	if (kind == LAYOUT_SCOPE)
 		plan_dir(plan, slice);
 	plan_dir(plan, outer);
 	/* It is shared with other shields, so it is given back, not left to its
 	 * end. Only the scope's start gives the slice the controller. */
-	if (kind == PLACE_SCOPE)
+	if (kind == LAYOUT_SCOPE)
 		set(plan, slice, "cpuset.cpus.exclusive", "", guest)->scoped = false;
 	if (host->remote) {
 		if (*emulator)
@@ -158,8 +158,8 @@ void place_plan(const struct host *host, const struct placement *p, struct plan 
 	set(plan, inner, "cgroup.subtree_control", "-cpuset", "+cpuset");
 }
 
-void place_convert(const struct host *host, const char *cgroup, const char *from, const char *to,
-		   struct plan *plan)
+void layout_convert(const struct host_caps *host, const char *cgroup, const char *from,
+		    const char *to, struct plan *plan)
 {
 	_cleanup_free_ char *dir = xasprintf("%s%s", host->mount, cgroup);
 

@@ -1,5 +1,5 @@
 /*
- * scene: what the tests share that let every operation, or every allocation, of
+ * scenes: what the tests share that let every operation, or every allocation, of
  * a command fail. A program is a table of scenes; each is a test of its name.
  */
 #ifndef TESTS_FAULT_SCENE_H

@@ -1,4 +1,4 @@
-#include "shield/cmd/places.h"
+#include "shield/cmd/devices.h"
 
 #include "irq/irq.h"
 #include "irq/pci.h"
@@ -179,7 +179,7 @@ static void print_devices(struct app *app, int width)
 	free(devices.items);
 }
 
-void places_print(struct app *app, const struct topology *topo, int width)
+void devices_print(struct app *app, const struct topology *topo, int width)
 {
 	print_interrupts(app, topo, width);
 	print_devices(app, width);
@@ -222,7 +222,7 @@ static json_t *json_devices(struct app *app)
 	return array;
 }
 
-void places_json(struct app *app, const struct topology *topo, json_t *document)
+void devices_json(struct app *app, const struct topology *topo, json_t *document)
 {
 	_cleanup_cpuset_ struct cpuset offline = { 0 };
 	_cleanup_free_ char *list = NULL;

@@ -1,4 +1,4 @@
-#include "shield/cmd/session_cmd.h"
+#include "shield/cmd/change.h"
 
 #include "shield/guard/guard.h"
 #include "shield/ops/session.h"
@@ -54,10 +54,10 @@ int cmd_end_abandoned(const struct app *app, struct txn *txn)
 	struct err err = { 0 };
 	int n = 0;
 
-	session_abandoned(txn, &dead);
+	shields_abandoned(txn, &dead);
 	for (size_t i = 0; i < dead.n; i++) {
 		cmd_about(dead.items[i]);
-		if (session_off(txn, dead.items[i], &err) < 0) {
+		if (shield_off(txn, dead.items[i], &err) < 0) {
 			cmd_fail(&err);
 			continue;
 		}
@@ -125,8 +125,8 @@ int cmd_print_plan(struct app *app, const char *which, const char *partition, bo
 	struct err err = { 0 };
 
 	if (txn_view(&txn, &app->sys, &err) < 0 ||
-	    session_plan(&app->sys, app->sysroot, which, partition, force, &txn.state, &plan,
-			 &err) < 0)
+	    shield_plan(&app->sys, app->sysroot, which, partition, force, &txn.state, &plan, &err) <
+		    0)
 		return cmd_fail(&err);
 	return cmd_show_plan(app, &plan);
 }

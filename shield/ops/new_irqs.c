@@ -15,7 +15,7 @@
  */
 #include "irq/irqbalance.h"
 #include "shield/ops/session.h"
-#include "shield/ops/wishes.h"
+#include "shield/ops/irq_policies.h"
 #include "shield/sys/kfile.h"
 #include "shield/txn/apply.h"
 
@@ -24,23 +24,23 @@
 #define DEFAULT_MASK "/proc/irq/default_smp_affinity"
 
 /* What makes a mask look written by a program. */
-struct habits {
+struct mask_origin {
 	struct txn *txn;
 	const char *default_irq, *default_original; /* borrowed, or NULL */
 	char *online;
 	struct cpuset present;
 	struct irqbalance irqbalance;
-	bool looked, deaf; /* for an irqbalance without a socket; there is one */
+	bool looked, without_socket; /* for an irqbalance without a socket; there is one */
 };
 
-static void habits_clear(struct habits *h)
+static void mask_origin_clear(struct mask_origin *h)
 {
 	free(h->online);
 	cpuset_clear(&h->present);
 	irqbalance_clear(&h->irqbalance);
 }
 
-static void habits_read(struct txn *txn, struct habits *h)
+static void mask_origin_read(struct txn *txn, struct mask_origin *h)
 {
 	const struct object *o = state_file_object(&txn->state, DEFAULT_MASK);
 
@@ -66,15 +66,15 @@ static bool is_hint(struct txn *txn, const char *path, const char *mask)
 }
 
 /* Looked for only when no known program changed a mask, and once. */
-static bool deaf_irqbalance(struct habits *h)
+static bool irqbalance_without_socket(struct mask_origin *h)
 {
 	if (!h->looked)
-		h->deaf = irqbalance_deaf(h->txn->sys);
+		h->without_socket = irqbalance_has_no_socket(h->txn->sys);
 	h->looked = true;
-	return h->deaf;
+	return h->without_socket;
 }
 
-static bool by_program(struct habits *h, const struct object *o, const char *mask)
+static bool by_program(struct mask_origin *h, const struct object *o, const char *mask)
 {
 	_cleanup_cpuset_ struct cpuset have = { 0 };
 
@@ -85,7 +85,7 @@ static bool by_program(struct habits *h, const struct object *o, const char *mas
 	/* "All CPUs" may mean those that can ever be. */
 	if (cpulist_parse(mask, &have, NULL) == 0 && cpuset_within(&h->present, &have))
 		return true;
-	return is_hint(h->txn, o->path, mask) || deaf_irqbalance(h);
+	return is_hint(h->txn, o->path, mask) || irqbalance_without_socket(h);
 }
 
 static void ours(struct object *o, const char *mask)
@@ -98,7 +98,7 @@ static void ours(struct object *o, const char *mask)
  * now, where it belongs, or have been changed. */
 static bool due(const struct step *step, void *arg)
 {
-	struct habits *h = arg;
+	struct mask_origin *h = arg;
 	struct txn *txn = h->txn;
 	struct object *o = state_object(&txn->state, step);
 	_cleanup_free_ char *goal = NULL;
@@ -129,7 +129,7 @@ static bool due(const struct step *step, void *arg)
 }
 
 /* One that was started since: the ban of its predecessor died with it. */
-static bool unknown_irqbalance(const struct habits *h)
+static bool unknown_irqbalance(const struct mask_origin *h)
 {
 	return h->irqbalance.pid && !state_file_object(&h->txn->state, h->irqbalance.socket);
 }
@@ -146,23 +146,23 @@ static const char *claimed_by(const struct object *o, const char *shield)
  * interrupts off guest CPUs that a shield has put there: it has to leave these
  * alone, and those that it left alone before. */
 static void plan_bans(struct txn *txn, const struct irqbalance *b, const struct irqs *irqs,
-		      const struct irq_wish *wishes, size_t n, struct plan *plans)
+		      const struct irq_policy *policies, size_t n, struct plan *plans)
 {
 	_cleanup_free_ char *path = irqbalance_bans(b);
 	const struct object *o = state_file_object(&txn->state, path);
 	_cleanup_free_ char *former = o ? xstrdup(o->original) : NULL;
 	_cleanup_free_ struct cpuset *own = xcalloc(n, sizeof(*own));
-	size_t wish;
+	size_t policy;
 
 	for (size_t i = 0; i < irqs->n; i++) {
 		_cleanup_cpuset_ struct cpuset cpus = { 0 };
 
 		if (irqs->items[i].number <= CPUSET_MAX_CPU &&
-		    irq_place(&irqs->items[i], wishes, n, &wish, &cpus) == IRQ_SET)
-			cpuset_add(&own[wish], irqs->items[i].number);
+		    irq_target(&irqs->items[i], policies, n, &policy, &cpus) == IRQ_SET)
+			cpuset_add(&own[policy], irqs->items[i].number);
 	}
 	for (size_t i = 0; i < n; i++) {
-		const char *claimed = claimed_by(o, wishes[i].name);
+		const char *claimed = claimed_by(o, policies[i].name);
 		_cleanup_cpuset_ struct cpuset all = { 0 };
 		_cleanup_free_ char *to = NULL;
 
@@ -181,13 +181,13 @@ static void plan_bans(struct txn *txn, const struct irqbalance *b, const struct 
 }
 
 /* plans[i] for shield i; they are empty afterwards. */
-static int carry_out(struct txn *txn, struct habits *habits, struct plan *plans, size_t n,
+static int carry_out(struct txn *txn, struct mask_origin *mask_origin, struct plan *plans, size_t n,
 		     size_t *found, struct err *err)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		plan_keep(&plans[i], due, habits);
+		plan_keep(&plans[i], due, mask_origin);
 		*found += plans[i].n;
 	}
 	for (size_t i = 0; i < n && rc == 0; i++)
@@ -198,15 +198,15 @@ static int carry_out(struct txn *txn, struct habits *habits, struct plan *plans,
 	return rc;
 }
 
-int session_irqs(struct txn *txn, size_t *found, struct err *err)
+int shield_new_irqs(struct txn *txn, size_t *found, struct err *err)
 {
 	size_t n = txn->state.n_shields;
 	_cleanup_cpuset_ struct cpuset taken = { 0 }, rest = { 0 };
-	_cleanup_(habits_clear)
-	struct habits habits = { 0 };
+	_cleanup_(mask_origin_clear)
+	struct mask_origin mask_origin = { 0 };
 	_cleanup_irqs_ struct irqs irqs = { 0 };
 	_cleanup_net_ struct net_masks net = { 0 };
-	_cleanup_wishes_ struct wishes wishes = { 0 };
+	_cleanup_irq_policies_ struct irq_policies policies = { 0 };
 	const struct object *queues = state_file_object(&txn->state, NET_DEFAULT);
 	struct plan *plans;
 	int rc = 0;
@@ -219,24 +219,24 @@ int session_irqs(struct txn *txn, size_t *found, struct err *err)
 	state_taken(&txn->state, &taken);
 	cpuset_copy(&rest, &txn->online);
 	cpuset_andnot(&rest, &taken);
-	habits_read(txn, &habits);
+	mask_origin_read(txn, &mask_origin);
 	plans = xcalloc(n, sizeof(*plans));
-	wishes_read(txn->sys, &txn->state, &wishes);
-	policy_irqs(&irqs, wishes.items, n, 0, &taken, &rest, habits.default_irq,
-		    habits.default_original, plans);
+	irq_policies_read(txn->sys, &txn->state, &policies);
+	policy_irqs(&irqs, policies.items, n, 0, &taken, &rest, mask_origin.default_irq,
+		    mask_origin.default_original, plans);
 	net_snapshot(txn->sys, &net);
 	net_plan(&net, &taken, &rest, queues ? queues->ours : NULL,
 		 queues ? queues->original : NULL, &plans[0]);
-	if (unknown_irqbalance(&habits)) {
-		irqbalance_clear(&habits.irqbalance);
-		irqbalance_snapshot(txn->sys, &habits.irqbalance);
-		irqbalance_plan(&habits.irqbalance, &taken, &rest, &plans[0]);
+	if (unknown_irqbalance(&mask_origin)) {
+		irqbalance_clear(&mask_origin.irqbalance);
+		irqbalance_snapshot(txn->sys, &mask_origin.irqbalance);
+		irqbalance_plan(&mask_origin.irqbalance, &taken, &rest, &plans[0]);
 	}
-	rc = carry_out(txn, &habits, plans, n, found, err);
+	rc = carry_out(txn, &mask_origin, plans, n, found, err);
 	/* Last, since it may be asleep when it is asked. */
-	if (rc == 0 && habits.irqbalance.pid) {
-		plan_bans(txn, &habits.irqbalance, &irqs, wishes.items, n, plans);
-		rc = carry_out(txn, &habits, plans, n, found, err);
+	if (rc == 0 && mask_origin.irqbalance.pid) {
+		plan_bans(txn, &mask_origin.irqbalance, &irqs, policies.items, n, plans);
+		rc = carry_out(txn, &mask_origin, plans, n, found, err);
 	}
 	free(plans);
 	return rc;
@@ -259,7 +259,7 @@ static void born_read(const struct txn *txn, const char *path, struct born *born
  * alone do not tell: its driver may have given it up and asked for it again, last
  * while the shield ended.)
  */
-void session_births_begin(struct txn *txn, struct births *b)
+void new_irqs_begin(struct txn *txn, struct new_irqs *b)
 {
 	if (txn->state.n_shields > 1)
 		return;
@@ -302,7 +302,7 @@ static bool is_newborn(const struct step *step, void *arg)
 	return !strv_contains(arg, key);
 }
 
-int session_births_end(struct txn *txn, const struct births *b, struct err *err)
+int new_irqs_end(struct txn *txn, const struct new_irqs *b, struct err *err)
 {
 	_cleanup_plan_ struct plan plan = { 0 };
 
@@ -318,7 +318,7 @@ int session_births_end(struct txn *txn, const struct births *b, struct err *err)
 	return plan.n ? txn_give_back(txn, &plan, err) : 0;
 }
 
-void session_births_clear(struct births *b)
+void new_irqs_clear(struct new_irqs *b)
 {
 	free(b->irq.mask);
 	free(b->irq.original);
@@ -340,13 +340,13 @@ static void hand_over(struct txn *txn, const char *name, struct object *o)
 		}
 }
 
-void session_irqs_reclaim(struct txn *txn, const char *name)
+void shield_reclaim_irqs(struct txn *txn, const char *name)
 {
-	_cleanup_(habits_clear)
-	struct habits habits = { 0 };
+	_cleanup_(mask_origin_clear)
+	struct mask_origin mask_origin = { 0 };
 	unsigned number;
 
-	habits_read(txn, &habits);
+	mask_origin_read(txn, &mask_origin);
 	for (size_t i = 0; i < txn->state.n_objects; i++) {
 		struct object *o = txn->state.objects[i];
 		_cleanup_free_ char *mask = NULL;
@@ -355,7 +355,7 @@ void session_irqs_reclaim(struct txn *txn, const char *name)
 			continue;
 		hand_over(txn, name, o);
 		if (object_read(txn, o, &mask) == 0 && strcmp(mask, o->ours) != 0 &&
-		    by_program(&habits, o, mask))
+		    by_program(&mask_origin, o, mask))
 			ours(o, mask);
 	}
 }

@@ -1,9 +1,9 @@
 /*
- * host: what this host offers, and who else uses it. A snapshot; features are
+ * host_caps: what this host offers, and who else uses it. A snapshot; features are
  * probed, never guessed from a version.
  */
-#ifndef SHIELD_CGROUP_HOST_H
-#define SHIELD_CGROUP_HOST_H
+#ifndef SHIELD_CGROUP_HOST_CAPS_H
+#define SHIELD_CGROUP_HOST_CAPS_H
 
 #include "shield/sys/sys.h"
 
@@ -15,7 +15,7 @@ struct sibling {
 	bool partition;		 /* a valid or invalid partition root */
 };
 
-struct host {
+struct host_caps {
 	char *mount;	   /* of cgroup v2 with cpuset */
 	char *controllers; /* "+cpuset" or "-cpuset": the root's subtree_control */
 	/* Linux 6.7: cpuset.cpus.exclusive, remote partitions, and affinities of
@@ -36,9 +36,9 @@ struct host {
 
 /* -1 with ERR_UNSUPPORTED, saying why and what to do, when there is no cpuset
  * controller on cgroup v2, when systemd manages cgroups of v1 (hybrid), and in a
- * container. Release with host_clear(). */
-int host_probe(struct sys *sys, struct host *host, struct err *err);
-void host_clear(struct host *host);
-#define _cleanup_host_ _cleanup_(host_clear)
+ * container. Release with host_caps_clear(). */
+int host_caps_probe(struct sys *sys, struct host_caps *host, struct err *err);
+void host_caps_clear(struct host_caps *host);
+#define _cleanup_host_caps_ _cleanup_(host_caps_clear)
 
 #endif

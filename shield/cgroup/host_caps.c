@@ -1,4 +1,4 @@
-#include "shield/cgroup/host.h"
+#include "shield/cgroup/host_caps.h"
 
 #include "shield/sys/kfile.h"
 
@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void host_clear(struct host *host)
+void host_caps_clear(struct host_caps *host)
 {
 	for (size_t i = 0; i < host->n_siblings; i++) {
 		free(host->siblings[i].path);
@@ -20,7 +20,7 @@ void host_clear(struct host *host)
 	cpuset_clear(&host->online);
 	cpuset_clear(&host->present);
 	cpuset_clear(&host->isolcpus);
-	*host = (struct host){ 0 };
+	*host = (struct host_caps){ 0 };
 }
 
 /* With hybrid cgroups systemd gives no cgroup the cpuset controller. */
@@ -81,7 +81,7 @@ static int diagnose(struct sys *sys, struct err *err)
 		       "and a host, not a container");
 }
 
-static void read_sibling(struct sys *sys, struct host *host, const char *name)
+static void read_sibling(struct sys *sys, struct host_caps *host, const char *name)
 {
 	_cleanup_free_ char *dir = xasprintf("%s/%s", host->mount, name);
 	_cleanup_free_ char *cpus = xasprintf("%s/cpuset.cpus", dir);
@@ -102,7 +102,7 @@ static void read_sibling(struct sys *sys, struct host *host, const char *name)
 		cpuset_copy(&s->exclusive, &s->cpus);
 }
 
-static void read_home(struct sys *sys, struct host *host)
+static void read_home(struct sys *sys, struct host_caps *host)
 {
 	_cleanup_free_ char *text = NULL;
 	char *line;
@@ -142,7 +142,7 @@ static unsigned release(struct sys *sys)
 /* What looks like the root of cgroup v2 may be that of a cgroup namespace. All
  * cgroups have cgroup.type but the real root, which alone has the list of
  * isolated CPUs (visible from Linux 6.8). */
-static int check_root(struct sys *sys, const struct host *host, struct err *err)
+static int check_root(struct sys *sys, const struct host_caps *host, struct err *err)
 {
 	_cleanup_free_ char *type = xasprintf("%s/cgroup.type", host->mount);
 	_cleanup_free_ char *events = xasprintf("%s/cgroup.events", host->mount);
@@ -161,7 +161,7 @@ static int check_root(struct sys *sys, const struct host *host, struct err *err)
 	return 0;
 }
 
-int host_probe(struct sys *sys, struct host *host, struct err *err)
+int host_caps_probe(struct sys *sys, struct host_caps *host, struct err *err)
 {
 	_cleanup_strv_ struct strv names = { 0 };
 	_cleanup_free_ char *control = NULL, *isolated = NULL;

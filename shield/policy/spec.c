@@ -5,11 +5,11 @@
 
 #include <string.h>
 
-void intent_clear(struct intent *intent)
+void shield_spec_clear(struct shield_spec *spec)
 {
-	cpuset_clear(&intent->guest);
-	cpuset_clear(&intent->emulator);
-	cpuset_clear(&intent->taken);
+	cpuset_clear(&spec->guest);
+	cpuset_clear(&spec->emulator);
+	cpuset_clear(&spec->taken);
 }
 
 /* "CPUs 2-3 are …": the part of a that is (not) in b, as text. */
@@ -22,7 +22,7 @@ static char *overlap(const struct cpuset *a, const struct cpuset *b)
 	return cpulist_format(&both);
 }
 
-int policy_check_isolcpus(const struct host *host, const struct cpuset *guest, struct err *err)
+int policy_check_isolcpus(const struct host_caps *host, const struct cpuset *guest, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
 
@@ -45,7 +45,8 @@ int policy_check_isolcpus(const struct host *host, const struct cpuset *guest, s
 	return 0;
 }
 
-static int check_cpus(const struct scene *scene, const struct profile *profile, struct err *err)
+static int check_cpus(const struct host_snapshot *snapshot, const struct profile *profile,
+		      struct err *err)
 {
 	_cleanup_cpuset_ struct cpuset all = { 0 }, missing = { 0 };
 	_cleanup_free_ char *text = NULL;
@@ -55,9 +56,9 @@ static int check_cpus(const struct scene *scene, const struct profile *profile, 
 	for (size_t i = 0; i < profile->n_iothreads; i++)
 		cpuset_or(&all, &profile->iothreads[i]);
 	cpuset_copy(&missing, &all);
-	cpuset_andnot(&missing, &scene->host.present);
+	cpuset_andnot(&missing, &snapshot->host.present);
 	if (!cpuset_empty(&missing)) {
-		_cleanup_free_ char *have = cpulist_format(&scene->host.present);
+		_cleanup_free_ char *have = cpulist_format(&snapshot->host.present);
 
 		text = cpulist_format(&missing);
 		return err_set(err, ERR_USAGE,
@@ -65,7 +66,7 @@ static int check_cpus(const struct scene *scene, const struct profile *profile, 
 			       profile->name, text, have);
 	}
 	cpuset_copy(&missing, &all);
-	cpuset_andnot(&missing, &scene->host.online);
+	cpuset_andnot(&missing, &snapshot->host.online);
 	if (!cpuset_empty(&missing)) {
 		text = cpulist_format(&missing);
 		return err_set(err, ERR_USAGE,
@@ -80,16 +81,16 @@ static int check_cpus(const struct scene *scene, const struct profile *profile, 
 			       "one of them",
 			       profile->name, text);
 	}
-	return policy_check_isolcpus(&scene->host, &profile->guest, err);
+	return policy_check_isolcpus(&snapshot->host, &profile->guest, err);
 }
 
 /* On kernels without remote partitions the emulator needs CPUs of its own. */
-static int choose_emulator(const struct scene *scene, const struct cpuset *free_cpus,
-			   struct intent *intent, struct strv *warnings, struct err *err)
+static int choose_emulator(const struct host_snapshot *snapshot, const struct cpuset *free_cpus,
+			   struct shield_spec *spec, struct strv *warnings, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
 
-	if (scene->host.remote || intent->own_emulator)
+	if (snapshot->host.remote || spec->own_emulator)
 		return 0;
 	for (int cpu = cpuset_last(free_cpus); cpu >= 0; cpu--) {
 		_cleanup_cpuset_ struct cpuset core = { 0 };
@@ -97,11 +98,11 @@ static int choose_emulator(const struct scene *scene, const struct cpuset *free_
 		if (!cpuset_has(free_cpus, (unsigned)cpu))
 			continue;
 		cpuset_add(&core, (unsigned)cpu);
-		topology_complete(&scene->topo, &core);
+		topology_complete(&snapshot->topo, &core);
 		if (!cpuset_within(&core, free_cpus))
 			continue;
-		cpuset_copy(&intent->emulator, &core);
-		intent->own_emulator = true;
+		cpuset_copy(&spec->emulator, &core);
+		spec->own_emulator = true;
 		text = cpulist_format(&core);
 		strv_addf(warnings,
 			  "this kernel has no remote partitions (Linux 6.7), so the emulator gets "
@@ -114,10 +115,10 @@ static int choose_emulator(const struct scene *scene, const struct cpuset *free_
 		       "core of its own, and none is left; give the guest fewer CPUs");
 }
 
-static int check_housekeeping(const struct scene *scene, const struct cpuset *housekeeping,
-			      bool force, struct err *err)
+static int check_housekeeping(const struct host_snapshot *snapshot,
+			      const struct cpuset *housekeeping, bool force, struct err *err)
 {
-	if (topology_whole_cores(&scene->topo, housekeeping) >= 1 ||
+	if (topology_whole_cores(&snapshot->topo, housekeeping) >= 1 ||
 	    (force && !cpuset_empty(housekeeping)))
 		return 0;
 	if (cpuset_empty(housekeeping))
@@ -130,15 +131,16 @@ static int check_housekeeping(const struct scene *scene, const struct cpuset *ho
 
 /* Who else has these CPUs? With remote partitions the kernel lets siblings
  * overlap, unless they hold CPUs exclusively or would be left without any. */
-static int check_siblings(const struct scene *scene, const struct intent *intent, struct err *err)
+static int check_siblings(const struct host_snapshot *snapshot, const struct shield_spec *spec,
+			  struct err *err)
 {
-	for (size_t i = 0; i < scene->host.n_siblings; i++) {
-		const struct sibling *s = &scene->host.siblings[i];
-		bool clash = scene->host.remote
-				     ? cpuset_intersects(&s->exclusive, &intent->taken) ||
+	for (size_t i = 0; i < snapshot->host.n_siblings; i++) {
+		const struct sibling *s = &snapshot->host.siblings[i];
+		bool clash = snapshot->host.remote
+				     ? cpuset_intersects(&s->exclusive, &spec->taken) ||
 					       (!cpuset_empty(&s->cpus) &&
-						cpuset_within(&s->cpus, &intent->taken))
-				     : cpuset_intersects(&s->cpus, &intent->taken);
+						cpuset_within(&s->cpus, &spec->taken))
+				     : cpuset_intersects(&s->cpus, &spec->taken);
 		_cleanup_free_ char *text = NULL;
 
 		if (!clash)
@@ -149,7 +151,7 @@ static int check_siblings(const struct scene *scene, const struct intent *intent
 			"the cgroup %s%s has CPUs %s set, which overlaps: take these CPUs "
 			"out of its cpuset.cpus (AllowedCPUs= of a systemd unit, cpuset-cpus "
 			"of a container)",
-			scene->host.mount, s->path, text);
+			snapshot->host.mount, s->path, text);
 	}
 	return 0;
 }
@@ -186,70 +188,71 @@ void policy_warn_irqbalance(const struct tasks *tasks, const struct irqbalance *
 				  text);
 }
 
-int policy_intend(const struct scene *scene, const struct profile *profile, const char *partition,
-		  const struct cpuset *active, bool force, struct intent *intent,
-		  struct strv *warnings, struct err *err)
+int policy_spec(const struct host_snapshot *snapshot, const struct profile *profile,
+		const char *partition, const struct cpuset *active, bool force,
+		struct shield_spec *spec, struct strv *warnings, struct err *err)
 {
 	_cleanup_cpuset_ struct cpuset housekeeping = { 0 };
 
-	if (check_cpus(scene, profile, err) < 0)
+	if (check_cpus(snapshot, profile, err) < 0)
 		return -1;
-	intent->name = profile->name;
-	intent->profile = profile;
-	intent->partition = partition;
-	cpuset_copy(&intent->guest, &profile->guest);
-	cpuset_copy(&intent->taken, &profile->guest);
-	cpuset_copy(&housekeeping, &scene->host.online);
+	spec->name = profile->name;
+	spec->profile = profile;
+	spec->partition = partition;
+	cpuset_copy(&spec->guest, &profile->guest);
+	cpuset_copy(&spec->taken, &profile->guest);
+	cpuset_copy(&housekeeping, &snapshot->host.online);
 	cpuset_andnot(&housekeeping, active);
-	cpuset_andnot(&housekeeping, &intent->guest);
+	cpuset_andnot(&housekeeping, &spec->guest);
 	/* "All the others" is what housekeeping means. */
 	if (!cpuset_equal(&profile->emulator, &housekeeping))
-		cpuset_copy(&intent->emulator, &profile->emulator);
-	intent->own_emulator = !cpuset_empty(&intent->emulator);
-	if (check_housekeeping(scene, &housekeeping, force, err) < 0 ||
-	    choose_emulator(scene, &housekeeping, intent, warnings, err) < 0)
+		cpuset_copy(&spec->emulator, &profile->emulator);
+	spec->own_emulator = !cpuset_empty(&spec->emulator);
+	if (check_housekeeping(snapshot, &housekeeping, force, err) < 0 ||
+	    choose_emulator(snapshot, &housekeeping, spec, warnings, err) < 0)
 		return -1;
 	/* Their threads are in the emulator's cgroup. */
-	for (size_t i = 0; intent->own_emulator && i < profile->n_iothreads; i++)
-		cpuset_or(&intent->emulator, &profile->iothreads[i]);
-	if (!scene->host.remote) {
-		cpuset_or(&intent->taken, &intent->emulator);
-		cpuset_andnot(&housekeeping, &intent->taken);
-		if (check_housekeeping(scene, &housekeeping, force, err) < 0)
+	for (size_t i = 0; spec->own_emulator && i < profile->n_iothreads; i++)
+		cpuset_or(&spec->emulator, &profile->iothreads[i]);
+	if (!snapshot->host.remote) {
+		cpuset_or(&spec->taken, &spec->emulator);
+		cpuset_andnot(&housekeeping, &spec->taken);
+		if (check_housekeeping(snapshot, &housekeeping, force, err) < 0)
 			return -1;
 	}
-	if (!intent->own_emulator)
-		cpuset_copy(&intent->emulator, &housekeeping);
-	if (check_siblings(scene, intent, err) < 0 || policy_check_tasks(&scene->tasks, err) < 0)
+	if (!spec->own_emulator)
+		cpuset_copy(&spec->emulator, &housekeeping);
+	if (check_siblings(snapshot, spec, err) < 0 ||
+	    policy_check_tasks(&snapshot->tasks, err) < 0)
 		return -1;
-	policy_warn_irqbalance(&scene->tasks, &scene->irqbalance, &intent->guest, warnings);
+	policy_warn_irqbalance(&snapshot->tasks, &snapshot->irqbalance, &spec->guest, warnings);
 	return 0;
 }
 
 int policy_check_profile(struct sys *sys, const struct topology *topo,
 			 const struct profile *profile, struct err *err)
 {
-	_cleanup_host_ struct host host = { 0 };
-	_cleanup_intent_ struct intent intent = { 0 };
+	_cleanup_host_caps_ struct host_caps host = { 0 };
+	_cleanup_shield_spec_ struct shield_spec spec = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
 	const struct cpuset none = { 0 };
 	struct err no_host = { 0 };
-	struct scene scene = { 0 };
+	struct host_snapshot snapshot = { 0 };
 
 	/* A host that can have no shield is for `doctor` to tell. */
-	if (host_probe(sys, &host, &no_host) < 0) {
-		host_clear(&host);
+	if (host_caps_probe(sys, &host, &no_host) < 0) {
+		host_caps_clear(&host);
 		host.remote = true;
 		cpuset_copy(&host.online, &topo->online);
 		cpuset_copy(&host.present, &topo->present);
 	}
 	/* What others have now may change. */
-	scene.host = host;
-	scene.host.n_siblings = 0;
-	scene.host.isolcpus = none;
-	scene.topo = *topo;
-	if (policy_intend(&scene, profile, "isolated", &none, false, &intent, &plan.warnings, err) <
+	snapshot.host = host;
+	snapshot.host.n_siblings = 0;
+	snapshot.host.isolcpus = none;
+	snapshot.topo = *topo;
+	if (policy_spec(&snapshot, profile, "isolated", &none, false, &spec, &plan.warnings, err) <
 	    0)
 		return -1;
-	return policy_settings(sys, &intent, &plan, err);
+	return policy_settings(sys, &spec, &plan, err);
 }

@@ -1,5 +1,5 @@
 /*
- * place: where the VM lives in the cgroup tree, as steps of a plan.
+ * layout: where the VM lives in the cgroup tree, as steps of a plan.
  *
  * QEMU's process stays in an ordinary cgroup, so that its main loop, iothreads
  * and workers keep to the emulator CPUs; only vCPU threads enter the threaded
@@ -8,34 +8,34 @@
  * cpuset.cpus.exclusive; without, it is a `root` partition of emulator and
  * guest CPUs:
  *
- *	PLACE_PLAIN		/shield-NAME/vcpus
+ *	LAYOUT_PLAIN		/shield-NAME/vcpus
  *				no systemd: both are made by us
- *	PLACE_SCOPE		/shield.slice/shield-NAME.scope/vcpus
+ *	LAYOUT_SCOPE		/shield.slice/shield-NAME.scope/vcpus
  *				systemd, remote partitions. The slice hands down
  *				the guest CPUs of all shields
- *	PLACE_ROOT_SCOPE	/shield-NAME.scope/vcpus
+ *	LAYOUT_ROOT_SCOPE	/shield-NAME.scope/vcpus
  *				systemd, none: a root partition needs the root
  *				for its parent
  *
  * A scope is a unit: PID 1 makes and removes it, and needs a process to put
- * into it (run/hold.h). What systemd knows of it is AllowedCPUs= and that the
+ * into it (ops/scope_anchor.h). What systemd knows of it is AllowedCPUs= and that the
  * cpuset controller is delegated; the rest is as on other hosts.
  *
  * The partition has +cpuset in its own subtree_control: as long as it stands,
  * the controller cannot be taken away above it (EBUSY).
  * (Documentation/admin-guide/cgroup-v2.rst, "Threads", "Cpuset")
  */
-#ifndef SHIELD_CGROUP_PLACE_H
-#define SHIELD_CGROUP_PLACE_H
+#ifndef SHIELD_CGROUP_LAYOUT_H
+#define SHIELD_CGROUP_LAYOUT_H
 
-#include "shield/cgroup/host.h"
+#include "shield/cgroup/host_caps.h"
 #include "shield/plan/plan.h"
 
-#define PLACE_SLICE "shield.slice"
+#define LAYOUT_SLICE "shield.slice"
 
-enum place_kind { PLACE_PLAIN, PLACE_SCOPE, PLACE_ROOT_SCOPE, N_PLACES };
+enum layout_kind { LAYOUT_PLAIN, LAYOUT_SCOPE, LAYOUT_ROOT_SCOPE, N_LAYOUTS };
 
-struct placement {
+struct layout_request {
 	const char *name;
 	const struct cpuset *guest;
 	const struct cpuset *emulator; /* empty: all CPUs that the host has left */
@@ -60,29 +60,30 @@ void partitions_clear(struct partitions *partitions);
 const struct partition *partitions_find(const struct partitions *partitions, const char *cgroup);
 const struct partition *partitions_with(const struct partitions *partitions, unsigned cpu);
 
-enum place_kind place_kind(const struct host *host);
+enum layout_kind layout_kind(const struct host_caps *host);
 
 /* The cgroup of a shield's process, from the cgroup root, and the partition
  * below it; the caller frees them. */
-char *place_cgroup(enum place_kind kind, const char *name);
-char *place_vcpus(const char *cgroup);
+char *layout_cgroup(enum layout_kind kind, const char *name);
+char *layout_vcpus(const char *cgroup);
 
 /* Could a shield of this name be placed like that? */
-bool place_is_own(const char *cgroup, const struct partitions *partitions, const char *name);
+bool layout_is_own(const char *cgroup, const struct partitions *partitions, const char *name);
 
 /* Is the cgroup that of a unit of systemd that Shield starts? Then both names,
  * which the caller frees; slice is NULL for the slice itself. */
-bool place_is_unit(const char *cgroup, char **unit, char **slice);
+bool layout_is_unit(const char *cgroup, char **unit, char **slice);
 
 /* Part of the name of a unit, as systemd-escape(1) has it. */
-char *place_escape(const char *name);
+char *layout_escape(const char *name);
 
 /* Append the steps, outer to inner. */
-void place_plan(const struct host *host, const struct placement *placement, struct plan *plan);
+void layout_plan(const struct host_caps *host, const struct layout_request *request,
+		 struct plan *plan);
 
 /* Append the step that makes another kind of partition of it ("isolated",
  * "root"). */
-void place_convert(const struct host *host, const char *cgroup, const char *from, const char *to,
-		   struct plan *plan);
+void layout_convert(const struct host_caps *host, const char *cgroup, const char *from,
+		    const char *to, struct plan *plan);
 
 #endif

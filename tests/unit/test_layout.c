@@ -1,6 +1,6 @@
 /* Where a shield lives: paths, names of units, and what is not ours. */
 #include "profiles/domain.h"
-#include "shield/cgroup/place.h"
+#include "shield/cgroup/layout.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,26 +15,26 @@ static bool own(const char *cgroup, const char *below, const char *name)
 	_cleanup_free_ char *path = xasprintf("%s%s", cgroup, below);
 
 	partitions_add(&partitions, path, &(struct cpuset){ 0 });
-	return place_is_own(cgroup, &partitions, name);
+	return layout_is_own(cgroup, &partitions, name);
 }
 
 static void test_paths(void **state)
 {
 	static const struct {
-		enum place_kind kind;
+		enum layout_kind kind;
 		const char *name, *path;
 	} cases[] = {
-		{ PLACE_PLAIN, "win11", "/shield-win11" },
-		{ PLACE_PLAIN, "a-b+c", "/shield-a-b+c" },
-		{ PLACE_SCOPE, "win11", "/shield.slice/shield-win11.scope" },
-		{ PLACE_SCOPE, "a-b@c+d.e_f",
+		{ LAYOUT_PLAIN, "win11", "/shield-win11" },
+		{ LAYOUT_PLAIN, "a-b+c", "/shield-a-b+c" },
+		{ LAYOUT_SCOPE, "win11", "/shield.slice/shield-win11.scope" },
+		{ LAYOUT_SCOPE, "a-b@c+d.e_f",
 		  "/shield.slice/shield-a\\x2db\\x40c\\x2bd.e_f.scope" },
-		{ PLACE_ROOT_SCOPE, "a-b", "/shield-a\\x2db.scope" },
+		{ LAYOUT_ROOT_SCOPE, "a-b", "/shield-a\\x2db.scope" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		_cleanup_free_ char *path = place_cgroup(cases[i].kind, cases[i].name);
+		_cleanup_free_ char *path = layout_cgroup(cases[i].kind, cases[i].name);
 
 		assert_string_equal(path, cases[i].path);
 		assert_true(own(path, "/vcpus", cases[i].name));
@@ -66,7 +66,7 @@ static void test_units(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		_cleanup_free_ char *unit = NULL, *slice = NULL;
 
-		assert_int_equal(place_is_unit(cases[i].cgroup, &unit, &slice),
+		assert_int_equal(layout_is_unit(cases[i].cgroup, &unit, &slice),
 				 cases[i].unit != NULL);
 		if (cases[i].unit)
 			assert_string_equal(unit, cases[i].unit);

@@ -1,15 +1,15 @@
-#include "shield/ops/wishes.h"
+#include "shield/ops/irq_policies.h"
 
 #include "irq/vfio.h"
 #include "shield/task/task.h"
 
-static void read_wish(const struct shield *s, struct irq_wish *w)
+static void read_wish(const struct shield *s, struct irq_policy *w)
 {
-	*w = (struct irq_wish){ .name = s->name,
-				.guest = &s->guest,
-				.vfio = s->irq.vfio,
-				.rules = s->irq.rules,
-				.n_rules = s->irq.n_rules };
+	*w = (struct irq_policy){ .name = s->name,
+				  .guest = &s->guest,
+				  .vfio = s->irq.vfio,
+				  .rules = s->irq.rules,
+				  .n_rules = s->irq.n_rules };
 	w->cpus = xcalloc(s->n_vcpus, sizeof(*w->cpus));
 	for (size_t i = 0; i < s->n_vcpus; i++)
 		w->cpus[w->n_cpus++] = s->vcpus[i].cpu;
@@ -37,12 +37,12 @@ static void read_devices(const struct shield *s, const struct strv *open, size_t
 			strv_add(devices, open[own].items[i]);
 }
 
-void wishes_read(struct sys *sys, const struct state *state, struct wishes *wishes)
+void irq_policies_read(struct sys *sys, const struct state *state, struct irq_policies *policies)
 {
 	size_t n = state->n_shields;
 	_cleanup_free_ struct strv *open = xcalloc(n, sizeof(*open));
 
-	*wishes = (struct wishes){ xcalloc(n, sizeof(*wishes->items)), n };
+	*policies = (struct irq_policies){ xcalloc(n, sizeof(*policies->items)), n };
 	for (size_t i = 0; i < n; i++) {
 		const struct process *vm = &state->shields[i].vm;
 
@@ -50,17 +50,17 @@ void wishes_read(struct sys *sys, const struct state *state, struct wishes *wish
 			vfio_devices(sys, vm->pid, &open[i]);
 	}
 	for (size_t i = 0; i < n; i++) {
-		read_wish(&state->shields[i], &wishes->items[i]);
-		read_devices(&state->shields[i], open, n, i, &wishes->items[i].devices);
+		read_wish(&state->shields[i], &policies->items[i]);
+		read_devices(&state->shields[i], open, n, i, &policies->items[i].devices);
 	}
 	for (size_t i = 0; i < n; i++)
 		strv_clear(&open[i]);
 }
 
-void wishes_clear(struct wishes *wishes)
+void irq_policies_clear(struct irq_policies *policies)
 {
-	for (size_t i = 0; i < wishes->n; i++)
-		irq_wish_clear(&wishes->items[i]);
-	free(wishes->items);
-	*wishes = (struct wishes){ 0 };
+	for (size_t i = 0; i < policies->n; i++)
+		irq_policy_clear(&policies->items[i]);
+	free(policies->items);
+	*policies = (struct irq_policies){ 0 };
 }

@@ -1,5 +1,5 @@
 /* What appeared since a shield began. */
-#include "shield/cgroup/place.h"
+#include "shield/cgroup/layout.h"
 #include "shield/ops/session.h"
 
 /* What is recorded already and has moved was moved by another program: `status`
@@ -20,10 +20,10 @@ static void forget_known(const struct txn *txn, struct plan *plan)
 	plan->n = n;
 }
 
-int session_adopt(struct txn *txn, size_t *found, struct err *err)
+int shield_place_new(struct txn *txn, size_t *found, struct err *err)
 {
 	_cleanup_cpuset_ struct cpuset taken = { 0 };
-	_cleanup_host_ struct host host = { 0 };
+	_cleanup_host_caps_ struct host_caps host = { 0 };
 	_cleanup_strv_ struct strv inside = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
 	size_t irqs;
@@ -39,13 +39,13 @@ int session_adopt(struct txn *txn, size_t *found, struct err *err)
 		for (size_t k = 0; k < s->partitions.n; k++)
 			strv_add(&inside, s->partitions.items[k].cgroup);
 	}
-	if (host_probe(txn->sys, &host, err) < 0 ||
-	    policy_newcomers(txn->sys, &host, &taken, &inside, &plan, err) < 0)
+	if (host_caps_probe(txn->sys, &host, err) < 0 ||
+	    policy_new_threads(txn->sys, &host, &taken, &inside, &plan, err) < 0)
 		return -1;
 	forget_known(txn, &plan);
 	if (plan.n && txn_extend(txn, txn->state.shields[0].name, &plan, err) < 0)
 		return -1;
-	if (session_irqs(txn, &irqs, err) < 0)
+	if (shield_new_irqs(txn, &irqs, err) < 0)
 		return -1;
 	*found = plan.n + irqs;
 	return 0;

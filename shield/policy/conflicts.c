@@ -1,4 +1,4 @@
-#include "shield/policy/managers.h"
+#include "shield/policy/conflicts.h"
 
 #include <string.h>
 
@@ -134,7 +134,7 @@ static void find_cset(struct sys *sys, struct strv *warnings)
 	}
 }
 
-void managers_find(struct sys *sys, const struct tasks *tasks, struct strv *warnings)
+void conflicts_find(struct sys *sys, const struct tasks *tasks, struct strv *warnings)
 {
 	find_daemons(tasks, warnings);
 	find_units(sys, warnings);

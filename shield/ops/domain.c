@@ -94,25 +94,25 @@ static int find_again(struct txn *txn, const struct shield *s, struct libvirt_vm
 	return 0;
 }
 
-int session_domain(struct txn *txn, const char *name, pid_t pid, struct strv *warnings,
-		   struct err *err)
+int shield_on_domain(struct txn *txn, const char *name, pid_t pid, struct strv *warnings,
+		     struct err *err)
 {
-	_cleanup_scene_ struct scene scene = { 0 };
+	_cleanup_host_snapshot_ struct host_snapshot snapshot = { 0 };
 	_cleanup_profile_ struct profile profile = { 0 };
 	_cleanup_partitions_ struct partitions partitions = { 0 };
 	_cleanup_libvirt_ struct libvirt_vm vm = { 0 };
 	_cleanup_cpuset_ struct cpuset active = { 0 };
 	_cleanup_task_ struct task qemu = { 0 };
-	struct beginning b = { .scene = &scene,
-			       .profile = &profile,
-			       .partition = "isolated",
-			       .libvirt = &vm,
-			       .partitions = &partitions };
+	struct on_request b = { .snapshot = &snapshot,
+				.profile = &profile,
+				.partition = "isolated",
+				.libvirt = &vm,
+				.partitions = &partitions };
 
 	state_taken(&txn->state, &active);
-	if (scene_read(txn->sys, "", &active, &scene, err) < 0)
+	if (host_snapshot_read(txn->sys, "", &active, &snapshot, err) < 0)
 		return -1;
-	if (!scene.host.remote)
+	if (!snapshot.host.remote)
 		return err_set(
 			err, ERR_UNSUPPORTED,
 			"this kernel has no remote partitions (Linux 6.7 has), so libvirt's "
@@ -124,11 +124,11 @@ int session_domain(struct txn *txn, const char *name, pid_t pid, struct strv *wa
 		return err_set(err, ERR_FAILED, "process %d does not exist (any more)", (int)pid);
 	if (find(txn, pid, &vm, err) < 0 ||
 	    libvirt_partitions(&vm, &partitions, warnings, err) < 0 ||
-	    read_profile(txn, &scene.topo, name, &profile, warnings, err) < 0)
+	    read_profile(txn, &snapshot.topo, name, &profile, warnings, err) < 0)
 		return -1;
 	take_cpus(&vm, &partitions, &profile, warnings);
 	b.vm = (struct process){ pid, qemu.start };
-	if (session_begin(txn, &b, warnings, err) < 0)
+	if (shield_begin(txn, &b, warnings, err) < 0)
 		return -1;
 	take_vcpus(txn, &vm, state_shield(&txn->state, name));
 	return txn_save(txn, err);
@@ -215,7 +215,7 @@ static void dissolve_growing(struct txn *txn, const struct shield *s,
 	}
 }
 
-int session_follow(struct txn *txn, const char *name, struct err *err)
+int shield_follow(struct txn *txn, const char *name, struct err *err)
 {
 	struct shield *s = state_shield(&txn->state, name);
 	_cleanup_partitions_ struct partitions partitions = { 0 };
@@ -225,7 +225,7 @@ int session_follow(struct txn *txn, const char *name, struct err *err)
 	struct err unsaid = { 0 };
 	int rc;
 
-	if (!s || s->phase != PHASE_ACTIVE || !libvirt_is_place(s->cgroup, &s->partitions) ||
+	if (!s || s->phase != PHASE_ACTIVE || !libvirt_is_cgroup(s->cgroup, &s->partitions) ||
 	    !task_alive(txn->sys, s->vm.pid, s->vm.start))
 		return 0;
 	if (find_again(txn, s, &vm, err) < 0)

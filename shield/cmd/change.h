@@ -1,8 +1,8 @@
 /*
- * session_cmd: what the commands that change something share.
+ * change: what the commands that change something share.
  */
-#ifndef SHIELD_CMD_SESSION_CMD_H
-#define SHIELD_CMD_SESSION_CMD_H
+#ifndef SHIELD_CMD_CHANGE_H
+#define SHIELD_CMD_CHANGE_H
 
 #include "shield/cmd/cmd.h"
 #include "shield/txn/txn.h"
@@ -15,7 +15,7 @@ int cmd_need_root(const struct app *app, struct err *err);
  * (SIGKILL does; see txn.h), nor does a reader of our messages that has gone. */
 int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err);
 
-/* End the shields that no other process would end (session_abandoned()), as
+/* End the shields that no other process would end (shields_abandoned()), as
  * every command that changes something does first; and say so. How many: those
  * that cannot be ended stay, and that is said, too. */
 int cmd_end_abandoned(const struct app *app, struct txn *txn);
