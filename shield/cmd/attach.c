@@ -1,6 +1,6 @@
 /* shield attach */
 #include "shield/cmd/change.h"
-#include "shield/ops/session.h"
+#include "shield/ops/attach.h"
 
 #include <string.h>
 

@@ -1,7 +1,9 @@
 #include "shield/cmd/change.h"
 
 #include "shield/guard/guard.h"
-#include "shield/ops/session.h"
+#include "shield/ops/abandoned.h"
+#include "shield/ops/off.h"
+#include "shield/ops/on.h"
 
 #include <signal.h>
 #include <string.h>

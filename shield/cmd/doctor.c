@@ -7,10 +7,10 @@
 #include "irq/pci.h"
 #include "profiles/find.h"
 #include "shield/cmd/cmd.h"
+#include "shield/ops/on.h"
 #include "shield/policy/conflicts.h"
 #include "shield/policy/policy.h"
 #include "shield/sys/journal.h"
-#include "shield/ops/session.h"
 #include "shield/txn/txn.h"
 
 #include <stdarg.h>

@@ -14,14 +14,15 @@
 #include "profiles/domain.h"
 #include "profiles/find.h"
 #include "profiles/profile.h"
-#include "shield/cgroup/libvirt.h"
-#include "shield/cmd/hook_conf.h"
-#include "shield/cmd/change.h"
 #include "shield/base/deadline.h"
-#include "shield/vm/detach.h"
+#include "shield/cgroup/libvirt.h"
+#include "shield/cmd/change.h"
+#include "shield/cmd/hook_conf.h"
+#include "shield/ops/domain.h"
+#include "shield/ops/off.h"
 #include "shield/sys/journal.h"
-#include "shield/ops/session.h"
 #include "shield/task/task.h"
+#include "shield/vm/detach.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,6 +1,8 @@
 /* shield off, shield recover */
 #include "shield/cmd/change.h"
-#include "shield/ops/session.h"
+#include "shield/ops/abandoned.h"
+#include "shield/ops/off.h"
+#include "shield/ops/orphans.h"
 
 struct options {
 	const char *name;

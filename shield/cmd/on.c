@@ -1,6 +1,6 @@
 /* shield on, shield plan */
 #include "shield/cmd/change.h"
-#include "shield/ops/session.h"
+#include "shield/ops/on.h"
 #include "shield/task/task.h"
 
 #include <string.h>

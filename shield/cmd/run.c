@@ -1,9 +1,12 @@
 /* shield run: on, the command in the shield, off; in the end its exit status. */
 #include "shield/cgroup/layout.h"
 #include "shield/cmd/change.h"
-#include "shield/vm/confine.h"
+#include "shield/ops/attach.h"
+#include "shield/ops/convert.h"
+#include "shield/ops/off.h"
+#include "shield/ops/on.h"
 #include "shield/ops/scope_anchor.h"
-#include "shield/ops/session.h"
+#include "shield/vm/confine.h"
 #include "shield/vm/supervise.h"
 
 #include <fcntl.h>

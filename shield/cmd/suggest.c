@@ -1,9 +1,10 @@
 /* shield profile suggest: a split for this machine, and what goes with it. */
 #include "profiles/suggest.h"
 
+#include "shield/cmd/suggest.h"
+
 #include "profiles/machine.h"
 #include "shield/cmd/cmd.h"
-#include "shield/cmd/suggest.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /* Start a guard that outlives the command that starts it. */
-#include "shield/cgroup/layout.h"
 #include "shield/base/deadline.h"
+#include "shield/cgroup/layout.h"
 #include "shield/guard/guard.h"
-#include "shield/vm/vm.h"
 #include "shield/sys/systemd_adapter.h"
 #include "shield/task/task.h"
+#include "shield/vm/vm.h"
 
 #include <errno.h>
 #include <poll.h>

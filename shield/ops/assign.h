@@ -17,8 +17,8 @@
 #ifndef SHIELD_OPS_ASSIGN_H
 #define SHIELD_OPS_ASSIGN_H
 
-#include "shield/vm/vm.h"
 #include "shield/topology/topology.h"
+#include "shield/vm/vm.h"
 
 /* cpus has room for one of each. -1 with ERR_USAGE when there are fewer guest CPUs
  * than vCPUs. */

@@ -2,9 +2,9 @@
 
 #include "irq/irq.h"
 #include "shield/cgroup/libvirt.h"
+#include "shield/sys/clock.h"
 #include "shield/task/task.h"
 #include "shield/txn/apply.h"
-#include "shield/sys/clock.h"
 
 #include <ctype.h>
 #include <stdio.h>

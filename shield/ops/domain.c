@@ -1,7 +1,9 @@
 /* Shields of domains that libvirt runs, in the cgroups that it has made. */
+#include "shield/ops/domain.h"
+
 #include "profiles/find.h"
 #include "shield/cgroup/libvirt.h"
-#include "shield/ops/session.h"
+#include "shield/ops/on.h"
 #include "shield/task/task.h"
 
 #include <string.h>

@@ -13,8 +13,10 @@
  *				to pin interrupts by hand a user has to stop it first,
  *				shield or no shield
  */
+#include "shield/ops/new_irqs.h"
+
 #include "irq/irqbalance.h"
-#include "shield/ops/session.h"
+#include "irq/net.h"
 #include "shield/ops/irq_policies.h"
 #include "shield/sys/kfile.h"
 #include "shield/txn/apply.h"

@@ -1,8 +1,10 @@
 /* Threads that were started in a partition. */
+#include "shield/ops/new_threads.h"
+
 #include "shield/cgroup/libvirt.h"
-#include "shield/ops/session.h"
 #include "shield/task/task.h"
 #include "shield/txn/thread.h"
+#include "shield/vm/vm.h"
 
 #include <errno.h>
 #include <string.h>

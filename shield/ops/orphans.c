@@ -1,7 +1,8 @@
 /* Shields that no state file tells of, since it was damaged and put aside, or
  * removed: their cgroups are there to be seen. */
+#include "shield/ops/orphans.h"
+
 #include "profiles/profile.h"
-#include "shield/ops/session.h"
 #include "shield/task/task.h"
 
 #include <stdlib.h>

@@ -1,6 +1,9 @@
 /* What appeared since a shield began. */
+#include "shield/ops/place_new.h"
+
 #include "shield/cgroup/layout.h"
-#include "shield/ops/session.h"
+#include "shield/ops/new_irqs.h"
+#include "shield/policy/policy.h"
 
 /* What is recorded already and has moved was moved by another program: `status`
  * tells. */

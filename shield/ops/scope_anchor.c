@@ -1,7 +1,7 @@
 #include "shield/ops/scope_anchor.h"
 
-#include "shield/vm/vm.h"
 #include "shield/task/task.h"
+#include "shield/vm/vm.h"
 
 #include <errno.h>
 #include <signal.h>

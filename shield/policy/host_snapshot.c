@@ -1,5 +1,5 @@
 /* Reading the host into a snapshot. */
-#include "shield/policy/policy.h"
+#include "shield/policy/host_snapshot.h"
 
 #include "shield/sys/kfile.h"
 

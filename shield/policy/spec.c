@@ -1,5 +1,5 @@
 /* Preflight: may this profile be carried out on this host? */
-#include "shield/policy/policy.h"
+#include "shield/policy/spec.h"
 
 #include "shield/policy/settings.h"
 

@@ -1,7 +1,7 @@
 #include "shield/vm/child.h"
 
-#include "shield/vm/confine.h"
 #include "shield/sys/clock.h"
+#include "shield/vm/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 #include "shield/vm/detach.h"
 
-#include "shield/base/mem.h"
 #include "shield/base/deadline.h"
+#include "shield/base/mem.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -1,8 +1,8 @@
 #include "shield/vm/vm_vcpus.h"
 
 #include "shield/sys/clock.h"
-#include "shield/vm/qmp_launch.h"
 #include "shield/task/task.h"
+#include "shield/vm/qmp_launch.h"
 
 static bool ask(struct sys *sys, pid_t pid, const char *path, int ms, qmp_wait_fn *wait, void *ctx,
 		struct vm_vcpus *vcpus)

@@ -6,6 +6,10 @@
  */
 #include "irq/net.h"
 #include "shield/ops/audit.h"
+#include "shield/ops/new_irqs.h"
+#include "shield/ops/off.h"
+#include "shield/ops/on.h"
+#include "shield/ops/place_new.h"
 #include "tests/fault/world.h"
 #include "shield/sys/sys_write.h"
 

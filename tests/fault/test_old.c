@@ -5,7 +5,6 @@
  */
 #include "irq/irq.h"
 #include "shield/cgroup/libvirt.h"
-#include "shield/ops/session.h"
 #include "shield/sys/sys_write.h"
 #include "shield/txn/state_json.h"
 #include "tests/fault/world.h"

@@ -4,6 +4,9 @@
  * number stands for, which file is followed, and what is looked at twice.
  */
 #include "shield/ops/audit.h"
+#include "shield/ops/off.h"
+#include "shield/ops/on.h"
+#include "shield/ops/place_new.h"
 #include "tests/fault/world.h"
 #include "shield/sys/sys_write.h"
 

@@ -1,7 +1,15 @@
 #include "tests/fault/world.h"
 
 #include "shield/guard/guard.h"
+#include "shield/ops/abandoned.h"
+#include "shield/ops/attach.h"
+#include "shield/ops/domain.h"
+#include "shield/ops/new_threads.h"
+#include "shield/ops/off.h"
+#include "shield/ops/on.h"
+#include "shield/ops/orphans.h"
 #include "shield/sys/sys_write.h"
+#include "shield/vm/vm_vcpus.h"
 
 #include <string.h>
 

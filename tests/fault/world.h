@@ -13,7 +13,7 @@
 #ifndef TESTS_FAULT_WORLD_H
 #define TESTS_FAULT_WORLD_H
 
-#include "shield/ops/session.h"
+#include "shield/txn/txn.h"
 #include "tests/fake/faulty.h"
 #include "tests/fake/kernel.h"
 

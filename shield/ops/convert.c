@@ -1,0 +1,31 @@
+#include "shield/ops/convert.h"
+
+#include "shield/cgroup/layout.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int shield_convert(struct txn *txn, const char *name, const char *partition, struct err *err)
+{
+	struct shield *shield = state_shield(&txn->state, name);
+	_cleanup_host_caps_ struct host_caps host = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+	_cleanup_free_ char *before = NULL;
+
+	if (!shield)
+		return err_set(err, ERR_INACTIVE, "the shield %s is not active", name);
+	if (strcmp(shield->partition, partition) == 0)
+		return 0;
+	if (host_caps_probe(txn->sys, &host, err) < 0)
+		return -1;
+	for (size_t i = 0; i < shield->partitions.n; i++)
+		layout_convert(&host, shield->partitions.items[i].cgroup, shield->partition,
+			       partition, &plan);
+	before = shield->partition;
+	shield->partition = xstrdup(partition);
+	if (txn_extend(txn, name, &plan, err) == 0)
+		return 0;
+	free(shield->partition);
+	shield->partition = take_ptr(before);
+	return err_wrap(err, "shield %s", name);
+}
