@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "irq/count.h"
 
 unsigned long long irq_count(struct sys *sys, unsigned number, const struct cpuset *possible,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * count: how often an interrupt was handled, CPU by CPU.
  *

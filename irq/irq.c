@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "irq/irq.h"
 
 #include "irq/pci.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * irq: the interrupts of the machine, as /sys/kernel/irq and /proc/irq tell.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "irq/irqbalance.h"
 
 #include "shield/sys/balancer.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * irqbalance: the daemon that moves interrupts about every ten seconds.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "irq/net.h"
 
 #include "shield/sys/kfile.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * net: masks by which network queues choose CPUs in software.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "irq/nodes.h"
 
 #include <limits.h>

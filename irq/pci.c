@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "irq/pci.h"
 
 #include <ctype.h>

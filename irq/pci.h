@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * pci: which interrupt belongs to which PCI device, and which driver has it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "irq/vfio.h"
 
 #include "irq/pci.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "profiles/advise.h"
 
 #include <string.h>

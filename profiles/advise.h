@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * advise: what is allowed, and still not what a good engineer would choose.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "profiles/chain.h"
 
 #include "profiles/fields.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "profiles/document.h"
 
 #include "profiles/locate.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * document: a JSON file that is not trusted, and where in it things stand.
  *

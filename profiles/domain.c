@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "profiles/domain.h"
 
 #include "profiles/libxml.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * domain: what libvirt's description of a virtual machine says about CPUs.
  *

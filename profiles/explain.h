@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * explain: why suggest.c chose what it chose, and what is not well about it.
  * A line says only what is true of this machine.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "profiles/fields.h"
 
 #include "profiles/profile.h"

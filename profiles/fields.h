@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fields: which keys a profile may have, and of what type: one table. It says
  * the same as profiles/schema/; a test runs both over the same files.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * find: where profiles are.
  *

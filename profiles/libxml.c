@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "profiles/libxml.h"
 
 #include "shield/base/library.h"

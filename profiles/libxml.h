@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * libxml: libxml2, opened when XML is to be read (shield/base/library.h): only
  * an import does.

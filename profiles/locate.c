@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "profiles/locate.h"
 
 #include <stdbool.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * locate: where in a JSON text a value stands. The text must be valid.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "profiles/machine.h"
 
 #include "profiles/fields.h"

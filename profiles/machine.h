@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * machine: what this machine is called, and which profile is meant for it.
  *

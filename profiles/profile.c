@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "profiles/profile.h"
 
 #include "profiles/advise.h"

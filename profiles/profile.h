@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * profile: the JSON file that says what a shield should be on this machine.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * rank: the cores of a machine in the order in which a guest would be given
  * them, for suggest.c.

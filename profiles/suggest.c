@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "profiles/suggest.h"
 
 #include "profiles/explain.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * suggest: the split between guest and host that a good engineer would choose.
  *

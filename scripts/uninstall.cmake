@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # cmake --build BUILD --target uninstall: removes what `cmake --install BUILD` has installed last (its manifest), and the folders
 # that are empty then and are Shield's own. DESTDIR counts as it does for installing.
 if(NOT EXISTS ${MANIFEST})

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The command table. */
 #include "shield/cmd/cmd.h"
 #include "shield/vm/child.h"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC1091,SC2154,SC2034  # scripts/vm, which sources this, shares its settings
 # Debian packages of another release, downloaded and unpacked without root; nothing gets installed, and the machine's own apt
 # state is neither used nor changed, only its mirror's address.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154,SC2034  # scripts/vm, which sources this, shares its settings
 # The root file system of a test VM: a cached base archive (busybox, its applets, PID 1) and, behind it in the same
 # initramfs, an overlay with what this one run brings along. The kernel unpacks archives that follow one another.

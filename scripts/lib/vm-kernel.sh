@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154,SC2034  # scripts/vm, which sources this, shares its settings
 # Kernels for scripts/vm: Debian's cloud kernels, downloaded once and unpacked below the cache; nothing gets installed. With
 # -generic behind the name it is Debian's kernel for real machines, which has all the drivers.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154,SC2034  # scripts/vm, which sources this, shares its settings
 # Root file systems with a real PID 1, for scripts/vm --root: Debian in an ext4 image below the cache, made once by
 # mmdebstrap and mke2fs (nothing is mounted; root is not needed) and never written: a run keeps its changes in a file of its own.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154,SC2034  # scripts/vm, which sources this, shares its settings
 # Boots QEMU and follows what comes out of its four serial ports, each through a FIFO in $work:
 #

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * backoff: how often the guard repairs what is broken again and again, by a
  * kernel that does not do what it says or by a program that fights for it.

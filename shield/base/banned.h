@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * banned: functions that may not be called, and those that only `sys` may.
  *

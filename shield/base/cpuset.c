@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/base/cpuset.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * cpuset: a set of CPU numbers, and its two texts.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * deadline: a moment on the monotonic clock, in milliseconds, so that a wait
  * that is interrupted and taken up again still ends when it should.

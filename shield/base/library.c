@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/base/library.h"
 
 #include <dlfcn.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * library: a shared library that is opened when it is needed, by dlopen(3).
  *

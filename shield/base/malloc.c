@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * malloc for the whole process, libraries included: it cannot fail either.
  *

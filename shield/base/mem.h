@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * mem: allocation that cannot fail, and the cleanup attribute.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * names: an enum and what each of its values is called, from one list, so that
  * neither can have what the other lacks:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/base/pci_address.h"
 
 #include "shield/base/mem.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * pci_address: the name of a PCI device, in all the forms in which people and
  * programs write it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/base/similar.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * similar: "did you mean …?" for words that are not known.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * strv: a growing list of strings that owns them.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/base/text.h"
 
 #include <stdbool.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * text: bytes that other programs chose (names of threads, of interrupts, of
  * cgroups), made safe to print and to store as JSON.

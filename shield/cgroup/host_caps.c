@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/cgroup/host_caps.h"
 
 #include "shield/sys/kfile.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * host_caps: what this host offers, and who else uses it. A snapshot; features are
  * probed, never guessed from a version.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/cgroup/layout.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * layout: where the VM lives in the cgroup tree, as steps of a plan.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/cgroup/libvirt.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * libvirt: the cgroups that libvirt makes for a domain. Those of its pinned
  * vCPUs become the partitions of a shield where they stand; nothing is moved,

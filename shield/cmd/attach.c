@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* shield attach */
 #include "shield/cmd/change.h"
 #include "shield/ops/attach.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/cmd/change.h"
 
 #include "shield/guard/guard.h"

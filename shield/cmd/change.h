@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * change: what the commands that change something share.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/cmd/cmd.h"
 
 #include "profiles/profile.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * cmd: what every command shares. A command is one file with one function,
  * named in the table of main.c.

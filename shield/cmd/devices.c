@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/cmd/devices.h"
 
 #include "irq/irq.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * devices: where interrupts and PCI devices are, for `shield topology`.
  */

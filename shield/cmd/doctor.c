@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * shield doctor: can this host do it, and what to change if not. A line for each
  * thing that matters, with what is the matter and the cure; found by what `on`

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* shield guard: not for people; systemd starts it for `on` and `run`. */
 #include "shield/cmd/change.h"
 #include "shield/guard/guard.h"

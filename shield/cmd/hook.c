@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * shield hook libvirt: what libvirt's hook calls (scripts/libvirt-hook), as
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/cmd/hook_conf.h"
 
 #include "shield/sys/trusted.h"

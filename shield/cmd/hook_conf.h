@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * hook_conf: /etc/shield/libvirt.conf, what the hook of libvirt is to do.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* shield profile import: a profile from libvirt's description of a domain. */
 #include "shield/cmd/import.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * import: `shield profile import DOMAIN.xml`; private to cmd/profile.c.
  */

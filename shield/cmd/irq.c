@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* shield irq: every interrupt, by device. */
 #include "irq/count.h"
 #include "irq/irq.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* shield off, shield recover */
 #include "shield/cmd/change.h"
 #include "shield/ops/abandoned.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* shield on, shield plan */
 #include "shield/cmd/change.h"
 #include "shield/ops/on.h"

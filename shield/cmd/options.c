@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The global options, before and after the command's name. */
 #include "shield/cmd/cmd.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* shield profile: list, show and check profiles, and suggest one. */
 #include "irq/irq.h"
 #include "profiles/fields.h"

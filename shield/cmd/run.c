@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* shield run: on, the command in the shield, off; in the end its exit status. */
 #include "shield/cgroup/layout.h"
 #include "shield/cmd/change.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* shield status */
 #include "shield/cmd/change.h"
 #include "shield/ops/audit.h"

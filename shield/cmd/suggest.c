@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* shield profile suggest: a split for this machine, and what goes with it. */
 #include "profiles/suggest.h"
 

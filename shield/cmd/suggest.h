@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * suggest: the output of `shield profile suggest`; private to cmd/profile.c.
  */

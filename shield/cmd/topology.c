@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* shield topology: the machine, and who owns each CPU now. */
 #include "shield/cmd/cmd.h"
 #include "shield/cmd/devices.h"

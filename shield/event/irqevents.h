@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * irqevents: hear from the kernel that an interrupt was given a vector, or a mask.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/event/procevents.h"
 
 #include "shield/base/deadline.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * procevents: hear of new processes and threads from the kernel.
  *

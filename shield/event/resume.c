@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/event/resume.h"
 
 #include <stdint.h>

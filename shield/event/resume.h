@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * resume: that the machine has slept. Nothing announces the CPUs that went offline
  * and came back on the way (no uevent), and the kernel resets masks when they do.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/event/uevents.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * uevents: hear of CPUs that go offline or come back, from the kernel's device
  * events (netlink(7), NETLINK_KOBJECT_UEVENT), which the kernel filters for us

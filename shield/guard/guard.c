@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/guard/guard.h"
 
 #include "shield/base/backoff.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * guard: the process that keeps a shield true, even if the command that started it dies, from
  * before its first change on. One a shield, detached (its own session, no

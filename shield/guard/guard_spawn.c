@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Start a guard that outlives the command that starts it. */
 #include "shield/base/deadline.h"
 #include "shield/cgroup/layout.h"

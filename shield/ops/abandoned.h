@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * abandoned: shields that are to be ended.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/ops/assign.h"
 
 /* Do the vCPUs belong to one core of the guest? */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * assign: which guest CPU each vCPU gets.
  *

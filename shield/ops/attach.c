@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/ops/attach.h"
 
 #include "shield/cgroup/host_caps.h"

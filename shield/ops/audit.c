@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/ops/audit.h"
 
 #include "irq/irq.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * audit: does the kernel still hold what the shields say? Read only, and without
  * root: an independent look at every thread, interrupt and partition, not a

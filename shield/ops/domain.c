@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shields of domains that libvirt runs, in the cgroups that it has made. */
 #include "shield/ops/domain.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * domain: a shield whose cgroups are those of a libvirt domain (cgroup/libvirt.h).
  */

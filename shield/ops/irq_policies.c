@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/ops/irq_policies.h"
 
 #include "irq/vfio.h"

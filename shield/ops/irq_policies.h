@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * irq_policies: what the active shields want of interrupts, as the state file says it,
  * with the devices that their VMs have open now (which only root can see). What a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Interrupts that appeared since a shield began, and those whose masks were
  * changed since we wrote them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * new_irqs: interrupts and receive queues that appear while a shield is up.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Threads that were started in a partition. */
 #include "shield/ops/new_threads.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * new_threads: threads of a VM that appear while its shield is up.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/ops/off.h"
 
 #include "shield/ops/new_irqs.h"

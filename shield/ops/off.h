@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * off: end a shield.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/ops/on.h"
 
 #include "shield/cgroup/layout.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * on: begin a shield. As everything in this folder it takes an open transaction
  * (txn_begin) and leaves it open, with txn->report, ->immovable and ->unmoved for

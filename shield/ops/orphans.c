@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Shields that no state file tells of, since it was damaged and put aside, or
  * removed: their cgroups are there to be seen. */
 #include "shield/ops/orphans.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What appeared since a shield began. */
 #include "shield/ops/place_new.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * place_new: kernel threads and interrupts that appeared since a shield began.
  */

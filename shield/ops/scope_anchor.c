@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/ops/scope_anchor.h"
 
 #include "shield/task/task.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * scope_anchor: a process that does nothing but be in the scope of a shield, which
  * systemd makes around a process and removes when the last one has left.

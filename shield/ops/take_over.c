@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/ops/take_over.h"
 
 #include "shield/cgroup/libvirt.h"

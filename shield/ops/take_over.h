@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * take_over: finish what a killed `run` had begun.
  */

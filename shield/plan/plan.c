@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/plan/plan.h"
 
 #include "shield/base/text.h"

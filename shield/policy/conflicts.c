@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/policy/conflicts.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * conflicts: who else on this host writes the same files as a shield. They are
  * named before it begins; what they change afterwards `status` shows and the

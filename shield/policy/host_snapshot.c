@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reading the host into a snapshot. */
 #include "shield/policy/host_snapshot.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/policy/irqs.h"
 
 #include "irq/vfio.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * irqs: where each interrupt belongs while shields are active. The first that
  * says something wins:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/policy/policy.h"
 
 #include "shield/cgroup/layout.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * policy: from what the user wants and what the host is, to a plan. It knows
  * everything and touches nothing.

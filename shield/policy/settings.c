@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/policy/settings.h"
 
 #include "shield/sys/kfile.h"

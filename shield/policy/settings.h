@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * settings: what a profile asks of the host beside CPUs.
  *

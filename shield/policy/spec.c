@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Preflight: may this profile be carried out on this host? */
 #include "shield/policy/spec.h"
 

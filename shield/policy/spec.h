@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * spec: what a shield is going to be, and whether that can be: the profile
  * against the host.

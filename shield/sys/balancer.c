@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/sys/balancer.h"
 
 #include <errno.h>

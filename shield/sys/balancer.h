@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * balancer: what irqbalance may use, as if it were a kernel file.
  *

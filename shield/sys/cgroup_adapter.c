@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/sys/cgroup_adapter.h"
 
 #include "shield/base/mem.h"

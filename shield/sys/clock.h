@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * clock: deadlines and pauses on the clock of a struct sys, in milliseconds, so
  * that a test's clock moves when it says so. Else as deadline.h, whose deadlines

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/sys/journal.h"
 
 #include "shield/sys/libsystemd.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * journal: messages of processes without a terminal. With systemd's journal a
  * message has a priority (syslog(3)) and the fields SHIELD_NAME= and

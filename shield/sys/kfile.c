@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/sys/kfile.h"
 
 #include "shield/sys/balancer.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * kfile: the table of kernel files that Shield may write.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/sys/libsystemd.h"
 
 #include "shield/base/library.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * libsystemd, opened where there is a systemd to talk to (shield/base/library.h):
  * with what is below it it is two thirds of all that would have to be linked.

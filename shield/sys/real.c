@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The real kernel, or a recorded one below a prefix. */
 #include "shield/base/deadline.h"
 #include "shield/sys/cgroup_adapter.h"

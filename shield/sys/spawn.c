@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/sys/spawn.h"
 
 #include "shield/base/mem.h"

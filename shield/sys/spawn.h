@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * spawn: a process that outlives its starter. It is a child of PID 1, of a
  * session of its own, in "/", with nothing open but /dev/null as its standard

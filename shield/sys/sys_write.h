@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * sys_write: a text into a file of the kernel. kfile.c alone includes this, since
  * only what its table names may be written (scripts/check holds the objects to

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/sys/systemd_adapter.h"
 
 #include "shield/sys/systemd_job.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * systemd_adapter: PID 1 by D-Bus (libsystemd), in one file.
  *

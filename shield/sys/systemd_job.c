@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/sys/systemd_job.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * systemd_job: what is asked of PID 1 by D-Bus, and done by it as a job.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/task/task.h"
 
 #include "shield/base/text.h"

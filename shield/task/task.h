@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * task: the threads of the system and what CPUs they may use.
  *

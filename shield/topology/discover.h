@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * discover: hwloc's own view, for those few that need it. All others use
  * topology.h.

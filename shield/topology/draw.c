@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/topology/draw.h"
 
 #include "shield/topology/discover.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * draw: the map as a picture, and hwloc's XML for lstopo to draw, both with
  * the owners of the CPUs in colour.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A recursive-descent parser that evaluates as it goes:
  *

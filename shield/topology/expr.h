@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * expr: CPU expressions, the text that people write where a set of CPUs is
  * asked for. The grammar with its meaning is in

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/topology/map.h"
 
 #include <string.h>

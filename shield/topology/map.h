@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * map: the machine as people draw it, in text: packages, nodes, L3 caches,
  * cores with their siblings and kinds, and who owns each CPU.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/topology/select.h"
 
 #include "shield/base/pci_address.h"

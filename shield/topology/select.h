@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * select: the words of CPU expressions, "0-3,8", "l3:1", "p-cores", …
  *

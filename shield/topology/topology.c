@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/topology/topology.h"
 
 #include "shield/sys/sys.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * topology: the machine as Shield needs it, from hwloc, behind plain structs.
  *

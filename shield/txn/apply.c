@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/txn/apply.h"
 
 #include "irq/irq.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * apply: bring one kernel object to its target: compare, write, read back.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/txn/cgroup.h"
 
 #include "shield/cgroup/layout.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * cgroup: making and removing the cgroups of a plan (STEP_DIR).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* f(object): what the kernel should hold, from the originals and the shields. */
 #include "shield/txn/settle.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Aim, announce, apply, conclude: how the kernel is brought to f. */
 #include "shield/txn/settle.h"
 

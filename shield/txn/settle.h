@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * settle: the four parts of every transaction (txn.h), in their order.
  *

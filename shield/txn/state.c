@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The state in memory; its file is in state_file.c, its JSON in state_json.c. */
 #include "shield/txn/state.h"
 

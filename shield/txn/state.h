@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * state: the originals, and the shields that are active, in one file.
  *

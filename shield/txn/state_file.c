@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The state file: found, trusted, locked, replaced. */
 #include "irq/net.h"
 #include "shield/txn/state_json.h"

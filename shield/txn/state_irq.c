@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/txn/state_irq.h"
 
 #include <string.h>

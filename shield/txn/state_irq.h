@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * state_irq: what an active shield wants of interrupts, as its profile said it.
  * The guard has no profile: it finds this in the state file.

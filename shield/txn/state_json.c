@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/txn/state_json.h"
 
 #include "profiles/profile.h"

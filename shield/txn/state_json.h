@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * state_json: the state as a JSON document, and back, checked.
  */

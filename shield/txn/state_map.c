@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/txn/state_map.h"
 
 void state_map_clear(struct state_map *map)

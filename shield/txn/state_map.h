@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * state_map: which CPUs the threads of a VM get, where its profile says so.
  * They come after the shield begins, to a command that has no profile: it finds

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A thread that was started in a partition, and goes to the cgroup of its
  * process. */
 #include "shield/txn/thread.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * thread: a thread of the VM that was started in a partition, and is not a
  * vCPU.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/task/task.h"
 #include "shield/txn/apply.h"
 #include "shield/txn/settle.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/vm/child.h"
 
 #include "shield/sys/clock.h"

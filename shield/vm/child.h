@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * child: a command under supervision.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/vm/confine.h"
 
 #include "shield/vm/vm.h"

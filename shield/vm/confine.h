@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * confine: what the user of a VM gets from root, and what not.
  *

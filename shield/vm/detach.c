@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/vm/detach.h"
 
 #include "shield/base/deadline.h"

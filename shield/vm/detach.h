@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * detach: work that may not keep its caller waiting.
  */

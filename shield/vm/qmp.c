@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/vm/qmp.h"
 
 #include "shield/base/text.h"

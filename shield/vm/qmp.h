@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * qmp: a client of QEMU's monitor (QMP), with a deadline on everything.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/vm/qmp_launch.h"
 
 #include <errno.h>

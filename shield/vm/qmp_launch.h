@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * qmp_launch: a monitor of our own for a QEMU that we start, and the monitors
  * of one that another program started.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/vm/supervise.h"
 
 #include "shield/sys/clock.h"

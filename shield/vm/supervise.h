@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * supervise: the run of a VM, from the command line to its exit status. It
  * knows processes and monitors; what happens to the host is in the hooks.

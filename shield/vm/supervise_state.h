@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * supervise_state: what supervise.c (the life of the command) and
  * supervise_vm.c (finding and pinning QEMU) share. No other file includes it.

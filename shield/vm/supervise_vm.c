@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Finding QEMU and its vCPUs, and having them pinned. */
 #include "shield/sys/clock.h"
 #include "shield/vm/supervise_state.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/vm/terminal.h"
 
 #include "shield/base/deadline.h"

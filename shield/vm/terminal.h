@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * terminal: a terminal of its own for a command that runs as another user.
  *

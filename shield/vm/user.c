@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/vm/user.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * user: who the VM runs as.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/vm/vm.h"
 
 #include "shield/task/task.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * vm: which process is QEMU, and which of its threads are vCPUs.
  *

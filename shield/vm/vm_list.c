@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The threads of a VM as a list (vm.h). */
 #include "shield/vm/vm.h"
 

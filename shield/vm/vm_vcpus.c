@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "shield/vm/vm_vcpus.h"
 
 #include "shield/sys/clock.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * vm_vcpus: the vCPUs of a QEMU that another program started.
  */

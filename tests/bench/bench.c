@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * bench: what does the safety of a transaction cost? Times `shield on` and
  * `shield off` against a bare program that makes the same kernel writes, as

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table. Its rows are the behaviours that the transaction relies on or has
  * to bear; each was met on the real kernels named. */
 #include "tests/fake/matrix.h"

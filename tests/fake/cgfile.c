@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The files of a cgroup. */
 #include "tests/fake/internal.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The cgroup tree: making and removing, threads and domains, moving tasks. */
 #include "tests/fake/internal.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "tests/fake/clock.h"
 
 #include "shield/base/mem.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * clock: the time of a test that has real processes. It moves only when they all
  * sleep and nothing has come of it: then to the moment for which the first of them,

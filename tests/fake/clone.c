@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A second machine in the same state. */
 #include "tests/fake/internal.h"
 

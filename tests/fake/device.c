@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Interrupts, the mask of unbound workqueues, the list of CPUs. */
 #include "tests/fake/internal.h"
 

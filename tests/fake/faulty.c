@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "tests/fake/faulty.h"
 
 #include "shield/sys/systemd_adapter.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * faulty: a door to the kernel that counts every operation, and fails or dies
  * at one of them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * irqbalance, as 1.9.2 answers on its socket. A ban replaces the one before, and
  * counts, and is reported, from its next scan on: here the third "setup" after

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The operations of sys.h over all of it. */
 #include "tests/fake/internal.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * kernel: a kernel in memory that reacts, behind the operations of sys.h.
  *

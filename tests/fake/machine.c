@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The machine as it is booted, its plain files, and the kernel's texts of CPU
  * sets. */
 #include "tests/fake/internal.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Interprets the steps of matrix.h. */
 #include "tests/fake/matrix.h"
 #include "shield/sys/sys_write.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * matrix: what kernels do, as one table of cases that runs on the kernel in
  * memory (tests/unit/test_fake.c) and on real ones (tests/vm/matrix.c). The

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * cpuset: who has which CPUs. State is recomputed from the root down after
  * every write; validity changes only where the kernel re-examines it: when a

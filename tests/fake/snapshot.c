@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Everything observable as text. */
 #include "tests/fake/internal.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * PID 1 as systemd is: it owns units, and of the cgroup tree what they need. It
  * notices that a scope is empty, and that a guard has nothing to guard, at some

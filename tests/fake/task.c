@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Threads: what /proc says of them, and which CPUs they are given. */
 #include "tests/fake/internal.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * scenes: what the tests share that let every operation, or every allocation, of
  * a command fail. A program is a table of scenes; each is a test of its name.

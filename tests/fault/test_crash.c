@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The process dies at every change that a command makes; a fresh process then
  * recovers, and dies in that, at every change, too; the third succeeds. And

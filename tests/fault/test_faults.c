@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every operation of every command fails, one after the other, with each errno
  * that it can return, once and from then on. The judge knows nothing of how it

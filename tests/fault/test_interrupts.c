@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Interrupts through whole commands, where a virtual machine cannot: what each
  * error of a write means, interrupts that vanish while they are looked at, masks

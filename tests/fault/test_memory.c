@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every allocation that a command makes fails, one after the other, jansson's
  * included. It says so in one line and ends with status 5; a fresh process then

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The CPUs of a VM go offline in the middle of a transaction. Until cpusets have
  * heard of it, the kernel answers that the threads on them may run nowhere
  * (sched_getaffinity(2)), and refuses to set them again. In the middle of any

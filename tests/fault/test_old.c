@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The state files that the program of commit 8cf42ff has written (tests/old/states): what comes
  * later reads each, takes it for what it says, writes it with the same meaning, and ends its

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What is recorded can be read again: state_save() takes only what state_load() reads as the same
  * state, with any names that the kernel took; and what it refuses has changed nothing.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The rules of a transaction, each by itself, where breaking it does not show in
  * what is left of a command that fails or dies: whose value is kept, what a

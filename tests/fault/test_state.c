@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A state file that is damaged: cut after every byte, and every bit of every
  * byte flipped (in a sample one bit of every byte). What is cut is refused, with

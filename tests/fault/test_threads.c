@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Threads that vCPUs start, as KVM's kvm-nx-lpage-recovery and the workers
  * of io_uring: they leave the partition for the cgroup of their process, what was

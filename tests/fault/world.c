@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "tests/fault/world.h"
 
 #include "shield/guard/guard.h"

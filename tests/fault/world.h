@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * world: a small machine with everything on it that a shield touches, and the
  * commands as functions, for the tests that fail and kill them.

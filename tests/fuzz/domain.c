@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A libvirt domain of any bytes: read within what its header promises, or
  * refused with one line. And the settings of the hook, from the same bytes. */
 #include "profiles/domain.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* CPU expressions of any bytes: a set of online CPUs that is not empty, or an
  * error with a message and a place inside of the text. */
 #include "shield/topology/expr.h"

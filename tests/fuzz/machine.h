@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The machine of the fuzz targets and of unit/test_expr.c: 8 cores of two CPUs (n and n + 8) on two
  * L3 caches and nodes, of two kinds, CPU 7 offline.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A profile of any bytes: loaded with sets that are subsets of the machine, or
  * refused with one message that names the file. */
 #include "profiles/profile.h"

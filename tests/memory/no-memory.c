@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * no-memory: preloaded, it lets the NO_MEMORY-th allocation of the program and
  * its libraries fail, and every later one. NO_MEMORY=0: none; how many there were

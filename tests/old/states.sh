@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Inside the VM (tests/old/make): shields of all kinds; their state files go to /tmp/states.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh

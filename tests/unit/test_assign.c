@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which CPU each vCPU gets. */
 #include "shield/ops/assign.h"
 

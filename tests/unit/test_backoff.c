@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How often the guard repairs: see backoff.h. */
 #include "shield/base/backoff.h"
 

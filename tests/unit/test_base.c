@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* CPU sets and their texts: what is accepted, what is refused and how. */
 #include "shield/base/cpuset.h"
 #include "shield/base/pci_address.h"

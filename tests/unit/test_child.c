@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A command under supervision: statuses, signals, what it inherits. */
 #include "shield/vm/child.h"
 #include "shield/base/deadline.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* CPU expressions: what they mean on a machine, what is refused and where. */
 #include "shield/base/similar.h"
 #include "shield/topology/expr.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The kernel in memory against the table of kernel behaviour, and what the
  * table cannot say: plain files, /proc, descriptors, snapshots. */
 #include "tests/fake/kernel.h"

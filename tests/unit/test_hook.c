@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the hook of libvirt is given: its settings, and the names of domains. */
 #include "profiles/domain.h"
 #include "profiles/profile.h"

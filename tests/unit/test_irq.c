@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Interrupts: what they are, where they belong, and irqbalance. */
 #include "irq/irq.h"
 #include "irq/pci.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where a shield lives: paths, names of units, and what is not ours. */
 #include "profiles/domain.h"
 #include "shield/cgroup/layout.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Profiles that extend each other, that machines choose, and what is advised. */
 #include "profiles/profile.h"
 #include "profiles/suggest.h"

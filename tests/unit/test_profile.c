@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Profiles: which documents are accepted, and what is said about the others. */
 #include "profiles/profile.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The run of a VM from start to end with the real QEMU, which has a clock of its
  * own: it is found and asked, however it is started, and ends when we are told to.

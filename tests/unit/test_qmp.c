@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * QMP against servers that behave, that misbehave, and that are hostile. A fake
  * server is a socketpair: what it will say is written beforehand, in pieces by

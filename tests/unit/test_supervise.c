@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The run of a VM from start to end, with hooks that only write down what they
  * were asked. QEMU is this test program itself: called qemu-system-x86_64, it

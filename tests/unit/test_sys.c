@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table of kernel files: which paths are ours, how values are read and
  * written, and reading and writing through the door. */
 #include "shield/sys/kfile.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Threads: which of them a snapshot reads. */
 #include "shield/task/task.h"
 #include "tests/fake/internal.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A command of another user: its terminal, and what else it gets of root's. This program is the
  * shell in whose terminal all that happens, and, called again, the command that attacks it.

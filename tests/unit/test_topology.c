@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The machine as hwloc tells it, on generated machines. */
 #include "shield/topology/map.h"
 #include "shield/topology/topology.h"

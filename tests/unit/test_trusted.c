@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Files that root obeys: every way to have another one in their place is refused, as root and on
  * real file systems. The attackers are this program itself.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Recognising QEMU and its vCPU threads, in a made-up /proc and in the real. */
 #include "shield/event/procevents.h"
 #include "shield/vm/vm.h"

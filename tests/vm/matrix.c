@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * matrix: hold the real kernel against the table of tests/fake/matrix.h.
  *

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154  # sourced by ../run, once for each machine
 # What is allowed but unwise: every warning of `profile check`, where it is due, and not where it is not.
 advice_case() { # CASE GUEST [MORE]

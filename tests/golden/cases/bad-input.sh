@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154  # sourced by ../run, once for each machine
 # Profiles and names that are refused: one line that says what, why and the cure, and where it is.
 bad_profile() { # CASE TEXT: in the format of printf

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154  # sourced by ../run, once for each machine
 # What doctor says: of a machine where all is well, and of one where nothing is.
 add_process() { # NUMBER NAME [POLICY]: 6 is SCHED_DEADLINE

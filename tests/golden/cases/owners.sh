@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154  # sourced by ../run, once for each machine
 # Who owns each CPU, with two shields up.
 # What scripts go by is its exit status: 3 without a shield, 1 where something is broken.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154  # sourced by tests/golden/run for each $machine, of that $name
 # What `shield on` would do there, for the machines that have a profile beside their golden outputs.
 if [ -r "$here/$name/profile.json" ]; then

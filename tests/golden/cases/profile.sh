@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154  # sourced by ../run, once for each machine
 # What a good engineer would choose on each machine, and the profile that is shipped for it.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154  # sourced by ../run, once for each machine
 # Host settings and flush in a plan; a governor that the kernel does not know; settings that the machine has not.
 if [ "$name" = vm-8 ]; then

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What the guard is for: a partition that a user broke, CPUs that a sibling took, guest CPUs that went and came. It repairs, with
 # a bounded number of tries, or status reports; and it never turns in a hot loop.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $

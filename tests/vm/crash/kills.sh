@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # kill -9 of the wrapper, QEMU and the guard, in all orders: when the VM has ended, the host is as before within 2 s.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh

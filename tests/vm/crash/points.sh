@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # SIGKILL at each system call that changes something: $ONLY of it, the points that are $PART modulo $PARTS. (kill-at counts these
 # of a command; how many there are is found out by a run that is not killed.) A point is a call, and who is killed there:
 #

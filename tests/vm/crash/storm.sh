@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What is to end recovery, and must not: a guard that is killed again and again (StartLimitBurst), and a PID 1 that is busy.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2046  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A random walk: four shields, on and off in any order, one killed now and then.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh

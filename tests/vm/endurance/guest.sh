@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Inside the VM (tests/vm/endurance/run): sh endurance.sh PART…, with ROUNDS, RUNS, MINUTES and EVERY.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Interrupts of a passed-through card: where they go, when they appear, disappear and are reset.
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks
 . /t/irq.sh

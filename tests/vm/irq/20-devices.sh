@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Devices of the host: queues, new interrupts, drivers that reset masks, a storm, and what a busy host does to guest CPUs.
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks
 . /t/irq.sh

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The real irqbalance: it never wins a guest CPU back, leaves the VM's own interrupts alone, and gets its own back.
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks
 . /t/irq.sh

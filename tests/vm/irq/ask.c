@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * ask: one request to a Unix socket, its answer on stdout.
  *

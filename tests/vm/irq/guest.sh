@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Sourced by the cases of interrupts, in the test VM. The host side (run) brings an e1000e at 0000:00:05.0 that no driver has,
 # an NVMe disk at 06, at 07 a device that has 250 vectors, a virtio-blk disk with eight queues, a virtio-net card, and
 # irqbalance. CPUs 0-3 and 4-7 are NUMA nodes.

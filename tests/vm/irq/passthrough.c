@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * passthrough: what QEMU is to the kernel when a guest has a PCI card.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * queues: a network interface with several queues, for as long as this runs.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * retune: what makes a network driver set its interrupts up anew.
  *

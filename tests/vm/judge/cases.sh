@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What the judge must see. All changes are planted at once, and it has to name each; then they are taken back, and it has to find
 # nothing. A row of its table without a change beside it fails.
 # shellcheck shell=sh disable=SC1091,SC2154,SC2086,SC2034  # guest.sh is in the VM

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Sourced by the cases, in the test VM (busybox ash), behind guest.sh: guests of KVM's, and the watch over `status`.
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154,SC2086  # the cases use the variables; words
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Sourced by the cases, in the test VM (busybox ash): the checks, and what they look with. Nothing here believes Shield: the
 # kernel is read by the program `snapshot`.
 # shellcheck shell=sh disable=SC2034,SC2086,SC2015  # the cases use the variables

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Sourced by the runners, on the host.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
@@ -83,7 +84,7 @@ systemd_options() {
 		--only) only=$2 && shift ;;
 		--accel) export SHIELD_ACCEL=$2 && shift ;;
 		*)
-			sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
+			sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
 			exit 2
 			;;
 		esac

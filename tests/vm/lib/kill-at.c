@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * kill-at: SIGKILL at a system call that changes something.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * lock [-n] PATH: takes the lock of flock(2) on PATH, says "taken" and keeps it until it is killed.
  * (busybox has no flock.) -n: does not wait for it. Exit status: 1 someone else has the lock, 2

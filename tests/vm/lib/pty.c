@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * pty: run a command in the foreground of a terminal of its own.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* rewrite FILE TEXT: writes the text to the file, again and again, until that fails because the
  * file is gone. */
 #include <fcntl.h>

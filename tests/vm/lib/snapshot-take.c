@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * snapshot-take: read the host, whole trees of it, with no opinion of what is
  * worth comparing: that is the table in snapshot.c. All that Shield can change

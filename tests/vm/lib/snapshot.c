@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * snapshot: the judge. What the kernel holds, read without any help from
  * Shield, and whether it is as it was.

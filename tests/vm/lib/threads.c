@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* threads N SECONDS: N busy threads, each with a name, and then an end. */
 #include <pthread.h>
 #include <stdlib.h>

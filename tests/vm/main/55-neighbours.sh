@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What hostile users try: to have root obey their file, and to reach root out of the VM that runs as them; and what that user
 # needs all the same.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # guest.sh is in the VM; $qemu is words; jq's $

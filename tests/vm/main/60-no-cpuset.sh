@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A host that cannot do it: one clear line, status 4, and nothing changes.
 # machine: --append cgroup_disable=cpuset
 # kernels: 7

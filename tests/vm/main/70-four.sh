@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The main job on another machine.
 # machine: --cpus 4
 # kernels: 6.1 6.12

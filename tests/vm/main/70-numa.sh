@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The main job on another machine.
 # machine: --numa
 # kernels: 6.1 7

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # One CPU: nothing can be shielded there, and that is said.
 # machine: --cpus 1
 # kernels: 6.12

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The main job on another machine, and how vCPUs and its siblings meet.
 # machine: --smt
 # kernels: 6.1 6.12 7

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Without systemd.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2012,SC2231,SC2034  # as lib.sh
 . /t/lib.sh

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # With the kernels for real machines: a real driver of a real network card under traffic, whose handlers are threads
 # (threadirqs). The host side (run) brings a second e1000e, at 06, with a network.
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # With the kernels for real machines: a card of several queues whose driver gives back all its interrupts and asks for others
 # when its channels are set; its handlers are threads (threadirqs). The host side (run) brings it, at 08.
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks

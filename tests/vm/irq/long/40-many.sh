@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # More interrupts than a CPU has vectors (some 200): what fits is moved, the rest is said, and all come back.
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks
 . /t/irq.sh

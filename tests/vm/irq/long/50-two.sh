@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Two VMs: a rule of the one means nothing to the card of the other, neither at its beginning nor later.
 # (With two passed-through devices QEMU's emulation has died, once of six times: so this is not among the short cases.)
 # shellcheck shell=sh source=/dev/null disable=SC2154,SC2086,SC2016,SC2034  # what is sourced sets them; no word has blanks

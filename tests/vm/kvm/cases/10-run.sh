@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The main job with KVM: a Linux guest from start to end, `status` asked all the time; and one whose QEMU is killed.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2034  # guest.sh is in the VM; $linux is words
 . /t/guest.sh

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A Linux guest that runs already is attached, and lives on after `off`.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2034  # guest.sh is in the VM; $linux is words
 . /t/guest.sh

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Threads that are started in a partition, while the guard looks, while it does not, and just before the end.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2034  # guest.sh is in the VM; $firmware is words
 . /t/guest.sh

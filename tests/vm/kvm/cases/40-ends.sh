@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # However it ends (that QEMU is killed is in 10-run): the wrapper, the guard, all of them are killed.
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2034  # guest.sh is in the VM; $firmware is words
 . /t/guest.sh
