@@ -66,6 +66,28 @@ static void take_vcpus(struct txn *txn, const struct libvirt_vm *vm, struct shie
 	}
 }
 
+/* Is what the file has of its vCPUs still so? A kill after the shield was active, and
+ * before they were saved, leaves none; libvirt may have plugged one again. */
+static bool same_vcpus(const struct vcpu *was, size_t n, const struct shield *s)
+{
+	for (size_t i = 0; i < n && n == s->n_vcpus; i++)
+		if (was[i].index != s->vcpus[i].index || was[i].cpu != s->vcpus[i].cpu ||
+		    was[i].thread.pid != s->vcpus[i].thread.pid ||
+		    was[i].thread.start != s->vcpus[i].thread.start)
+			return false;
+	return n == s->n_vcpus;
+}
+
+static int renew_vcpus(struct txn *txn, const struct libvirt_vm *vm, struct shield *s,
+		       struct err *err)
+{
+	_cleanup_free_ struct vcpu *was = take_ptr(s->vcpus);
+	size_t n = s->n_vcpus;
+
+	take_vcpus(txn, vm, s);
+	return same_vcpus(was, n, s) ? 0 : txn_save(txn, err);
+}
+
 static int find(struct txn *txn, pid_t pid, struct libvirt_vm *vm, struct err *err)
 {
 	_cleanup_free_ char *cgroup = NULL;
@@ -242,7 +264,7 @@ int shield_follow(struct txn *txn, const char *name, struct err *err)
 		return -1;
 	}
 	if (!plan.n)
-		return 0;
+		return renew_vcpus(txn, &vm, s, err);
 	dissolve_growing(txn, s, &partitions);
 	exchange(s, &partitions, &guest);
 	cpuset_or(&s->freed, &guest);

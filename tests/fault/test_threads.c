@@ -233,6 +233,41 @@ static void domain(void **state)
 	}
 }
 
+static bool active(struct world *w, const char *name)
+{
+	_cleanup_txn_ struct txn txn = { .lock = -1 };
+	struct err err = { 0 };
+
+	if (txn_view(&txn, &w->sys, &err) < 0)
+		fail_msg("%s", err.text);
+	return state_shield(&txn.state, name) != NULL;
+}
+
+/* The hook dies at any change: nothing, or a shield that knows its vCPUs once its
+ * guard has looked. */
+static void domain_killed(void **state)
+{
+	size_t kept = 0;
+	bool died = true;
+
+	(void)state;
+	for (size_t n = 1; died; n++) {
+		struct world w;
+
+		world_init(&w, FAKE_7);
+		run(&w, CMD_START, "vm");
+		died = world_crash(&w, CMD_DOMAIN, "vm", n, true);
+		run(&w, CMD_RECOVER, NULL);
+		if (active(&w, "vm")) {
+			run(&w, CMD_FOLLOW, "vm");
+			assert_int_equal(broken(&w, "vm"), 0);
+			kept += died;
+		}
+		world_clear(&w);
+	}
+	assert_true(kept > 0);
+}
+
 /* The list of libvirt's threads is in no order: the oldest one is the vCPU. */
 static void plugged(void **state)
 {
@@ -254,9 +289,10 @@ static void plugged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(leaves),      cmocka_unit_test(each_one), cmocka_unit_test(stay),
-		cmocka_unit_test(chosen_cpus), cmocka_unit_test(killed),   cmocka_unit_test(domain),
-		cmocka_unit_test(plugged),
+		cmocka_unit_test(leaves),	 cmocka_unit_test(each_one),
+		cmocka_unit_test(stay),		 cmocka_unit_test(chosen_cpus),
+		cmocka_unit_test(killed),	 cmocka_unit_test(domain),
+		cmocka_unit_test(domain_killed), cmocka_unit_test(plugged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
