@@ -3,6 +3,7 @@
 # shellcheck shell=sh disable=SC1091,SC2086,SC2154,SC2015,SC2016,SC2046  # guest.sh is in the VM; $qemu is words; jq's $
 . /t/guest.sh
 export KILL_AT_LOG=$T/killed
+LIMIT=${LIMIT:-5}
 install_units
 sleeper 0x18
 snapshot take $T/before
@@ -12,14 +13,25 @@ guard_lives() { # OLD
 	pid=$(guard_pid)
 	[ "$pid" -gt 1 ] && [ "$pid" != "$1" ] && systemctl -q is-active $guard
 }
-# (What busy() starts comes and goes.)
-as_before() { [ ! -e $state ] && ! snapshot compare $T/before 2>&1 | grep -vE 'run-[ru][0-9a-f]+\.service|^[0-9]+ values compared' | grep .; }
+# (What busy() starts comes and goes.) What still differs: $T/differs.
+as_before() {
+	ls $state >$T/differs 2>/dev/null && return 1
+	! snapshot compare $T/before 2>&1 | grep -vE 'run-[ru][0-9a-f]+\.service|^[0-9]+ values compared' >$T/differs
+}
+# back_in SECONDS: by itself. How long it took at most: $slowest, in hundredths.
+slowest=0
 back_in() {
+	since=$(hundredths)
 	wait_for $1 as_before || {
+		echo "what differed when it was last looked at:"
+		cat $T/differs
+		echo "and now:"
 		snapshot compare $T/before
 		systemctl list-units --all --no-legend 'shield*'
 		return 1
 	}
+	took=$(($(hundredths) - since))
+	[ $took -le $slowest ] || slowest=$took
 }
 kill_ours() {
 	for p in $(pidof shield) $(pidof shield-hold); do
@@ -35,7 +47,7 @@ killed_often() {
 		[ "$old" -gt 1 ] && kill -9 "$old" && i=$((i + 1))
 		usleep 20000
 	done
-	wait_for 5 guard_lives "$old" && wait_for 5 status 0 shield status && shield off && back_in 5
+	wait_for 5 guard_lives "$old" && wait_for 5 status 0 shield status && shield off && back_in $LIMIT
 }
 check "a guard that was killed 20 times is there again" killed_often
 [ ! -e $state ] || clean
@@ -48,7 +60,7 @@ all_killed_often() {
 		usleep 100000
 	done
 	echo "killed $i times"
-	back_in 5
+	back_in $LIMIT
 }
 check "all of ours, and every recovery, killed for two seconds: as before" all_killed_often
 [ ! -e $state ] || clean
@@ -90,22 +102,26 @@ on_off() {
 	timeout 60 shield on win11 && status 0 shield status && timeout 60 shield off
 }
 check "PID 1 is busy: on and off" with_busy on_off
-check "and the host is as before" back_in 5
+check "and the host is as before" back_in $LIMIT
 # It does not answer at all for a while, and then does.
 stopped() {
 	timeout -k 1 60 kill-at -k all $((calls * 3 / 4)) /usr/local/bin/shield on win11 || return 1
-	i=0
-	while [ $i -lt 100 ]; do # it is inside of one call after the other
-		systemctl daemon-reload &
+	i=0 reloads=
+	# It is inside of one call after the other. (Of a hundred the last were refused: a client has 90 s to say who it is. Thirty took
+	# 58 s on a busy machine.)
+	while [ $i -lt 30 ]; do
+		systemctl daemon-reload 2>/dev/null &
+		reloads="$reloads $!"
 		i=$((i + 1))
 	done
-	back_in 60
-	got=$?
-	wait
-	return $got
+	since=$(hundredths)
+	wait $reloads # not for the sleeper, which does not end
+	busy_for=$(($(hundredths) - since))
+	back_in $LIMIT
 }
-check "a hundred reloads at once after SIGKILL to all of ours" stopped
-check "no unit of ours is left" wait_for 5 sh -c "! systemctl list-units --all --no-legend 'shield*' | grep ."
+check "thirty reloads at once after SIGKILL to all of ours" stopped
+# (shield-vm.service runs this.)
+check "no unit of ours is left" wait_for $LIMIT sh -c "! systemctl list-units --all --no-legend 'shield*' | grep -v shield-vm"
 
 # `on` of the unit waits for its turn: that has no limit of time, and can be stopped.
 waits() {
@@ -114,11 +130,16 @@ waits() {
 	usleep 300000
 	systemctl start --no-block shield@win11
 	wait_for 10 pidof shield && sleep 1 || return 1
+	since=$(hundredths)
 	timeout 20 systemctl stop shield@win11
 	got=$?
+	echo "stop: status $got after $(($(hundredths) - since))/100 s"
+	systemctl status -n 20 shield@win11
+	pidof shield
 	kill $lock
 	[ $got = 0 ] && wait_for 5 sh -c '! pidof shield' && systemctl reset-failed 2>/dev/null
 	systemctl stop system-shield.slice
-	back_in 5
+	back_in $LIMIT
 }
 check "shield@ that waits for the lock can be stopped" waits
+echo "storm: it took $slowest/100 s at most to come back, after thirty reloads that took ${busy_for-?}/100 s, too"
