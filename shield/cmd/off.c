@@ -53,20 +53,14 @@ static int dry_run(struct app *app, const struct options *o)
 {
 	_cleanup_txn_ struct txn txn = { .lock = -1 };
 	_cleanup_strv_ struct strv names = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
 	struct err err = { 0 };
 
 	if (txn_view(&txn, &app->sys, &err) < 0 || choose(&txn.state, o, &names, &err) < 0)
 		return cmd_fail(&err);
-	for (size_t n = 0; n < names.n; n++)
-		for (size_t i = txn.state.n_objects; i-- > 0;) {
-			const struct object *s = txn.state.objects[i];
-			_cleanup_free_ char *name =
-				step_object(s->kind, s->path, s->task.pid, s->identity);
-
-			if (object_claim(s, names.items[n]) && !s->scoped)
-				printf("%s: %s -> %s\n", name, s->ours, s->original);
-		}
-	return cmd_finish(0);
+	txn.force = o->force;
+	txn_preview_off(&txn, &names, &plan);
+	return cmd_show_plan(app, &plan);
 }
 
 int cmd_off(struct app *app, int argc, char **argv)
@@ -188,36 +182,36 @@ static int discard(struct app *app, struct err *err)
 	return rc;
 }
 
-static int recover_dry_run(struct app *app)
+/* The shields that `recover` would end: those that no process will, or whose beginning
+ * or end was interrupted. */
+static void to_recover(struct txn *txn, struct strv *names)
 {
-	static const char *const why[] = { "its set-up was interrupted", "its VM has ended",
-					   "its end was interrupted" };
-	_cleanup_strv_ struct strv dead = { 0 };
-	struct txn txn = { .lock = -1 };
-	struct err err = { 0 };
-	bool any = false;
+	shields_abandoned(txn, names);
+	for (size_t i = 0; i < txn->state.n_shields; i++) {
+		const struct shield *s = &txn->state.shields[i];
 
+		if (s->phase != PHASE_ACTIVE && !strv_contains(names, s->name))
+			strv_add(names, s->name);
+	}
+}
+
+static int recover_dry_run(struct app *app, const struct options *o)
+{
+	_cleanup_txn_ struct txn txn = { .lock = -1 };
+	_cleanup_strv_ struct strv names = { 0 };
+	_cleanup_plan_ struct plan plan = { 0 };
+	struct err err = { 0 };
+
+	if (o->discard) {
+		err_set(&err, ERR_USAGE,
+			"--discard: what it would end cannot be shown before; leave out --dry-run");
+		return cmd_fail(&err);
+	}
 	if (txn_view(&txn, &app->sys, &err) < 0)
 		return cmd_fail(&err);
-	shields_abandoned(&txn, &dead);
-	for (size_t i = 0; i < txn.state.n_shields; i++) {
-		const struct shield *s = &txn.state.shields[i];
-
-		if (s->phase == PHASE_ACTIVE && !strv_contains(&dead, s->name))
-			continue;
-		printf("%s: would be undone: %s\n", s->name, why[s->phase]);
-		any = true;
-	}
-	for (size_t i = 0; i < txn.state.n_objects; i++) {
-		const struct object *s = txn.state.objects[i];
-		_cleanup_free_ char *goal = txn_goal(&txn, s);
-		_cleanup_free_ char *name = step_object(s->kind, s->path, s->task.pid, s->identity);
-
-		if (s->next && !any)
-			printf("%s: would be set to %s\n", name, goal);
-	}
-	txn_end(&txn);
-	return cmd_finish(0);
+	to_recover(&txn, &names);
+	txn_preview_off(&txn, &names, &plan);
+	return cmd_show_plan(app, &plan);
 }
 
 int cmd_recover(struct app *app, int argc, char **argv)
@@ -247,7 +241,7 @@ int cmd_recover(struct app *app, int argc, char **argv)
 
 	cmd_parse(app, &argp, argc, argv, 0, &o);
 	if (app->dry_run)
-		return recover_dry_run(app);
+		return recover_dry_run(app, &o);
 	if (o.discard && discard(app, &err) < 0)
 		return cmd_fail(&err);
 	if (cmd_begin(app, false, &txn, &err) < 0)

@@ -138,6 +138,13 @@ int txn_undo(struct txn *txn, const char *name, const struct plan *plan, struct 
 /* Save what was changed in txn->state beside the objects (pids, vCPUs). */
 int txn_save(struct txn *txn, struct err *err);
 
+/*
+ * What the end of these shields would write, as steps from what the kernel holds now:
+ * nothing is changed. What another program has set meanwhile is no step, as it would be
+ * left (but with txn->force). txn: as from txn_view(); its shields are "releasing" then.
+ */
+void txn_preview_off(struct txn *txn, const struct strv *names, struct plan *plan);
+
 /* f(object), allocated. */
 char *txn_goal(const struct txn *txn, const struct object *object);
 
