@@ -553,6 +553,9 @@ static void watch(struct guard *g)
 	struct err ignored;
 	bool stay = true;
 
+	/* Not before the lock is ours: `on` itself takes CPUs offline for a flush. */
+	g->uevent_fd = uevents_open();
+	resume_open(&g->resume, g->sys);
 	procevents_open(&g->procevents, thread_events_of(g), g->vm.pid, &ignored);
 	malloc_trim(0); /* of what `on` needed */
 	/* First what was started before we listened, once it has set its
@@ -577,6 +580,8 @@ int guard_main(struct sys *sys, const char *name, struct err *err)
 		.sys = sys,
 		.name = name,
 		.vm_fd = -1,
+		.uevent_fd = -1,
+		.resume = { .fd = -1 },
 		.owner_fd = -1,
 		.inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK),
 		.procevents = { -1 },
@@ -592,8 +597,6 @@ int guard_main(struct sys *sys, const char *name, struct err *err)
 	/* The command that started us goes on as soon as PID 1 is known to look
 	 * after us. */
 	say_ready();
-	g.uevent_fd = uevents_open();
-	resume_open(&g.resume, sys);
 	rc = begin_at_last(&g, err);
 	if (rc == 0)
 		watch(&g);
