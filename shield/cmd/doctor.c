@@ -291,7 +291,7 @@ static void look_at_state(struct visit *v)
 			      "the shield %s is in the middle of a change; if no command is at "
 			      "work: 'shield recover'",
 			      s->name);
-		else if (!task_alive(v->sys, s->guard.pid, s->guard.start))
+		else if (!process_alive(v->sys, &s->guard))
 			found(v, WARNING, "state",
 			      "the guard of the shield %s does not run, so the shield will not "
 			      "end by itself: 'shield off %s' ends it",

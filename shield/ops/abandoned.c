@@ -2,29 +2,18 @@
 #include "shield/ops/abandoned.h"
 
 #include "shield/cgroup/layout.h"
-#include "shield/task/task.h"
+#include "shield/ops/processes.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-static bool lives(struct txn *txn, const struct process *p)
+static bool not_anchor(struct txn *txn, const struct shield *shield, pid_t pid)
 {
-	return p->pid && task_alive(txn->sys, p->pid, p->start);
+	(void)txn;
+	return pid != shield->anchor.pid;
 }
 
 /* Something still runs in it, started by Shield or by others. */
 static bool populated(struct txn *txn, const struct shield *shield)
 {
-	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.procs", txn->mount, shield->cgroup);
-	_cleanup_free_ char *text = NULL;
-	char *save = NULL;
-
-	if (sys_read_line(txn->sys, path, &text) < 0)
-		return false;
-	for (char *pid = strtok_r(text, "\n", &save); pid; pid = strtok_r(NULL, "\n", &save))
-		if ((pid_t)atoi(pid) != shield->anchor.pid)
-			return true;
-	return false;
+	return shield_find_process(txn, shield, not_anchor, NULL);
 }
 
 /* Nothing is in its scope any more, not even what was to hold it, so systemd has
@@ -37,8 +26,8 @@ static bool dissolved(struct txn *txn, const struct shield *shield)
 	if (!layout_is_unit(shield->cgroup, &unit, &slice))
 		return false;
 	return !sys_exists(txn->sys, dir) ||
-	       (shield->anchor.pid && !shield->vm.pid && !lives(txn, &shield->anchor) &&
-		!populated(txn, shield));
+	       (shield->anchor.pid && !shield->vm.pid &&
+		!process_alive(txn->sys, &shield->anchor) && !populated(txn, shield));
 }
 
 void shields_abandoned(struct txn *txn, struct strv *names)
@@ -51,8 +40,8 @@ void shields_abandoned(struct txn *txn, struct strv *names)
 			strv_add(names, s->name);
 			continue;
 		}
-		if ((s->vm.pid || s->owner.pid) && !lives(txn, &s->vm) && !lives(txn, &s->owner) &&
-		    !populated(txn, s))
+		if ((s->vm.pid || s->owner.pid) && !process_alive(txn->sys, &s->vm) &&
+		    !process_alive(txn->sys, &s->owner) && !populated(txn, s))
 			strv_add(names, s->name);
 	}
 }

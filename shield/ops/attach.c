@@ -166,8 +166,7 @@ int shield_check_attach(struct txn *txn, const char *name, pid_t pid, struct err
 			"the shield %s is that of a libvirt domain, whose vCPUs libvirt places "
 			"('virsh vcpupin')",
 			name);
-	if (shield->vm.pid && shield->vm.pid != pid &&
-	    task_alive(txn->sys, shield->vm.pid, shield->vm.start))
+	if (shield->vm.pid != pid && process_alive(txn->sys, &shield->vm))
 		return err_set(err, ERR_FAILED, "the shield %s holds process %d already", name,
 			       (int)shield->vm.pid);
 	return 0;

@@ -349,7 +349,7 @@ static void audit_processes(struct txn *txn, const struct shield *s, struct prob
 	if (s->vm.pid && !task_alive(txn->sys, s->vm.pid, s->vm.start))
 		add(p, SEVERITY_PENDING, xasprintf("process %d", (int)s->vm.pid), "running", "gone",
 		    "the VM has ended; its shield is about to end");
-	if (!task_alive(txn->sys, s->guard.pid, s->guard.start))
+	if (!process_alive(txn->sys, &s->guard))
 		add(p, SEVERITY_BROKEN, xstrdup("guard"), "running", "not running",
 		    "the shield will not end by itself until 'shield recover', or any other "
 		    "command that changes something, starts the guard again");

@@ -4,7 +4,7 @@
 #include "irq/vfio.h"
 #include "shield/task/task.h"
 
-static void read_wish(const struct shield *s, struct irq_policy *w)
+static void read_policy(const struct shield *s, struct irq_policy *w)
 {
 	*w = (struct irq_policy){ .name = s->name,
 				  .guest = &s->guest,
@@ -47,11 +47,11 @@ void irq_policies_read(struct sys *sys, const struct state *state, struct irq_po
 	for (size_t i = 0; i < n; i++) {
 		const struct process *vm = &state->shields[i].vm;
 
-		if (vm->pid && task_alive(sys, vm->pid, vm->start))
+		if (process_alive(sys, vm))
 			vfio_devices(sys, vm->pid, &open[i]);
 	}
 	for (size_t i = 0; i < n; i++) {
-		read_wish(&state->shields[i], &policies->items[i]);
+		read_policy(&state->shields[i], &policies->items[i]);
 		read_devices(&state->shields[i], open, n, i, &policies->items[i].devices);
 	}
 	for (size_t i = 0; i < n; i++)

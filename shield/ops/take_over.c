@@ -3,34 +3,19 @@
 
 #include "shield/cgroup/libvirt.h"
 #include "shield/ops/attach.h"
+#include "shield/ops/processes.h"
 #include "shield/sys/clock.h"
-#include "shield/task/task.h"
 #include "shield/vm/vm_vcpus.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* For one that starts there is another try. */
 #define TAKE_OVER_MS 1000
 
-static bool lives(struct txn *txn, const struct process *p)
+static bool is_qemu(struct txn *txn, const struct shield *shield, pid_t pid)
 {
-	return p->pid && task_alive(txn->sys, p->pid, p->start);
-}
-
-/* A QEMU in the shield's cgroup, or 0. */
-static pid_t qemu_within(struct txn *txn, const struct shield *shield)
-{
-	_cleanup_free_ char *path = xasprintf("%s%s/cgroup.procs", txn->mount, shield->cgroup);
-	_cleanup_free_ char *text = NULL;
-	char *save = NULL;
-
-	if (sys_read_line(txn->sys, path, &text) < 0)
-		return 0;
-	for (char *pid = strtok_r(text, "\n", &save); pid; pid = strtok_r(NULL, "\n", &save))
-		if (vm_is_qemu(txn->sys, (pid_t)atoi(pid)))
-			return (pid_t)atoi(pid);
-	return 0;
+	(void)shield;
+	return vm_is_qemu(txn->sys, pid);
 }
 
 /* Was it started by `run`, with the monitor and the -S that qmp_launch.c adds? */
@@ -85,14 +70,15 @@ int shield_take_over(struct txn *txn, const char *name, struct err *err)
 {
 	const struct shield *s = state_shield(&txn->state, name);
 	bool placed;
-	pid_t qemu;
+	pid_t qemu = 0;
 
-	if (!s || s->phase != PHASE_ACTIVE || !s->owner.pid || lives(txn, &s->owner) ||
+	if (!s || s->phase != PHASE_ACTIVE || !s->owner.pid || process_alive(txn->sys, &s->owner) ||
 	    libvirt_is_cgroup(s->cgroup, &s->partitions) || strcmp(s->partition, "isolated") != 0)
 		return 0;
-	placed = lives(txn, &s->vm);
-	qemu = placed ? s->vm.pid : qemu_within(txn, s);
-	if (!qemu)
+	placed = process_alive(txn->sys, &s->vm);
+	if (placed)
+		qemu = s->vm.pid;
+	else if (!shield_find_process(txn, s, is_qemu, &qemu))
 		return 0;
 	if (frozen_by_run(txn->sys, qemu))
 		return place_and_start(txn, name, qemu, placed, err) < 0 ? -1 : 1;

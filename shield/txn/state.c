@@ -2,8 +2,15 @@
 /* The state in memory; its file is in state_file.c, its JSON in state_json.c. */
 #include "shield/txn/state.h"
 
+#include "shield/task/task.h"
+
 #include <search.h>
 #include <string.h>
+
+bool process_alive(struct sys *sys, const struct process *process)
+{
+	return process->pid && task_alive(sys, process->pid, process->start);
+}
 
 static void shield_clear(struct shield *shield)
 {

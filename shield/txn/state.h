@@ -43,6 +43,9 @@ struct process {
 	unsigned long long start;
 };
 
+/* Does it live (task.h: task_alive())? None does not. */
+bool process_alive(struct sys *sys, const struct process *process);
+
 struct vcpu {
 	unsigned index; /* as QEMU counts */
 	struct process thread;
