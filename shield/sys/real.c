@@ -434,6 +434,39 @@ static int recorded_getaffinity(void *ctx, pid_t tid, struct cpuset *cpus)
 	return cpulist_parse(line, cpus, NULL) < 0 ? -EINVAL : 0;
 }
 
+/* It is never written. */
+static int recorded_open(void *ctx, const char *path, int flags)
+{
+	return flags & (O_WRONLY | O_RDWR | O_CREAT) ? -EROFS : real_open(ctx, path, flags);
+}
+
+static int recorded_change(void *ctx, const char *path)
+{
+	(void)ctx;
+	(void)path;
+	return -EROFS;
+}
+
+static int recorded_rename(void *ctx, const char *from, const char *to)
+{
+	(void)to;
+	return recorded_change(ctx, from);
+}
+
+static int recorded_setaffinity(void *ctx, pid_t tid, const struct cpuset *cpus)
+{
+	(void)ctx;
+	(void)tid;
+	(void)cpus;
+	return -EROFS;
+}
+
+static int recorded_cgroup_attach(void *ctx, const char *path, pid_t pid)
+{
+	(void)pid;
+	return recorded_change(ctx, path);
+}
+
 static int recorded_cgroup_mount(void *ctx, char **ret)
 {
 	/* The second: systemd's hybrid mode, of use only where it has the controller. */
@@ -466,6 +499,12 @@ void sys_open_real(struct sys *sys, const char *root)
 		recorded_ops = real_ops;
 		recorded_ops.getaffinity = recorded_getaffinity;
 		recorded_ops.getscheduler = NULL;
+		recorded_ops.open = recorded_open;
+		recorded_ops.mkdir = recorded_ops.rmdir = recorded_ops.unlink =
+			recorded_ops.cgroup_create = recorded_ops.cgroup_delete = recorded_change;
+		recorded_ops.rename = recorded_rename;
+		recorded_ops.setaffinity = recorded_setaffinity;
+		recorded_ops.cgroup_attach = recorded_cgroup_attach;
 		recorded_ops.unit_partitions = NULL;
 		recorded_ops.cgroup_mount = recorded_cgroup_mount;
 		sys->ops = &recorded_ops;

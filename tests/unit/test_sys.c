@@ -329,12 +329,30 @@ static void reading(void **state)
 	faulty.at = faulty.count + 2;
 	faulty.error = EBUSY;
 	assert_int_equal(sys_write(&sys, "/proc/irq/default_smp_affinity", "ff"), -EBUSY);
-	/* A recorded machine is never written. */
-	sys.readonly = true;
-	assert_int_equal(sys_write(&sys, "/proc/irq/default_smp_affinity", "ff"), -EROFS);
 	assert_int_equal(fake_open_fds(fake), 0);
 	faulty_clear(&faulty);
 	fake_free(fake);
+}
+
+/* A recorded machine is never written. */
+static void recorded(void **state)
+{
+	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+	struct sys sys;
+
+	(void)state;
+	sys_open_real(&sys, "/proc/self/cwd");
+	cpuset_add(&cpus, 0);
+	assert_int_equal(sys_write(&sys, "/file", "ff"), -EROFS);
+	assert_int_equal(sys.ops->mkdir(sys.ctx, "/dir"), -EROFS);
+	assert_int_equal(sys.ops->rmdir(sys.ctx, "/dir"), -EROFS);
+	assert_int_equal(sys.ops->unlink(sys.ctx, "/file"), -EROFS);
+	assert_int_equal(sys.ops->rename(sys.ctx, "/file", "/other"), -EROFS);
+	assert_int_equal(sys.ops->setaffinity(sys.ctx, getpid(), &cpus), -EROFS);
+	assert_int_equal(sys.ops->cgroup_create(sys.ctx, "x"), -EROFS);
+	assert_int_equal(sys.ops->cgroup_delete(sys.ctx, "x"), -EROFS);
+	assert_int_equal(sys.ops->cgroup_attach(sys.ctx, "x", getpid()), -EROFS);
+	sys_close_real(&sys);
 }
 
 /* With any umask: others may look into a directory of ours by name, but not
@@ -434,7 +452,8 @@ int main(void)
 		cmocka_unit_test(values_ok),  cmocka_unit_test(refusals),
 		cmocka_unit_test(settings),   cmocka_unit_test(encoding),
 		cmocka_unit_test(reading),    cmocka_unit_test(modes),
-		cmocka_unit_test(no_bus),     cmocka_unit_test(leash),
+		cmocka_unit_test(recorded),   cmocka_unit_test(no_bus),
+		cmocka_unit_test(leash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
