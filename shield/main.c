@@ -102,6 +102,6 @@ int main(int argc, char **argv)
 	app.color = cmd_wants_color();
 	sys_open_real(&app.sys, "");
 	status = command->fn(&app, argc, argv);
-	sys_close_real(&app.sys);
+	sys_close_real(app.host.ops ? &app.host : &app.sys);
 	return status;
 }

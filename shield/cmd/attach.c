@@ -57,17 +57,14 @@ int cmd_attach(struct app *app, int argc, char **argv)
 		NULL,
 	};
 	struct options o = { 0 };
-	_cleanup_plan_ struct plan plan = { 0 };
 	struct txn txn = { .lock = -1 };
 	struct err err = { 0 };
 	int status;
 
 	cmd_parse(app, &argp, argc, argv, 0, &o);
-	if ((app->dry_run ? txn_view(&txn, &app->sys, &err) : cmd_begin(app, o.force, &txn, &err)) <
-	    0)
+	if (cmd_begin(app, o.force, &txn, &err) < 0)
 		return cmd_fail(&err);
-	if (!app->dry_run)
-		cmd_end_abandoned(app, &txn);
+	cmd_end_abandoned(app, &txn);
 	if (!o.name && txn.state.n_shields == 1)
 		o.name = txn.state.shields[0].name;
 	if (!o.name) {
@@ -79,17 +76,13 @@ int cmd_attach(struct app *app, int argc, char **argv)
 		return cmd_fail(&err);
 	}
 	cmd_about(o.name);
-	if (shield_attach_running(&txn, o.name, o.pid, app->dry_run ? &plan : NULL, &err) < 0) {
+	if (shield_attach_running(&txn, o.name, o.pid, &err) < 0) {
 		txn_end(&txn);
 		return cmd_fail(&err);
-	}
-	if (app->dry_run) {
-		txn_end(&txn);
-		return cmd_show_plan(app, &plan);
 	}
 	status = cmd_report(app, &txn);
 	cmd_note(app, "process %d: %zu vCPUs are in the shield %s", (int)o.pid,
 		 state_shield(&txn.state, o.name)->n_vcpus, o.name);
 	cmd_end(app, &txn);
-	return cmd_finish(status);
+	return cmd_done(app, status);
 }

@@ -4,7 +4,8 @@
 #include "shield/guard/guard.h"
 #include "shield/ops/abandoned.h"
 #include "shield/ops/off.h"
-#include "shield/ops/on.h"
+#include "shield/ops/on_paper.h"
+#include "shield/preview/preview.h"
 
 #include <signal.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 
 int cmd_need_root(const struct app *app, struct err *err)
 {
+	if (app->dry_run)
+		return 0;
 	if (*app->sysroot)
 		return err_set(err, ERR_USAGE,
 			       "--sysroot shows a recorded machine, which cannot be changed; use "
@@ -30,11 +33,31 @@ static void trace(const char *line)
 	cmd_say(&app, LOG_DEBUG, "%s", line);
 }
 
+void cmd_paper(struct app *app)
+{
+	if (!app->dry_run || app->host.ops)
+		return;
+	app->host = app->sys;
+	preview_open(&app->sys, &app->host);
+}
+
+static int begin_on_paper(struct app *app, bool force, struct txn *txn, struct err *err)
+{
+	cmd_paper(app);
+	if (on_paper_remember(&app->sys, err) < 0 ||
+	    txn_begin_on_paper(txn, &app->sys, force, err) < 0)
+		return -1;
+	txn->protect = guard_protect;
+	return 0;
+}
+
 int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE };
 	sigset_t set;
 
+	if (app->dry_run)
+		return begin_on_paper(app, force, txn, err);
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigaddset(&set, signals[i]);
@@ -90,7 +113,7 @@ void cmd_end(struct app *app, struct txn *txn)
 		if (!strv_contains(&missing, txn->protected.items[i]))
 			strv_add(&started, txn->protected.items[i]);
 	txn_end(txn);
-	for (size_t i = 0; i < started.n; i++)
+	for (size_t i = 0; !app->dry_run && i < started.n; i++)
 		if (guard_wait(&app->sys, started.items[i], &err) < 0)
 			cmd_say(app, LOG_WARNING, "%s", err.text);
 		else if (strv_contains(&missing, started.items[i]))
@@ -112,24 +135,21 @@ int cmd_report(const struct app *app, struct txn *txn)
 	return txn->unmoved.n ? 64 : 0;
 }
 
-int cmd_show_plan(const struct app *app, const struct plan *plan)
+void cmd_tell(struct app *app, const struct strv *warnings)
 {
-	if (app->json)
-		return cmd_print_json(plan_json(plan));
-	cmd_warn(app, &plan->warnings);
-	plan_print(plan, stdout);
-	return cmd_finish(0);
+	if (!app->dry_run || !app->json) {
+		cmd_warn(app, warnings);
+		return;
+	}
+	for (size_t i = 0; i < warnings->n; i++)
+		strv_add(&preview_plan(&app->sys)->warnings, warnings->items[i]);
 }
 
-int cmd_print_plan(struct app *app, const char *which, const char *partition, bool force)
+int cmd_done(struct app *app, int status)
 {
-	_cleanup_txn_ struct txn txn = { .lock = -1 };
-	_cleanup_plan_ struct plan plan = { 0 };
-	struct err err = { 0 };
-
-	if (txn_view(&txn, &app->sys, &err) < 0 ||
-	    shield_plan(&app->sys, app->sysroot, which, partition, force, &txn.state, &plan, &err) <
-		    0)
-		return cmd_fail(&err);
-	return cmd_show_plan(app, &plan);
+	if (app->dry_run && app->json)
+		return cmd_print_json(plan_json(preview_plan(&app->sys)));
+	if (app->dry_run)
+		plan_print(preview_plan(&app->sys), stdout);
+	return cmd_finish(status);
 }

@@ -8,12 +8,19 @@
 #include "shield/cmd/cmd.h"
 #include "shield/txn/txn.h"
 
-/* Root is needed; ERR_UNSUPPORTED with the cure otherwise. */
+/* Root is needed, but for a preview; ERR_UNSUPPORTED with the cure otherwise. */
 int cmd_need_root(const struct app *app, struct err *err);
 
-/* txn_begin() with the trace that -v asks for, and guards before changes (guard.h).
+/* With --dry-run: app->sys is a preview from here on, as after cmd_begin(). */
+void cmd_paper(struct app *app);
+
+/*
+ * With --dry-run app->sys is a preview (preview.h) from here on, which needs no root and
+ * no lock: the command goes on as it would, and cmd_done() shows what it did. Else
+ * txn_begin() with the trace that -v asks for, and guards before changes (guard.h).
  * Once it has the lock, to the end of the program, a signal does not stop us half-way
- * (SIGKILL does; see txn.h), nor does a reader of our messages that has gone. */
+ * (SIGKILL does; see txn.h), nor does a reader of our messages that has gone.
+ */
 int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err);
 
 /* End the shields that no other process would end (shields_abandoned()), as
@@ -29,10 +36,11 @@ void cmd_end(struct app *app, struct txn *txn);
  * 64 when something movable did not move. */
 int cmd_report(const struct app *app, struct txn *txn);
 
-/* Print a plan, as text or JSON. */
-int cmd_show_plan(const struct app *app, const struct plan *plan);
+/* Warn; in the JSON of a preview, where that is asked for. */
+void cmd_tell(struct app *app, const struct strv *warnings);
 
-/* Make and print the plan of `on`. */
-int cmd_print_plan(struct app *app, const char *which, const char *partition, bool force);
+/* The end of a command that changes something: with --dry-run what it would have done is
+ * printed, as text or JSON. The exit status. */
+int cmd_done(struct app *app, int status);
 
 #endif

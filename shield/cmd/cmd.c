@@ -108,6 +108,8 @@ void cmd_note(const struct app *app, const char *fmt, ...)
 {
 	va_list ap;
 
+	if (app->dry_run) /* nothing of it happened */
+		return;
 	va_start(ap, fmt);
 	say(app, LOG_INFO, fmt, ap);
 	va_end(ap);

@@ -19,6 +19,7 @@
 /* What the global options say. */
 struct app {
 	struct sys sys;
+	struct sys host;     /* what sys was, once sys is a preview of it */
 	const char *sysroot; /* "" or --sysroot */
 	bool dry_run;	     /* -n */
 	bool json;	     /* -J */

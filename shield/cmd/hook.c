@@ -114,8 +114,13 @@ static int read_pid(struct hook *h, pid_t *pid, struct err *err)
 	return 0;
 }
 
-static void report(const struct hook *h, const struct txn *txn, const struct strv *warnings)
+static void report(const struct hook *h, struct txn *txn, const struct strv *warnings)
 {
+	if (h->app->dry_run) {
+		cmd_tell(h->app, warnings);
+		cmd_report(h->app, txn);
+		return;
+	}
 	for (size_t i = 0; i < warnings->n; i++)
 		journal(LOG_WARNING, h->name, "domain %s: %s", h->domain, warnings->items[i]);
 	for (size_t i = 0; i < txn->report.n; i++)
@@ -141,10 +146,9 @@ static int begin(struct hook *h, struct err *err)
 		guest = cpulist_format(&state_shield(&txn.state, h->name)->guest);
 	report(h, &txn, &warnings);
 	txn_end(&txn);
-	if (rc < 0)
-		return -1;
-	journal(LOG_INFO, h->name, "domain %s is shielded: CPUs %s", h->domain, guest);
-	return 0;
+	if (rc == 0 && !h->app->dry_run)
+		journal(LOG_INFO, h->name, "domain %s is shielded: CPUs %s", h->domain, guest);
+	return rc;
 }
 
 static int end(struct hook *h, struct err *err)
@@ -167,10 +171,18 @@ static int end(struct hook *h, struct err *err)
 	for (size_t i = 0; i < txn.leftover.n; i++)
 		journal(LOG_ERR, h->name, "left: %s", txn.leftover.items[i]);
 	txn_end(&txn);
-	if (rc == 0 && active)
+	if (rc == 0 && active && !h->app->dry_run)
 		journal(LOG_INFO, h->name, "domain %s has ended; its CPUs are the host's again",
 			h->domain);
 	return rc;
+}
+
+/* With --dry-run, which only people ask for: on standard output after all. */
+static int show(struct hook *h, int (*act)(struct hook *h, struct err *err))
+{
+	struct err err = { 0 };
+
+	return act(h, &err) < 0 ? cmd_fail(&err) : cmd_done(h->app, 0);
 }
 
 static void work(void *ctx, int answer)
@@ -230,6 +242,8 @@ static int started(struct hook *h, const char *xml, int rc)
 	}
 	if (!wanted(h, &domain, conf.all))
 		return 0;
+	if (h->app->dry_run)
+		return show(h, begin);
 	h->required |= domain.required;
 	if (h->required)
 		h->deadline += NEEDED_MS - ANSWER_MS;
@@ -243,12 +257,15 @@ static int started(struct hook *h, const char *xml, int rc)
 	return err.kind ? refuse(h, &err) : 0;
 }
 
-static void ended(struct hook *h)
+static int ended(struct hook *h)
 {
 	char ignored[2];
 
+	if (h->app->dry_run)
+		return show(h, end);
 	if (sys_exists(&h->app->sys, STATE_FILE))
 		detach(work, h, h->deadline, ignored, sizeof(ignored));
+	return 0;
 }
 
 /* Since when libvirt waits: where the host is busy, linking takes its time, too. */
@@ -291,7 +308,7 @@ int cmd_hook(struct app *app, int argc, char **argv)
 	if (strcmp(h.operation, "started") == 0)
 		status = started(&h, xml, rc);
 	else if (strcmp(h.operation, "stopped") == 0 || strcmp(h.operation, "release") == 0)
-		ended(&h);
+		status = ended(&h);
 	free(h.name);
 	return status;
 }

@@ -49,20 +49,6 @@ static int choose(const struct state *state, const struct options *o, struct str
 	return 0;
 }
 
-static int dry_run(struct app *app, const struct options *o)
-{
-	_cleanup_txn_ struct txn txn = { .lock = -1 };
-	_cleanup_strv_ struct strv names = { 0 };
-	_cleanup_plan_ struct plan plan = { 0 };
-	struct err err = { 0 };
-
-	if (txn_view(&txn, &app->sys, &err) < 0 || choose(&txn.state, o, &names, &err) < 0)
-		return cmd_fail(&err);
-	txn.force = o->force;
-	txn_preview_off(&txn, &names, &plan);
-	return cmd_show_plan(app, &plan);
-}
-
 int cmd_off(struct app *app, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
@@ -87,8 +73,6 @@ int cmd_off(struct app *app, int argc, char **argv)
 	int status = 0, ended;
 
 	cmd_parse(app, &argp, argc, argv, 0, &o);
-	if (app->dry_run)
-		return dry_run(app, &o);
 	if (cmd_begin(app, o.force, &txn, &err) < 0)
 		return cmd_fail(&err);
 	ended = cmd_end_abandoned(app, &txn);
@@ -114,7 +98,7 @@ int cmd_off(struct app *app, int argc, char **argv)
 		cmd_about(NULL); /* what follows is of all of them */
 	cmd_report(app, &txn);
 	cmd_end(app, &txn);
-	return cmd_finish(status);
+	return cmd_done(app, status);
 }
 
 static error_t parse_recover(int key, char *arg, struct argp_state *state)
@@ -182,38 +166,6 @@ static int discard(struct app *app, struct err *err)
 	return rc;
 }
 
-/* The shields that `recover` would end: those that no process will, or whose beginning
- * or end was interrupted. */
-static void to_recover(struct txn *txn, struct strv *names)
-{
-	shields_abandoned(txn, names);
-	for (size_t i = 0; i < txn->state.n_shields; i++) {
-		const struct shield *s = &txn->state.shields[i];
-
-		if (s->phase != PHASE_ACTIVE && !strv_contains(names, s->name))
-			strv_add(names, s->name);
-	}
-}
-
-static int recover_dry_run(struct app *app, const struct options *o)
-{
-	_cleanup_txn_ struct txn txn = { .lock = -1 };
-	_cleanup_strv_ struct strv names = { 0 };
-	_cleanup_plan_ struct plan plan = { 0 };
-	struct err err = { 0 };
-
-	if (o->discard) {
-		err_set(&err, ERR_USAGE,
-			"--discard: what it would end cannot be shown before; leave out --dry-run");
-		return cmd_fail(&err);
-	}
-	if (txn_view(&txn, &app->sys, &err) < 0)
-		return cmd_fail(&err);
-	to_recover(&txn, &names);
-	txn_preview_off(&txn, &names, &plan);
-	return cmd_show_plan(app, &plan);
-}
-
 int cmd_recover(struct app *app, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
@@ -240,8 +192,7 @@ int cmd_recover(struct app *app, int argc, char **argv)
 	int status = 0, lost, ended;
 
 	cmd_parse(app, &argp, argc, argv, 0, &o);
-	if (app->dry_run)
-		return recover_dry_run(app, &o);
+	cmd_paper(app);
 	if (o.discard && discard(app, &err) < 0)
 		return cmd_fail(&err);
 	if (cmd_begin(app, false, &txn, &err) < 0)
@@ -258,5 +209,5 @@ int cmd_recover(struct app *app, int argc, char **argv)
 	if (txn.leftover.n || dead.n)
 		status = ERR_INCOMPLETE;
 	cmd_end(app, &txn);
-	return cmd_finish(status);
+	return cmd_done(app, status);
 }

@@ -55,6 +55,44 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
+static int find_owner(struct app *app, pid_t pid, struct process *owner, struct err *err)
+{
+	_cleanup_task_ struct task t = { 0 };
+
+	if (pid && task_read(&app->sys, pid, pid, &t) < 0)
+		return err_set(err, ERR_USAGE, "--owner: process %d does not exist", (int)pid);
+	*owner = (struct process){ pid, t.start };
+	return 0;
+}
+
+static int on(struct app *app, const struct options *o)
+{
+	_cleanup_strv_ struct strv warnings = { 0 };
+	_cleanup_free_ char *name = NULL, *guest = NULL;
+	struct process owner = { 0 };
+	struct txn txn = { .lock = -1 };
+	struct err err = { 0 };
+	int status;
+
+	cmd_about(o->profile);
+	if (find_owner(app, o->owner, &owner, &err) < 0 || cmd_begin(app, o->force, &txn, &err) < 0)
+		return cmd_fail(&err);
+	cmd_end_abandoned(app, &txn);
+	if (shield_on(&txn, app->sysroot, o->profile, o->partition, owner, &warnings, &name, &err) <
+	    0) {
+		cmd_report(app, &txn);
+		txn_end(&txn);
+		return cmd_fail(&err);
+	}
+	cmd_about(name);
+	cmd_tell(app, &warnings);
+	status = cmd_report(app, &txn);
+	guest = cpulist_format(&state_shield(&txn.state, name)->guest);
+	cmd_end(app, &txn);
+	cmd_note(app, "%s is shielded: CPUs %s; 'shield off %s' restores them", name, guest, name);
+	return cmd_done(app, status);
+}
+
 int cmd_plan(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -70,17 +108,8 @@ int cmd_plan(struct app *app, int argc, char **argv)
 	struct options o = { .partition = "isolated" };
 
 	cmd_parse(app, &argp, argc, argv, 0, &o);
-	return cmd_print_plan(app, o.profile, o.partition, o.force);
-}
-
-static int find_owner(struct app *app, pid_t pid, struct process *owner, struct err *err)
-{
-	_cleanup_task_ struct task t = { 0 };
-
-	if (pid && task_read(&app->sys, pid, pid, &t) < 0)
-		return err_set(err, ERR_USAGE, "--owner: process %d does not exist", (int)pid);
-	*owner = (struct process){ pid, t.start };
-	return 0;
+	app->dry_run = true;
+	return on(app, &o);
 }
 
 int cmd_on(struct app *app, int argc, char **argv)
@@ -96,30 +125,7 @@ int cmd_on(struct app *app, int argc, char **argv)
 		NULL,
 	};
 	struct options o = { .partition = "isolated" };
-	_cleanup_strv_ struct strv warnings = { 0 };
-	_cleanup_free_ char *name = NULL, *guest = NULL;
-	struct process owner = { 0 };
-	struct txn txn = { .lock = -1 };
-	struct err err = { 0 };
-	int status;
 
 	cmd_parse(app, &argp, argc, argv, 0, &o);
-	if (app->dry_run)
-		return cmd_print_plan(app, o.profile, o.partition, o.force);
-	cmd_about(o.profile);
-	if (find_owner(app, o.owner, &owner, &err) < 0 || cmd_begin(app, o.force, &txn, &err) < 0)
-		return cmd_fail(&err);
-	cmd_end_abandoned(app, &txn);
-	if (shield_on(&txn, o.profile, o.partition, owner, &warnings, &name, &err) < 0) {
-		cmd_report(app, &txn);
-		txn_end(&txn);
-		return cmd_fail(&err);
-	}
-	cmd_about(name);
-	cmd_warn(app, &warnings);
-	status = cmd_report(app, &txn);
-	guest = cpulist_format(&state_shield(&txn.state, name)->guest);
-	cmd_end(app, &txn);
-	cmd_note(app, "%s is shielded: CPUs %s; 'shield off %s' restores them", name, guest, name);
-	return cmd_finish(status);
+	return on(app, &o);
 }

@@ -183,7 +183,7 @@ static int pin(void *ctx, pid_t qemu, const struct vm_vcpus *vcpus, struct err *
 
 	if (cmd_begin(run->app, run->force, &txn, err) < 0)
 		return -1;
-	rc = shield_attach(&txn, run->name, qemu, vcpus, NULL, err);
+	rc = shield_attach(&txn, run->name, qemu, vcpus, err);
 	cmd_report(run->app, &txn);
 	txn_end(&txn);
 	if (rc == 0)
@@ -240,8 +240,8 @@ static int begin(struct run *run, struct err *err)
 	if (cmd_begin(run->app, run->force, &txn, err) < 0)
 		return -1;
 	cmd_end_abandoned(run->app, &txn);
-	rc = shield_on(&txn, run->profile, vm ? "isolated" : "root", self, &warnings, &run->name,
-		       err);
+	rc = shield_on(&txn, "", run->profile, vm ? "isolated" : "root", self, &warnings,
+		       &run->name, err);
 	if (rc == 0) {
 		const struct shield *shield = state_shield(&txn.state, run->name);
 
@@ -251,7 +251,7 @@ static int begin(struct run *run, struct err *err)
 		run->anchor = shield->anchor;
 	}
 	if (rc == 0) /* else there is one thing to say */
-		cmd_warn(run->app, &warnings);
+		cmd_tell(run->app, &warnings);
 	cmd_report(run->app, &txn);
 	cmd_end(run->app, &txn);
 	return rc;
@@ -302,6 +302,18 @@ static int run_child(struct run *run, const struct user_account *user, struct er
 	}
 	child_deinit(&child);
 	return status;
+}
+
+/* With --dry-run: up to the start of the command, which is not started. */
+static int show(struct run *run)
+{
+	struct sys *sys = &run->app->sys;
+	struct err err = { 0 };
+
+	if (begin(run, &err) < 0 || place(run, sys->ops->spawn(sys->ctx, NULL, NULL, NULL),
+					  vm_is_qemu_command(run->argv[0]), &err) < 0)
+		return cmd_fail(&err), CHILD_OURS;
+	return cmd_done(run->app, 0);
 }
 
 /* What the command line leaves out, the profile may say. */
@@ -392,11 +404,11 @@ int cmd_run(struct app *app, int argc, char **argv)
 
 	argp_err_exit_status = CHILD_OURS;
 	cmd_parse(app, &argp, argc, argv, ARGP_IN_ORDER, &run);
-	if (app->dry_run)
-		return cmd_print_plan(app, run.profile, "isolated", run.force);
 	status = check_command(&run, &user, &err);
 	if (status)
 		cmd_fail(&err);
+	else if (app->dry_run)
+		status = show(&run);
 	else
 		status = run_child(&run, run.user ? &user : NULL, &err);
 	strv_clear(&run.command);

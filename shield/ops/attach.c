@@ -173,7 +173,7 @@ int shield_check_attach(struct txn *txn, const char *name, pid_t pid, struct err
 }
 
 int shield_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_vcpus *vcpus,
-		  struct plan *show, struct err *err)
+		  struct err *err)
 {
 	size_t n = vcpus->n;
 	struct shield *shield = state_shield(&txn->state, name);
@@ -197,11 +197,6 @@ int shield_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_
 			  "without a QMP socket only named ones are found: -name "
 			  "NAME,debug-threads=on)",
 			  shield->map.n_iothreads, (int)pid, vcpus->n_iothreads);
-	if (show) {
-		*show = plan;
-		plan = (struct plan){ 0 };
-		return 0;
-	}
 	before = shield->vcpus;
 	n_before = shield->n_vcpus;
 	shield->vcpus = take_ptr(placed);
@@ -223,8 +218,7 @@ int shield_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_
 	return err_wrap(err, "shield %s", name);
 }
 
-int shield_attach_running(struct txn *txn, const char *name, pid_t pid, struct plan *show,
-			  struct err *err)
+int shield_attach_running(struct txn *txn, const char *name, pid_t pid, struct err *err)
 {
 	_cleanup_vcpus_ struct vm_vcpus vcpus = { 0 };
 	int rc;
@@ -240,5 +234,5 @@ int shield_attach_running(struct txn *txn, const char *name, pid_t pid, struct p
 			       "socket (-qmp unix:PATH,server=on,wait=off) or with named threads "
 			       "(-name NAME,debug-threads=on)",
 			       (int)pid);
-	return shield_attach(txn, name, pid, &vcpus, show, err);
+	return shield_attach(txn, name, pid, &vcpus, err);
 }

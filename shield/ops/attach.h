@@ -11,11 +11,10 @@
 /*
  * Put a process into the shield's cgroup, its vCPU threads into the partition,
  * each pinned to a guest CPU of its own (assign.h), and its I/O threads to the
- * CPUs that the profile gives them. May be repeated with more vCPUs. With
- * show nothing is done: the plan goes there.
+ * CPUs that the profile gives them. May be repeated with more vCPUs.
  */
 int shield_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_vcpus *vcpus,
-		  struct plan *show, struct err *err);
+		  struct err *err);
 
 /* May this process be put into that shield? -1: the shield is not active, libvirt's,
  * or another process's. */
@@ -23,7 +22,6 @@ int shield_check_attach(struct txn *txn, const char *name, pid_t pid, struct err
 
 /* The same for a running QEMU: its vCPUs by QMP if it has a socket that is free,
  * else by the names of its threads. */
-int shield_attach_running(struct txn *txn, const char *name, pid_t pid, struct plan *show,
-			  struct err *err);
+int shield_attach_running(struct txn *txn, const char *name, pid_t pid, struct err *err);
 
 #endif

@@ -67,30 +67,6 @@ int shield_check_free(const struct state *state, const struct profile *profile, 
 	return 0;
 }
 
-int shield_plan(struct sys *sys, const char *root, const char *which, const char *partition,
-		bool force, const struct state *state, struct plan *plan, struct err *err)
-{
-	_cleanup_host_snapshot_ struct host_snapshot snapshot = { 0 };
-	_cleanup_profile_ struct profile profile = { 0 };
-	_cleanup_shield_spec_ struct shield_spec spec = { 0 };
-	_cleanup_cpuset_ struct cpuset active = { 0 };
-	_cleanup_irq_policies_ struct irq_policies others = { 0 };
-
-	state_taken(state, &active);
-	if (host_snapshot_read(sys, root, &active, &snapshot, err) < 0 ||
-	    profile_load(sys, &snapshot.topo, which, &profile, &plan->warnings, err) < 0 ||
-	    shield_check_free(state, &profile, err) < 0 ||
-	    policy_spec(&snapshot, &profile, partition, &active, force, &spec, &plan->warnings,
-			err) < 0)
-		return -1;
-	conflicts_find(sys, &snapshot.tasks, &plan->warnings);
-	irq_policies_read(sys, state, &others);
-	spec.others = others.items;
-	spec.n_others = others.n;
-	policy_managed(&snapshot.irqs, &spec.taken, &plan->warnings);
-	return plan_on(sys, &snapshot, &spec, &active, plan, err);
-}
-
 static void layout_of(const struct on_request *b, const struct shield_spec *spec, struct shield *s)
 {
 	_cleanup_free_ char *vcpus = NULL;
@@ -194,6 +170,8 @@ int shield_begin(struct txn *txn, const struct on_request *b, struct strv *warni
 			err) < 0)
 		return -1;
 	conflicts_find(txn->sys, &b->snapshot->tasks, warnings);
+	if (txn_on_paper(txn)) /* else the kernel refuses them */
+		policy_managed(&b->snapshot->irqs, &spec.taken, warnings);
 	if (!b->libvirt && check_cgroup(txn->sys, host, name, err) < 0)
 		return -1;
 	irq_policies_read(txn->sys, &txn->state, &others);
@@ -228,15 +206,15 @@ int shield_begin(struct txn *txn, const struct on_request *b, struct strv *warni
 	return rc < 0 ? err_wrap(err, "shield %s", name) : 0;
 }
 
-int shield_on(struct txn *txn, const char *which, const char *partition, struct process owner,
-	      struct strv *warnings, char **name, struct err *err)
+int shield_on(struct txn *txn, const char *root, const char *which, const char *partition,
+	      struct process owner, struct strv *warnings, char **name, struct err *err)
 {
 	_cleanup_host_snapshot_ struct host_snapshot snapshot = { 0 };
 	_cleanup_profile_ struct profile profile = { 0 };
 	_cleanup_cpuset_ struct cpuset active = { 0 };
 
 	state_taken(&txn->state, &active);
-	if (host_snapshot_read(txn->sys, "", &active, &snapshot, err) < 0 ||
+	if (host_snapshot_read(txn->sys, root, &active, &snapshot, err) < 0 ||
 	    profile_load(txn->sys, &snapshot.topo, which, &profile, warnings, err) < 0 ||
 	    shield_begin(txn,
 			 &(struct on_request){ .snapshot = &snapshot,

@@ -42,7 +42,7 @@ static int place_asked(struct txn *txn, const char *name, pid_t qemu, struct qmp
 		return -1;
 	if (!vcpus.n)
 		return err_set(err, ERR_FAILED, "process %d has no vCPUs yet", (int)qemu);
-	return shield_attach(txn, name, qemu, &vcpus, NULL, err);
+	return shield_attach(txn, name, qemu, &vcpus, err);
 }
 
 /* With the monitor that `run` has left. */
@@ -82,7 +82,7 @@ int shield_take_over(struct txn *txn, const char *name, struct err *err)
 		return 0;
 	if (frozen_by_run(txn->sys, qemu))
 		return place_and_start(txn, name, qemu, placed, err) < 0 ? -1 : 1;
-	if (!placed && shield_attach_running(txn, name, qemu, NULL, err) < 0)
+	if (!placed && shield_attach_running(txn, name, qemu, err) < 0)
 		return -1;
 	return 1;
 }

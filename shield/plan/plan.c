@@ -2,7 +2,6 @@
 #include "shield/plan/plan.h"
 
 #include "shield/base/text.h"
-#include "shield/sys/kfile.h"
 
 #include <string.h>
 
@@ -33,6 +32,22 @@ struct step *plan_dir(struct plan *plan, const char *path)
 	struct step *step = append(plan, STEP_DIR, "absent", "present");
 
 	step->path = xstrdup(path);
+	return step;
+}
+
+struct step *plan_dir_gone(struct plan *plan, const char *path)
+{
+	struct step *step = append(plan, STEP_DIR, "present", "absent");
+
+	step->path = xstrdup(path);
+	return step;
+}
+
+struct step *plan_unit(struct plan *plan, const char *unit, const char *from, const char *to)
+{
+	struct step *step = append(plan, STEP_UNIT, from, to);
+
+	step->path = xstrdup(unit);
 	return step;
 }
 
@@ -89,18 +104,10 @@ int step_kind_parse(const char *name)
 
 char *step_object(enum step_kind kind, const char *path, pid_t pid, const char *identity)
 {
-	if (kind == STEP_WRITE || kind == STEP_DIR)
+	if (kind == STEP_WRITE || kind == STEP_DIR || kind == STEP_UNIT)
 		return xstrdup(path);
 	return xasprintf("%s %d (%s)", kind == STEP_PROCESS ? "process" : "thread", (int)pid,
 			 identity ? identity : "?");
-}
-
-/* Does it go back to what it was at once? */
-static bool is_pulse(const struct step *step)
-{
-	const struct kfile *row = step->kind == STEP_WRITE ? kfile_find(step->path, NULL) : NULL;
-
-	return row && row->pulse;
 }
 
 static char *object(const struct step *step)
@@ -115,10 +122,8 @@ void plan_print(const struct plan *plan, FILE *out)
 		_cleanup_free_ char *name = object(step);
 
 		if (strcmp(step->from, step->to) != 0)
-			fprintf(out, "%s: %s -> %s%s%s\n", name,
-				*step->from ? step->from : "(empty)",
-				*step->to ? step->to : "(empty)", is_pulse(step) ? " -> " : "",
-				is_pulse(step) ? step->from : "");
+			fprintf(out, "%s: %s -> %s\n", name, *step->from ? step->from : "(empty)",
+				*step->to ? step->to : "(empty)");
 	}
 }
 
@@ -144,15 +149,11 @@ json_t *plan_json(const struct plan *plan)
 
 		json_t *json;
 
-		if (strcmp(step->from, step->to) == 0)
-			continue;
 		json = json_pack("{s:s, s:o, s:o, s:o}", "kind", kinds[step->kind], "object",
 				 shown(name), "from", shown(step->from), "to", shown(step->to));
-		if (is_pulse(step))
-			json_object_set_new(json, "back", json_true());
 		json_array_append_new(steps, json);
 	}
 	for (size_t i = 0; i < plan->warnings.n; i++)
 		json_array_append_new(warnings, shown(plan->warnings.items[i]));
-	return json_pack("{s:i, s:o, s:o}", "version", 1, "steps", steps, "warnings", warnings);
+	return json_pack("{s:i, s:o, s:o}", "version", 2, "steps", steps, "warnings", warnings);
 }

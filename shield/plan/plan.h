@@ -14,6 +14,9 @@
  *	STEP_AFFINITY	a thread			cpulist
  *	STEP_PROCESS	a process			path of its cgroup, from the
  *	STEP_THREAD	a thread			cgroup root: "/a/b"
+ *	STEP_UNIT	a unit of systemd		"active", "inactive"; only in previews,
+ *							since a transaction starts the unit
+ *							of a cgroup with its STEP_DIR
  */
 #ifndef SHIELD_PLAN_PLAN_H
 #define SHIELD_PLAN_PLAN_H
@@ -31,12 +34,13 @@
 	X(STEP_DIR, "dir")           \
 	X(STEP_AFFINITY, "affinity") \
 	X(STEP_PROCESS, "process")   \
-	X(STEP_THREAD, "thread")
+	X(STEP_THREAD, "thread")     \
+	X(STEP_UNIT, "unit")
 enum step_kind { STEP_KINDS(NAMES_ITEM) };
 
 struct step {
 	enum step_kind kind;
-	char *path;		  /* STEP_WRITE, STEP_DIR: absolute */
+	char *path;		  /* STEP_WRITE, STEP_DIR: absolute; STEP_UNIT: its name */
 	pid_t pid;		  /* tasks: the thread, identified by pid and start */
 	unsigned long long start; /* clock ticks since boot, /proc/PID/stat field 22 */
 	char *identity;		  /* comm of a task, actions of an interrupt; or NULL */
@@ -62,6 +66,9 @@ struct plan {
  * valid until the next call. */
 struct step *plan_write(struct plan *plan, const char *path, const char *from, const char *to);
 struct step *plan_dir(struct plan *plan, const char *path);
+/* The other way: a cgroup that goes. */
+struct step *plan_dir_gone(struct plan *plan, const char *path);
+struct step *plan_unit(struct plan *plan, const char *unit, const char *from, const char *to);
 struct step *plan_task(struct plan *plan, enum step_kind kind, pid_t pid, unsigned long long start,
 		       const char *comm, const char *from, const char *to);
 /* Drop the steps that keep() does not want. */
@@ -76,10 +83,9 @@ int step_kind_parse(const char *name);
 /* What a person would call the object: its path, or "thread 12 (kswapd0)". */
 char *step_object(enum step_kind kind, const char *path, pid_t pid, const char *identity);
 
-/* One line a step, "path: old -> new"; steps without a change are left out. */
+/* One line a step, "path: old -> new"; those that change nothing are left out. */
 void plan_print(const struct plan *plan, FILE *out);
-/* {"version":1,"steps":[{"kind","object","from","to"}],"warnings":[…]}; a pulse
- * has "back": true as well. */
+/* {"version":2,"steps":[{"kind","object","from","to"}],"warnings":[…]} */
 json_t *plan_json(const struct plan *plan);
 
 #endif

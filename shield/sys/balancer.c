@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The two orders, each with a list behind it. */
+#define BAN_CPUS "settings cpus"
+#define BAN_IRQS "settings ban irqs"
+
 /* All CPUs, and those of them that it uses when nothing is banned. What is not known
  * is not an empty set: it would be told another ban than was meant. */
 static int read_cpus(struct sys *sys, struct cpuset *present, struct cpuset *used)
@@ -67,8 +71,7 @@ int balancer_write(struct sys *sys, const char *socket, const struct cpuset *all
 		return rc;
 	cpuset_andnot(&banned, allowed);
 	list = cpulist_format(&banned);
-	request = xasprintf("settings cpus %s",
-			    cpuset_within(&all, allowed) || !*list ? "NULL" : list);
+	request = xasprintf(BAN_CPUS " %s", cpuset_within(&all, allowed) || !*list ? "NULL" : list);
 	return ask(sys, socket, request, NULL);
 }
 
@@ -90,13 +93,36 @@ int balancer_read_irqs(struct sys *sys, const char *socket, struct cpuset *numbe
 
 int balancer_write_irqs(struct sys *sys, const char *socket, const struct cpuset *numbers)
 {
-	char request[500] = "settings ban irqs";
+	char request[500] = BAN_IRQS;
 	size_t n = strlen(request);
 
 	if (cpuset_empty(numbers))
-		return ask(sys, socket, "settings ban irqs NONE", NULL);
+		return ask(sys, socket, BAN_IRQS " NONE", NULL);
 	for (int irq = cpuset_next(numbers, -1); irq >= 0 && n < sizeof(request) - 8;
 	     irq = cpuset_next(numbers, irq))
 		n += (size_t)snprintf(request + n, sizeof(request) - n, " %d", irq);
 	return ask(sys, socket, request, NULL);
+}
+
+int balancer_order(struct sys *sys, const char *socket, const char *order, bool *bans,
+		   struct cpuset *before, struct cpuset *after)
+{
+	_cleanup_cpuset_ struct cpuset present = { 0 }, banned = { 0 };
+	unsigned number;
+	int n, rc;
+
+	*bans = strncmp(order, BAN_IRQS, strlen(BAN_IRQS)) == 0;
+	if (*bans) {
+		for (order += strlen(BAN_IRQS); sscanf(order, " %9u%n", &number, &n) == 1;
+		     order += n)
+			cpuset_add(after, number);
+		return balancer_read_irqs(sys, socket, before);
+	}
+	rc = balancer_read(sys, socket, before, NULL);
+	if (rc == 0)
+		rc = read_cpus(sys, &present, after);
+	/* "NULL": none is banned */
+	if (rc == 0 && cpulist_parse(order + strlen(BAN_CPUS " "), &banned, NULL) == 0)
+		cpuset_andnot(after, &banned);
+	return rc;
 }

@@ -38,4 +38,11 @@ int balancer_write(struct sys *sys, const char *socket, const struct cpuset *all
 int balancer_read_irqs(struct sys *sys, const char *socket, struct cpuset *numbers);
 int balancer_write_irqs(struct sys *sys, const char *socket, const struct cpuset *numbers);
 
+/*
+ * What an order ("settings …") changes, for a preview: the interrupts that it leaves
+ * alone (*bans), or the CPUs that it may use, now and after it. 0 or a negated errno.
+ */
+int balancer_order(struct sys *sys, const char *socket, const char *order, bool *bans,
+		   struct cpuset *before, struct cpuset *after);
+
 #endif

@@ -96,6 +96,8 @@ static int object_write(struct txn *txn, const struct object *object, const char
 						    object->task.pid);
 	case STEP_THREAD:
 		return move_thread(txn, object);
+	case STEP_UNIT: /* only in previews */
+		break;
 	}
 	return -EINVAL;
 }
@@ -354,6 +356,23 @@ static bool went(const struct object *object, int rc)
 			     strcmp(object->target, object->original) != 0);
 }
 
+/*
+ * Linux 6.7 to 6.19 gives a kernel thread all CPUs that are left when a partition changes,
+ * unless a user had set it; which of both it was, nothing shows. So one that had not all
+ * CPUs is written in any case, and a preview knows that (preview/cpus.c).
+ */
+static bool unforeseen(struct txn *txn, const struct object *object)
+{
+	_cleanup_cpuset_ struct cpuset original = { 0 };
+	_cleanup_task_ struct task task = { 0 };
+
+	return txn->kthreads_lost && object->kind == STEP_AFFINITY &&
+	       cpulist_parse(object->original, &original, NULL) == 0 &&
+	       !cpuset_within(&txn->online, &original) &&
+	       task_read(txn->sys, object->task.pid, object->task.pid, &task) == 0 &&
+	       (task.flags & TASK_KTHREAD);
+}
+
 enum applied object_apply(struct txn *txn, const struct object *object, bool compare,
 			  const char *home, struct err *err)
 {
@@ -367,7 +386,7 @@ enum applied object_apply(struct txn *txn, const struct object *object, bool com
 	if (rc == -EIO)
 		rc = object_read(txn, object, &current);
 	/* Where nothing is to be written it does not matter whose it is now. */
-	if (current && holds(txn, object, current, object->target) &&
+	if (current && holds(txn, object, current, object->target) && !unforeseen(txn, object) &&
 	    !(row && object->next && partition_again(txn, object)))
 		return APPLIED;
 	same = object_same(txn, object);

@@ -109,15 +109,21 @@ static bool vanished(struct txn *txn)
 	return false;
 }
 
+/* Linux 6.7 and later, which narrows the CPUs that threads have chosen, and widens them. */
+static bool keeps_user_masks(const struct txn *txn)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (!txn->mount)
+		return false;
+	path = xasprintf("%s/cpuset.cpus.isolated", txn->mount);
+	return sys_exists(txn->sys, path);
+}
+
 /* Then the kernel gave the CPUs back, and up to Linux 6.1 rewrote every mask. */
 static bool rewritten(struct txn *txn)
 {
-	_cleanup_free_ char *kept = NULL;
-
-	if (!txn->vanished)
-		return false;
-	kept = xasprintf("%s/cpuset.cpus.isolated", txn->mount);
-	return !sys_exists(txn->sys, kept);
+	return txn->vanished && !keeps_user_masks(txn);
 }
 
 /*
@@ -130,6 +136,8 @@ void settle_aim(struct txn *txn)
 	bool untold;
 
 	txn->vanished = txn->mount && vanished(txn);
+	txn->kthreads_lost = keeps_user_masks(txn) &&
+			     !sys_exists(txn->sys, "/sys/devices/system/cpu/housekeeping");
 	untold = txn->force || txn->reassert || rewritten(txn);
 	note_hotplug(txn);
 	for (size_t i = 0; i < txn->state.n_objects; i++) {

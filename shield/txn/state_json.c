@@ -381,7 +381,8 @@ static struct object *read_object_head(json_t *json, struct state *state, json_t
 		return bad(err, "objects", "not as Shield writes them"), NULL;
 	k = step_kind_parse(kind);
 	task = k == STEP_AFFINITY || k == STEP_PROCESS || k == STEP_THREAD;
-	if (k < 0 || task != (pid > 0) || task == (path != NULL) || !pid_ok(pid) || start < 0)
+	if (k < 0 || k == STEP_UNIT || task != (pid > 0) || task == (path != NULL) ||
+	    !pid_ok(pid) || start < 0)
 		return bad(err, "objects", "not as Shield writes them"), NULL;
 	step = (struct step){
 		.kind = (enum step_kind)k,

@@ -174,6 +174,12 @@ int txn_begin(struct txn *txn, struct sys *sys, bool force, struct err *err)
 	return txn_lock(txn, sys, err) < 0 ? -1 : txn_enter(txn, force, err);
 }
 
+int txn_begin_on_paper(struct txn *txn, struct sys *sys, bool force, struct err *err)
+{
+	*txn = (struct txn){ .sys = sys, .lock = -1 };
+	return txn_enter(txn, force, err);
+}
+
 int txn_view(struct txn *txn, struct sys *sys, struct err *err)
 {
 	*txn = (struct txn){ .sys = sys, .lock = -1 };
@@ -457,41 +463,6 @@ int txn_undo(struct txn *txn, const char *name, const struct plan *plan, struct 
 		object_add_claim(o, name, plan->steps[i].to);
 	}
 	return release(txn, err);
-}
-
-static void preview(struct txn *txn, const struct object *o, struct plan *plan)
-{
-	_cleanup_free_ char *goal = txn_goal(txn, o), *now = NULL;
-	struct step *step;
-
-	if (o->scoped || object_same(txn, o) <= 0 || object_read(txn, o, &now) < 0 ||
-	    strcmp(now, goal) == 0)
-		return;
-	if (!txn->force && strcmp(now, o->ours) != 0 && (!o->next || strcmp(now, o->next) != 0))
-		return;
-	if (o->kind == STEP_WRITE)
-		plan_write(plan, o->path, now, goal);
-	else if (o->kind != STEP_DIR)
-		plan_task(plan, o->kind, o->task.pid, o->task.start, o->identity, now, goal);
-	else {
-		step = plan_dir(plan, o->path);
-		free(step->from);
-		free(step->to);
-		step->from = take_ptr(now);
-		step->to = take_ptr(goal);
-	}
-}
-
-void txn_preview_off(struct txn *txn, const struct strv *names, struct plan *plan)
-{
-	for (size_t i = 0; i < names->n; i++) {
-		struct shield *s = state_shield(&txn->state, names->items[i]);
-
-		if (s)
-			s->phase = PHASE_RELEASING;
-	}
-	for (size_t i = txn->state.n_objects; i-- > 0;)
-		preview(txn, txn->state.objects[i], plan);
 }
 
 int txn_save(struct txn *txn, struct err *err)

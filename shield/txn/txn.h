@@ -61,12 +61,13 @@ struct txn {
 	struct sys *sys;
 	char *mount; /* of cgroup v2, or NULL */
 	int lock;
-	bool force;	 /* take back what others changed */
-	bool reassert;	 /* the kernel changed what it should not have: not drift */
-	bool recovering; /* what is being done was interrupted before */
-	bool unanswered; /* PID 1 may yet do what it was asked for in this one */
-	bool vanished;	 /* a cgroup or partition of ours went, and not by us */
-	bool hotplug;	 /* likewise, since CPUs go offline and online in this one */
+	bool force;	    /* take back what others changed */
+	bool reassert;	    /* the kernel changed what it should not have: not drift */
+	bool recovering;    /* what is being done was interrupted before */
+	bool unanswered;    /* PID 1 may yet do what it was asked for in this one */
+	bool vanished;	    /* a cgroup or partition of ours went, and not by us */
+	bool kthreads_lost; /* so has this kernel what kernel threads had (apply.c) */
+	bool hotplug;	    /* likewise, since CPUs go offline and online in this one */
 	struct state state;
 	struct cpuset online;
 	struct strv report;		 /* left alone, gone, healed: one line each */
@@ -93,6 +94,13 @@ int txn_lock(struct txn *txn, struct sys *sys, struct err *err);
 int txn_enter(struct txn *txn, bool force, struct err *err);
 void txn_end(struct txn *txn);
 #define _cleanup_txn_ _cleanup_(txn_end)
+
+/* The same without the lock, on a preview (preview.h), which needs no root. */
+int txn_begin_on_paper(struct txn *txn, struct sys *sys, bool force, struct err *err);
+static inline bool txn_on_paper(const struct txn *txn)
+{
+	return txn->lock < 0;
+}
 
 /* The same for reading only: no lock, no root, no recovery. */
 int txn_view(struct txn *txn, struct sys *sys, struct err *err);
@@ -137,13 +145,6 @@ int txn_undo(struct txn *txn, const char *name, const struct plan *plan, struct 
 
 /* Save what was changed in txn->state beside the objects (pids, vCPUs). */
 int txn_save(struct txn *txn, struct err *err);
-
-/*
- * What the end of these shields would write, as steps from what the kernel holds now:
- * nothing is changed. What another program has set meanwhile is no step, as it would be
- * left (but with txn->force). txn: as from txn_view(); its shields are "releasing" then.
- */
-void txn_preview_off(struct txn *txn, const struct strv *names, struct plan *plan);
 
 /* f(object), allocated. */
 char *txn_goal(const struct txn *txn, const struct object *object);

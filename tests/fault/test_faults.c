@@ -208,11 +208,15 @@ static void snapshot(const struct scene_case *s)
 	struct tally tally = { 0 };
 
 	for (enum flavour flavour = 0; flavour < FAKE_FLAVOURS; flavour++) {
+		_cleanup_free_ char *differs = NULL;
 		struct reference r;
 
 		if (!scene_possible(flavour, s))
 			continue;
 		refer(&r, flavour, s);
+		differs = world_preview(&r.prepared, s->command, s->shield);
+		if (differs)
+			complain(&tally, fake_flavour_name(flavour), differs);
 		for (size_t at = 1; at <= r.count; at++) {
 			enum fault_op op = r.trace[at - 1].op;
 

@@ -7,8 +7,10 @@
 #include "shield/ops/domain.h"
 #include "shield/ops/new_threads.h"
 #include "shield/ops/off.h"
+#include "shield/ops/on_paper.h"
 #include "shield/ops/on.h"
 #include "shield/ops/orphans.h"
+#include "shield/preview/preview.h"
 #include "shield/sys/sys_write.h"
 #include "shield/vm/vm_vcpus.h"
 
@@ -65,7 +67,8 @@ void world_init(struct world *w, enum flavour flavour)
 	fake_process(w->fake, "sshd", "system");
 	pin(w, fake_process(w->fake, "chronyd", "system"), "2,5");
 	w->cron = fake_process(w->fake, "cron", "");
-	pin(w, fake_thread(w->fake, w->cron, "worker"), "3");
+	w->worker = fake_thread(w->fake, w->cron, "worker");
+	pin(w, w->worker, "3");
 	w->qemu = fake_process(w->fake, "qemu-system-x86_64", "user");
 	w->vcpu = fake_thread(w->fake, w->qemu, "CPU 0/KVM");
 	fake_thread(w->fake, w->qemu, "CPU 1/KVM");
@@ -170,7 +173,7 @@ static void lose_cpu(struct world *w)
 }
 
 /* The kernel has what the pins say. */
-static int follow_domain(struct world *w, struct txn *txn, const char *name, struct err *err)
+static int follow_domain(struct txn *txn, const char *name, struct err *err)
 {
 	static const char file[] = "/sys/fs/cgroup/" SCOPE "/vcpu1/cpuset.cpus";
 	static const char effective[] = "/sys/fs/cgroup/" SCOPE "/vcpu1/cpuset.cpus.effective";
@@ -178,8 +181,8 @@ static int follow_domain(struct world *w, struct txn *txn, const char *name, str
 
 	if (shield_follow(txn, name, err) < 0)
 		return -1;
-	if (sys_read_line(&w->sys, file, &pin) < 0 ||
-	    sys_read_line(&w->sys, effective, &text) < 0 || strcmp(text, pin) != 0)
+	if (sys_read_line(txn->sys, file, &pin) < 0 ||
+	    sys_read_line(txn->sys, effective, &text) < 0 || strcmp(text, pin) != 0)
 		return err_set(err, ERR_FAILED, "%s: is %s", effective, text ? text : "gone");
 	return 0;
 }
@@ -217,15 +220,15 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 
 	switch (command) {
 	case CMD_ON:
-		return shield_on(txn, name, "isolated", (struct process){ 0 }, &warnings, &shield,
-				 err);
+		return shield_on(txn, "", name, "isolated", (struct process){ 0 }, &warnings,
+				 &shield, err);
 	case CMD_OFF:
 		return shield_off(txn, name, err);
 	case CMD_ATTACH:
 		rc = vm_vcpus_by_name(txn->sys, w->qemu, &vcpus);
 		if (rc < 0 || vcpus.n != 2)
 			return err_set(err, ERR_FAILED, "no vCPUs: %s", err_errno(rc));
-		return shield_attach(txn, name, w->qemu, &vcpus, NULL, err);
+		return shield_attach(txn, name, w->qemu, &vcpus, err);
 	case CMD_RECOVER:
 		return txn->leftover.n ? 0 : end_abandoned(txn, err);
 	case CMD_ORPHANS:
@@ -233,7 +236,7 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 	case CMD_DOMAIN:
 		return shield_on_domain(txn, name, w->domain, &warnings, err);
 	case CMD_FOLLOW:
-		return follow_domain(w, txn, name, err);
+		return follow_domain(txn, name, err);
 	case CMD_REPAIR:
 		return txn_repair(txn, name, true, err);
 	case CMD_THREADS:
@@ -263,13 +266,14 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 	return -1;
 }
 
-void world_run(struct world *w, struct sys *sys, enum command command, const char *name,
-	       struct outcome *outcome)
+static void begin_and_run(struct world *w, struct sys *sys, bool on_paper, enum command command,
+			  const char *name, struct outcome *outcome)
 {
 	struct txn txn = { .lock = -1 };
 
 	*outcome = (struct outcome){ 0 };
-	outcome->rc = txn_begin(&txn, sys, false, &outcome->err);
+	outcome->rc = on_paper ? txn_begin_on_paper(&txn, sys, false, &outcome->err)
+			       : txn_begin(&txn, sys, false, &outcome->err);
 	txn.protect = guard_protect;
 	if (outcome->rc == 0)
 		outcome->rc = act(w, &txn, command, name, &outcome->err);
@@ -278,6 +282,93 @@ void world_run(struct world *w, struct sys *sys, enum command command, const cha
 			err_set(&outcome->err, ERR_INCOMPLETE, "left: %s", txn.leftover.items[0]);
 	outcome->told = txn.report.n || txn.immovable.n || txn.unmoved.n;
 	txn_end(&txn);
+}
+
+void world_run(struct world *w, struct sys *sys, enum command command, const char *name,
+	       struct outcome *outcome)
+{
+	begin_and_run(w, sys, false, command, name, outcome);
+}
+
+struct notes {
+	const struct world *w;
+	struct strv *calls;
+};
+
+/* What a command changes, call by call, but for Shield's own files. */
+static void note_change(void *ctx, size_t number, const struct fault_event *event)
+{
+	const struct notes *notes = ctx;
+	struct strv *calls = notes->calls;
+
+	/* Its only CPU was flushed, and so the kernel has forgotten what it had chosen:
+	 * nothing tells the preview. */
+	if (event->op == OP_SETAFFINITY && atoi(event->object) == notes->w->worker)
+		return;
+	(void)number;
+	/* What is refused is tried twice: that cannot be foreseen, and changes nothing. */
+	if (fault_op_changes(event->op) && strncmp(event->object, STATE_DIR, strlen(STATE_DIR)) &&
+	    event->op != OP_SPAWN && event->op != OP_SPAWN_HELD && event->op != OP_UNLEASH &&
+	    event->op != OP_SIGNAL)
+		strv_addf(calls, "%s %s", fault_op_name(event->op), event->object);
+	if (calls->n > 1 && strcmp(calls->items[calls->n - 1], calls->items[calls->n - 2]) == 0)
+		free(calls->items[--calls->n]);
+}
+
+static void calls_of(struct world *w, const struct sys *below, bool on_paper, enum command command,
+		     const char *name, struct strv *calls, struct outcome *outcome)
+{
+	struct faulty f = { .before = note_change, .ctx = &(struct notes){ w, calls } };
+	struct sys sys;
+
+	faulty_sys(&f, below, &sys);
+	begin_and_run(w, &sys, on_paper, command, name, outcome);
+	faulty_clear(&f);
+}
+
+/* The first call in which they differ. A prompt PID 1 may have removed the scope before
+ * we come to it, which cannot be foreseen. */
+static char *compare_calls(const struct strv *said, const struct strv *done, bool prompt)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < said->n || at < done->n; i++) {
+		const char *a = i < said->n ? said->items[i] : "nothing";
+		const char *b = at < done->n ? done->items[at] : "nothing";
+
+		if (strcmp(a, b) == 0)
+			at++;
+		else if (!prompt || !(strstr(a, "shield.slice") || strstr(a, "stop shield")))
+			return xasprintf("call %zu of %zu: the preview says: %s; done is: %s",
+					 at + 1, done->n, a, b);
+	}
+	return NULL;
+}
+
+char *world_preview(const struct world *from, enum command command, const char *name)
+{
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	_cleanup_strv_ struct strv said = { 0 }, done = { 0 };
+	struct outcome paper, real;
+	char *differs = NULL;
+	struct sys preview;
+	struct world w;
+
+	world_copy(&w, from);
+	before = fake_snapshot(w.fake);
+	preview_open(&preview, &w.sys);
+	on_paper_remember(&preview, &paper.err);
+	calls_of(&w, &preview, true, command, name, &said, &paper);
+	after = fake_snapshot(w.fake);
+	if (strcmp(before, after) != 0)
+		differs = text_diff(before, after);
+	preview_close(&preview);
+	calls_of(&w, &w.sys, false, command, name, &done, &real);
+	if (!differs && paper.rc != real.rc)
+		differs = xasprintf("the preview answers %d (%s), the command %d (%s)", paper.rc,
+				    paper.err.text, real.rc, real.err.text);
+	world_clear(&w);
+	return differs ? differs : compare_calls(&said, &done, w.flavour == FAKE_6_12);
 }
 
 void __lsan_disable(void) __attribute__((weak));
@@ -293,6 +384,7 @@ static void count_down(void *ctx, size_t number, const struct fault_event *event
 {
 	struct countdown *c = ctx;
 
+	/* What is refused is tried twice: that cannot be foreseen, and changes nothing. */
 	if (fault_op_changes(event->op) && c->left && --c->left == 0) {
 		c->faulty->at = number;
 		c->faulty->mode = FAULT_DIE;

@@ -48,7 +48,7 @@ struct world {
 	struct fake *fake;
 	enum flavour flavour;
 	struct sys sys; /* without faults */
-	pid_t qemu, vcpu, kswapd, cron, domain, domain_vcpu;
+	pid_t qemu, vcpu, kswapd, cron, worker, domain, domain_vcpu;
 };
 
 /* What a command answered. */
@@ -66,6 +66,12 @@ void world_copy(struct world *w, const struct world *from);
 /* Run a command on a shield through this door. */
 void world_run(struct world *w, struct sys *sys, enum command command, const char *name,
 	       struct outcome *outcome);
+
+/*
+ * Run it on a preview (preview.h), and then, and compare: the same changing calls in the same
+ * order, and the preview has changed nothing. NULL, or how they differ; allocated.
+ */
+char *world_preview(const struct world *w, enum command command, const char *name);
 
 /* The same through a door that dies at operation `at` (the n-th that changes
  * something, if `changes`). Was it met? What the dead process had allocated is

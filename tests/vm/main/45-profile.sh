@@ -90,7 +90,7 @@ finish "settings: someone else"
 planned() {
 	shield plan win11 >$T/plan 2>/dev/null
 	cat $T/plan
-	grep -qx '/sys/devices/system/cpu/cpu3/online: 1 -> 0 -> 1' $T/plan && grep -q '/enabled: [a-z]* -> never' $T/plan &&
+	grep -qx '/sys/devices/system/cpu/cpu3/online: 1 -> 0' $T/plan && grep -qx '/sys/devices/system/cpu/cpu3/online: 0 -> 1' $T/plan && grep -q '/enabled: [a-z]* -> never' $T/plan &&
 		as_nobody shield plan win11 >$T/plan2 2>/dev/null && grep -q 'cpu3/online' $T/plan2
 }
 check "plan: shows both, without root" planned
