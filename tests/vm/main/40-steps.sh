@@ -45,21 +45,6 @@ finish "on --owner"
 check "on --owner: a process that is none: 2" status 2 shield on win11 --owner 4194000
 check "on --owner: no number: 2" status 2 shield on win11 --owner -1
 
-# What plan says is what on does.
-plan_is_on() {
-	shield plan win11 >$T/plan && shield on -v win11 2>$T/said2 || return 1
-	grep ' -> ' $T/said2 | sed 's/^shield: //' | grep -v 'warning' >$T/did
-	# The kernel narrows threads at the partition already: then there is nothing to write. And it may refuse an interrupt.
-	sed -n 's/^shield: cannot be moved: \([^ ]*\).*/\1:/p' $T/said2 >$T/refused
-	echo '^thread ' >>$T/refused
-	grep -vf $T/refused $T/plan | sort >$T/plan1
-	grep -vf $T/refused $T/did | sort >$T/did1
-	diff $T/plan1 $T/did1
-}
-check "plan: the very writes that on then makes" plan_is_on
-shield off -q
-finish "plan"
-
 # A dry run changes nothing, even where it shows changes.
 dry() {
 	snapshot take $T/dry
