@@ -90,9 +90,9 @@ static int attach_thread(struct txn *txn, const struct host_caps *host, const st
 	return 0;
 }
 
-static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
+static int attach_plan(struct txn *txn, const struct shield *shield, pid_t pid,
 		       const struct vm_vcpus *vcpus, const unsigned *cpus, struct vcpu *placed,
-		       struct plan *plan, struct err *err)
+		       struct process *vm, struct plan *plan, struct err *err)
 {
 	_cleanup_host_caps_ struct host_caps host = { 0 };
 	_cleanup_free_ char *dir = xasprintf("/proc/%d/task", (int)pid), *cgroup = NULL;
@@ -135,7 +135,7 @@ static int attach_plan(struct txn *txn, struct shield *shield, pid_t pid,
 	if (found < vcpus->n)
 		return err_set(err, ERR_FAILED, "process %d: %zu of its %zu vCPU threads are gone",
 			       (int)pid, vcpus->n - found, vcpus->n);
-	shield->vm = (struct process){ pid, process.start };
+	*vm = (struct process){ pid, process.start };
 	return 0;
 }
 
@@ -179,43 +179,29 @@ int shield_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_
 	struct shield *shield = state_shield(&txn->state, name);
 	_cleanup_plan_ struct plan plan = { 0 };
 	_cleanup_free_ unsigned *cpus = xcalloc(n, sizeof(*cpus));
-	_cleanup_free_ struct vcpu *placed = xcalloc(n, sizeof(*placed)), *before = NULL;
+	_cleanup_free_ struct vcpu *placed = xcalloc(n, sizeof(*placed));
 	struct process vm;
-	size_t n_before;
 
 	if (shield_check_attach(txn, name, pid, err) < 0)
 		return -1;
-	vm = shield->vm;
 	if (assign(shield, vcpus, cpus, err) < 0 ||
-	    attach_plan(txn, shield, pid, vcpus, cpus, placed, &plan, err) < 0) {
-		shield->vm = vm;
+	    attach_plan(txn, shield, pid, vcpus, cpus, placed, &vm, &plan, err) < 0)
 		return err_wrap(err, "shield %s", name);
-	}
 	if (vcpus->n_iothreads < shield->map.n_iothreads)
 		strv_addf(&txn->report,
 			  "the profile has CPUs for %zu I/O threads, process %d has %zu (of a QEMU "
 			  "without a QMP socket only named ones are found: -name "
 			  "NAME,debug-threads=on)",
 			  shield->map.n_iothreads, (int)pid, vcpus->n_iothreads);
-	before = shield->vcpus;
-	n_before = shield->n_vcpus;
+	shield = txn_edit(txn, name);
+	free(shield->vcpus);
 	shield->vcpus = take_ptr(placed);
 	shield->n_vcpus = n;
-	if (txn_extend(txn, name, &plan, err) == 0) {
-		release_anchor(txn, shield);
-		return 0;
-	}
-	shield = state_shield(&txn->state, name);
-	if (shield) { /* as it was, in memory and in the file */
-		struct err ignored;
-
-		free(shield->vcpus);
-		shield->vcpus = take_ptr(before);
-		shield->n_vcpus = n_before;
-		shield->vm = vm;
-		txn_save(txn, &ignored);
-	}
-	return err_wrap(err, "shield %s", name);
+	shield->vm = vm;
+	if (txn_extend(txn, name, &plan, err) < 0)
+		return err_wrap(err, "shield %s", name);
+	release_anchor(txn, state_shield(&txn->state, name));
+	return 0;
 }
 
 int shield_attach_running(struct txn *txn, const char *name, pid_t pid, struct err *err)

@@ -11,7 +11,6 @@ int shield_convert(struct txn *txn, const char *name, const char *partition, str
 	struct shield *shield = state_shield(&txn->state, name);
 	_cleanup_host_caps_ struct host_caps host = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
-	_cleanup_free_ char *before = NULL;
 
 	if (!shield)
 		return err_set(err, ERR_INACTIVE, "the shield %s is not active", name);
@@ -22,11 +21,8 @@ int shield_convert(struct txn *txn, const char *name, const char *partition, str
 	for (size_t i = 0; i < shield->partitions.n; i++)
 		layout_convert(&host, shield->partitions.items[i].cgroup, shield->partition,
 			       partition, &plan);
-	before = shield->partition;
-	shield->partition = xstrdup(partition);
-	if (txn_extend(txn, name, &plan, err) == 0)
-		return 0;
+	shield = txn_edit(txn, name);
 	free(shield->partition);
-	shield->partition = take_ptr(before);
-	return err_wrap(err, "shield %s", name);
+	shield->partition = xstrdup(partition);
+	return txn_extend(txn, name, &plan, err) < 0 ? err_wrap(err, "shield %s", name) : 0;
 }

@@ -185,17 +185,16 @@ static int check_free(struct txn *txn, const struct shield *s, const struct cpus
 	return 0;
 }
 
-/* What the shield has now, in exchange for what it had. */
-static void exchange(struct shield *s, struct partitions *partitions, struct cpuset *guest)
+/* What the shield has now; and what it gives up for that. */
+static void take(struct shield *s, struct partitions *partitions, const struct cpuset *guest)
 {
-	const struct partitions had = s->partitions;
-	const struct cpuset was = s->guest;
-
+	cpuset_or(&s->freed, &s->guest);
+	cpuset_andnot(&s->freed, guest);
+	cpuset_copy(&s->guest, guest);
+	cpuset_copy(&s->taken, guest);
+	partitions_clear(&s->partitions);
 	s->partitions = *partitions;
-	s->guest = *guest;
-	*partitions = had;
-	*guest = was;
-	cpuset_copy(&s->taken, &s->guest);
+	*partitions = (struct partitions){ 0 };
 }
 
 /* What its pins ask for now, and the plan that leads there. */
@@ -266,24 +265,19 @@ int shield_follow(struct txn *txn, const char *name, struct err *err)
 	if (!plan.n)
 		return renew_vcpus(txn, &vm, s, err);
 	dissolve_growing(txn, s, &partitions);
-	exchange(s, &partitions, &guest);
-	cpuset_or(&s->freed, &guest);
-	cpuset_andnot(&s->freed, &s->guest);
+	take(txn_edit(txn, name), &partitions, &guest);
 	/* The kernel calls the partition of a vCPU that was pinned anew invalid:
 	 * that is not a change that a user asked for. */
 	txn->reassert = true;
 	rc = txn_extend(txn, name, &plan, err);
 	txn->reassert = false;
-	s = state_shield(&txn->state, name);
 	if (rc < 0) {
 		/* What stays off its CPUs goes back to where it was, too. A vCPU
 		 * is elsewhere, so it is broken all the same. */
-		exchange(s, &partitions, &guest);
-		cpuset_clear(&s->freed);
 		txn_extend(txn, name, &back, &unsaid);
 		err->kind = ERR_INCOMPLETE;
 		return -1;
 	}
-	take_vcpus(txn, &vm, s);
+	take_vcpus(txn, &vm, state_shield(&txn->state, name));
 	return txn_save(txn, err);
 }

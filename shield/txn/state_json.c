@@ -40,7 +40,7 @@ static json_t *process(const struct process *p)
 	return json_pack("{s:I, s:I}", "pid", (json_int_t)p->pid, "start", (json_int_t)p->start);
 }
 
-static json_t *shield_to_json(const struct shield *s)
+json_t *state_shield_to_json(const struct shield *s)
 {
 	json_t *vcpus = json_array(), *partitions = json_object(), *json;
 
@@ -106,7 +106,7 @@ json_t *state_to_json(const struct state *state, const char *boot_id)
 
 	for (size_t i = 0; i < state->n_shields; i++)
 		json_object_set_new(shields, state->shields[i].name,
-				    shield_to_json(&state->shields[i]));
+				    state_shield_to_json(&state->shields[i]));
 	for (size_t i = 0; i < state->n_objects; i++)
 		json_array_append_new(objects, object_to_json(state->objects[i]));
 	return json_pack("{s:i, s:s, s:o, s:o}", "version", STATE_VERSION, "boot_id", boot_id,
@@ -261,6 +261,19 @@ static int read_shield(const char *name, json_t *json, struct state *state, stru
 	if (state_map_from_json(map, &s->guest, &s->map) < 0)
 		return bad(err, name, "a map that Shield never writes");
 	return 0;
+}
+
+void state_shield_back(struct state *state, const char *name, json_t *json)
+{
+	_cleanup_state_ struct state read = { 0 };
+	struct shield *s = state_shield(state, name), now;
+	struct err ignored;
+
+	if (!s || read_shield(name, json, &read, &ignored) < 0)
+		return;
+	now = *s;
+	*s = read.shields[0];
+	read.shields[0] = now;
 }
 
 /* Is it the cgroup of a shield's process, or could it be a partition of it (one

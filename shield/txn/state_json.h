@@ -19,4 +19,8 @@ const char *state_json_boot(const json_t *document);
 int state_from_json(const json_t *document, const char *mount, struct state *state,
 		    struct err *err);
 
+/* One shield, and a shield of the state that is to be as it was then. */
+json_t *state_shield_to_json(const struct shield *shield);
+void state_shield_back(struct state *state, const char *name, json_t *json);
+
 #endif

@@ -2,6 +2,7 @@
 #include "shield/task/task.h"
 #include "shield/txn/apply.h"
 #include "shield/txn/settle.h"
+#include "shield/txn/state_json.h"
 
 #include <string.h>
 
@@ -201,6 +202,7 @@ void txn_end(struct txn *txn)
 	strv_clear(&txn->unmoved);
 	strv_clear(&txn->leftover);
 	strv_clear(&txn->protected);
+	json_decref(txn->former);
 	*txn = (struct txn){ .lock = -1 };
 }
 
@@ -347,13 +349,33 @@ static void withdraw(struct txn *txn, const struct plan *plan, const struct form
 		settle_withdraw(txn);
 }
 
+struct shield *txn_edit(struct txn *txn, const char *name)
+{
+	struct shield *shield = state_shield(&txn->state, name);
+
+	if (!txn->former)
+		txn->former = state_shield_to_json(shield);
+	return shield;
+}
+
+/* What was edited is as it was, or stays. */
+static void end_edit(struct txn *txn, const char *name, bool back)
+{
+	if (txn->former && back)
+		state_shield_back(&txn->state, name, txn->former);
+	json_decref(txn->former);
+	txn->former = NULL;
+}
+
 int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struct err *err)
 {
 	struct former *before;
 	int rc = -1;
 
-	if (protect(txn, name, err) < 0)
+	if (protect(txn, name, err) < 0) {
+		end_edit(txn, name, true);
 		return -1;
+	}
 	before = claims_before(txn, name, plan);
 	claim(txn, name, plan);
 	settle_aim(txn);
@@ -365,13 +387,16 @@ int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struc
 			rc = state_save(txn->sys, txn->mount, &txn->state, err);
 		}
 		if (rc < 0) {
+			end_edit(txn, name, true);
 			unclaim(txn, name, plan, before);
 			rc = undo(txn, err);
 		}
 	} else {
+		end_edit(txn, name, true);
 		unclaim(txn, name, plan, before);
 		withdraw(txn, plan, before);
 	}
+	end_edit(txn, name, false);
 	for (size_t i = 0; i < plan->n; i++)
 		free(before[i].set);
 	free(before);

@@ -80,6 +80,7 @@ struct txn {
 	 * killed. NULL: that is us. */
 	int (*protect)(struct txn *txn, const char *name, struct err *err);
 	struct strv protected; /* the shields for which it was called */
+	json_t *former;	       /* the shield that is being changed, as it was; or NULL */
 };
 
 /*
@@ -115,8 +116,12 @@ bool txn_interrupted(const struct txn *txn);
  */
 int txn_on(struct txn *txn, const char *name, const struct plan *plan, struct err *err);
 
+/* The shield of that name, to set its fields (its VM, vCPUs, CPUs, partitions): part of
+ * the txn_extend() that comes next, which puts them back when it fails. */
+struct shield *txn_edit(struct txn *txn, const char *name);
+
 /* More steps for an active shield (attach, new threads). On -1 these are undone
- * and the shield is as it was before. */
+ * and the shield is as it was before; pointers to it are not valid any more. */
 int txn_extend(struct txn *txn, const char *name, const struct plan *plan, struct err *err);
 
 /* End a shield. keep: affinities that the kernel is going to destroy and that
