@@ -164,6 +164,19 @@ static int cpuset_of(struct preview *p, struct sys *sys, pid_t tid, struct cpuse
 	}
 }
 
+/* Those that Linux 7 leaves to kernel threads: which are not isolated. */
+static int not_isolated(struct preview *p, struct sys *sys, struct cpuset *cpus)
+{
+	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus.isolated", p->mount);
+	_cleanup_cpuset_ struct cpuset isolated = { 0 };
+	int rc = sys_read_cpulist(sys, path, &isolated);
+
+	if (rc == 0)
+		rc = sys_read_cpulist(sys, "/sys/devices/system/cpu/online", cpus);
+	cpuset_andnot(cpus, &isolated);
+	return rc;
+}
+
 /* What is left of CPUs that a thread has chosen, or all where nothing is. */
 static void narrow(struct cpuset *cpus, const struct cpuset *chosen, const struct cpuset *all)
 {
@@ -180,9 +193,13 @@ static void react(struct preview *p, const struct task *task, struct cpuset *cpu
 	_cleanup_cpuset_ struct cpuset before = { 0 }, after = { 0 };
 	const struct paper_task *known = paper_task_find(p, task->tid);
 
+	bool kernel = p->own_kthreads && (task->flags & TASK_KTHREAD);
+
 	if ((p->remote && (task->flags & TASK_NO_SETAFFINITY)) ||
-	    cpuset_of(p, p->below, task->tid, &before) < 0 ||
-	    cpuset_of(p, &p->sys, task->tid, &after) < 0 ||
+	    (kernel ? not_isolated(p, p->below, &before)
+		    : cpuset_of(p, p->below, task->tid, &before)) < 0 ||
+	    (kernel ? not_isolated(p, &p->sys, &after) : cpuset_of(p, &p->sys, task->tid, &after)) <
+		    0 ||
 	    (p->remote && cpuset_equal(&before, &after)))
 		return;
 	if (known && known->remembered && p->remote)

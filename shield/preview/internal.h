@@ -42,6 +42,7 @@ struct preview {
 	struct sys sys;	     /* itself */
 	char *mount;	     /* of cgroup v2, or NULL */
 	bool remote;	     /* Linux 6.7 and later: cpuset.cpus.isolated is there */
+	bool own_kthreads;   /* Linux 7: kernel threads keep off isolated CPUs by themselves */
 	void *notes, *tasks; /* tsearch(3) trees */
 	struct handle *handles;
 	size_t n_handles, cap_handles;

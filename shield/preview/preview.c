@@ -218,6 +218,7 @@ void preview_open(struct sys *sys, struct sys *below)
 		isolated = xasprintf("%s/cpuset.cpus.isolated", p->mount);
 		p->remote = sys_exists(below, isolated);
 	}
+	p->own_kthreads = sys_exists(below, "/sys/devices/system/cpu/housekeeping");
 	*sys = p->sys;
 }
 
