@@ -242,17 +242,14 @@ void document_clear(struct document *doc)
 
 static void print_place(const struct json_position *place, FILE *out)
 {
-	_cleanup_free_ char *key = NULL;
-
 	if (!place)
 		return;
 	print_place(place->in, out);
 	if (!place->key) {
-		fprintf(out, "[%zu]", place->index);
+		text_print(out, "[%zu]", place->index);
 		return;
 	}
-	key = text_escape(place->key);
-	fprintf(out, "%s%.80s", place->in ? "." : "", key);
+	text_print(out, "%s%.80s", place->in ? "." : "", place->key);
 }
 
 static char *where(const struct document *doc, const struct json_position *place, const char *at)
@@ -265,7 +262,7 @@ static char *where(const struct document *doc, const struct json_position *place
 	if (!out)
 		mem_exhausted();
 	locate_line(doc->text, at, &line, &column);
-	fprintf(out, "%s:%u:%u%s", doc->path, line, column, place ? ": " : "");
+	text_print(out, "%s:%u:%u%s", doc->path, line, column, place ? ": " : "");
 	print_place(place, out);
 	if (fclose(out) != 0)
 		mem_exhausted();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The command table. */
 #include "shield/cmd/cmd.h"
+#include "shield/base/text.h"
 #include "shield/vm/child.h"
 
 #include <stdio.h>
@@ -29,18 +30,18 @@ static const struct command {
 
 static void usage(FILE *out)
 {
-	fputs("Usage: shield COMMAND [OPTION…] [ARGUMENT…]\n\n"
-	      "Gives a virtual machine its CPUs, whole: no host task, kernel thread or\n"
-	      "interrupt runs on them until it ends, and everything is put back then.\n\n"
-	      "Commands:\n",
-	      out);
+	text_put(out, "Usage: shield COMMAND [OPTION…] [ARGUMENT…]\n\n"
+		      "Gives a virtual machine its CPUs, whole: no host task, kernel thread or\n"
+		      "interrupt runs on them until it ends, and everything is put back then.\n\n"
+		      "Commands:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (commands[i].summary)
-			fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-	fputs("\n'shield COMMAND --help' explains one. Options for all of them: --dry-run (-n),\n"
-	      "--json (-J), --verbose (-v), --quiet (-q), --color=WHEN, --sysroot=DIR,\n"
-	      "--help (-h), --version (-V).\n",
-	      out);
+			text_print(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	text_put(
+		out,
+		"\n'shield COMMAND --help' explains one. Options for all of them: --dry-run (-n),\n"
+		"--json (-J), --verbose (-v), --quiet (-q), --color=WHEN, --sysroot=DIR,\n"
+		"--help (-h), --version (-V).\n");
 }
 
 static const struct command *find(const char *name)
@@ -71,7 +72,7 @@ int main(int argc, char **argv)
 
 	child_std_fds();
 	mem_init();
-	cmd_open_journal();
+	cmd_open_stderr();
 	at = command_index(argc, argv);
 	for (int i = 1; i < at; i++) {
 		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
@@ -79,7 +80,7 @@ int main(int argc, char **argv)
 			return cmd_finish(0);
 		}
 		if (strcmp(argv[i], "-V") == 0 || strcmp(argv[i], "--version") == 0) {
-			puts("shield " SHIELD_VERSION);
+			text_print(stdout, "shield %s\n", SHIELD_VERSION);
 			return cmd_finish(0);
 		}
 	}
@@ -89,8 +90,8 @@ int main(int argc, char **argv)
 	}
 	command = find(argv[at]);
 	if (!command) {
-		fprintf(stderr, "shield: unknown command \"%s\"; 'shield --help' lists them\n",
-			argv[at]);
+		text_print(stderr, "shield: unknown command \"%s\"; 'shield --help' lists them\n",
+			   argv[at]);
 		return ERR_USAGE;
 	}
 	/* argv[0] of the command is its name: move the options behind it. */

@@ -10,6 +10,9 @@
  *
  *	always			strcpy and its kin, which know no size; strtok,
  *				which keeps a hidden state; shells
+ *	without SHIELD_MAY_PRINT what prints text as it is: names from outside hold
+ *				what a terminal obeys. CMake defines it for
+ *				shield/base/text.c
  *	without SHIELD_MAY_CALL	what touches files or the affinity of
  *				threads: the one door is sys.h. CMake defines it
  *				for shield/sys (the door itself), shield/event,
@@ -46,6 +49,19 @@ BANNED(system, "never start a shell");
 BANNED(popen, "never start a shell");
 char *gets(char *line); /* no header has it any more, the library does */
 BANNED(gets, "use getline()");
+
+#ifndef SHIELD_MAY_PRINT
+#define ESCAPES "use text_print(), which escapes what came from outside, or text_put()"
+BANNED(printf, ESCAPES);
+BANNED(vprintf, ESCAPES);
+BANNED(fprintf, ESCAPES);
+BANNED(vfprintf, ESCAPES);
+BANNED(dprintf, ESCAPES);
+BANNED(vdprintf, ESCAPES);
+BANNED(puts, ESCAPES);
+BANNED(fputs, ESCAPES);
+BANNED(perror, ESCAPES);
+#endif
 
 #ifndef SHIELD_MAY_CALL
 #define ONE_DOOR "only shield/sys touches the system: go through struct sys"

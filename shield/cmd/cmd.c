@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "shield/cmd/cmd.h"
 
+#include "shield/base/text.h"
 #include "profiles/profile.h"
 #include "shield/sys/journal.h"
 
@@ -30,12 +31,15 @@ const char *cmd_subject(void)
 static void message(int priority, const char *text, int n)
 {
 	static const char *const prefix[] = { [LOG_WARNING] = "warning: ", [LOG_DEBUG] = NULL };
+	_cleanup_free_ char *cut = xstrndup(text, (size_t)n), *escaped = text_escape_message(cut);
 
-	if (journal_behind(STDERR_FILENO))
-		journal(priority, *about ? about : NULL, "%.*s", n, text);
-	else
-		fprintf(stderr, "shield: %s%.*s\n", prefix[priority] ? prefix[priority] : "", n,
-			text);
+	if (journal_behind(STDERR_FILENO)) {
+		journal(priority, *about ? about : NULL, "%s", escaped);
+		return;
+	}
+	text_print(stderr, "shield: %s", prefix[priority] ? prefix[priority] : "");
+	text_put(stderr, escaped);
+	text_put(stderr, "\n");
 }
 
 /* A line at a time; where there is no memory for a stream they go to the pipe. */
@@ -52,12 +56,20 @@ static ssize_t to_journal(void *ignored, const char *text, size_t n)
 	return (ssize_t)n;
 }
 
-void cmd_open_journal(void)
+/* arg: the stream that was stderr. */
+static ssize_t to_stderr(void *arg, const char *text, size_t n)
 {
-	FILE *stream = NULL;
+	_cleanup_free_ char *bytes = xstrndup(text, n), *escaped = text_escape_lines(bytes);
 
-	if (journal_behind(STDERR_FILENO))
-		stream = fopencookie(NULL, "w", (cookie_io_functions_t){ .write = to_journal });
+	text_put(arg, escaped);
+	return ferror(arg) ? 0 : (ssize_t)n;
+}
+
+void cmd_open_stderr(void)
+{
+	cookie_write_function_t *to = journal_behind(STDERR_FILENO) ? to_journal : to_stderr;
+	FILE *stream = fopencookie(stderr, "w", (cookie_io_functions_t){ .write = to });
+
 	if (!stream)
 		return;
 	setvbuf(stream, NULL, _IOLBF, 0);
@@ -134,37 +146,46 @@ int cmd_finish(int status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	fprintf(stderr, "shield: cannot write to standard output: it is closed or full\n");
+	text_print(stderr, "shield: cannot write to standard output: it is closed or full\n");
 	return status ? status : ERR_FAILED;
+}
+
+static void escape_strings(json_t *value)
+{
+	const char *key;
+	json_t *member;
+	size_t i;
+
+	if (json_is_string(value)) {
+		_cleanup_free_ char *text = text_escape_lines(json_string_value(value));
+
+		json_string_set(value, text);
+	}
+	json_object_foreach (value, key, member)
+		escape_strings(member);
+	json_array_foreach (value, i, member)
+		escape_strings(member);
 }
 
 int cmd_print_json(json_t *document)
 {
-	_cleanup_free_ char *text = json_dumps(document, JSON_INDENT(2));
+	_cleanup_free_ char *text = NULL;
 
+	escape_strings(document);
+	text = json_dumps(document, JSON_INDENT(2));
 	json_decref(document);
 	if (!text)
 		mem_exhausted();
-	puts(text);
+	text_put(stdout, text);
+	text_put(stdout, "\n");
 	return cmd_finish(0);
 }
 
 json_t *cmd_json_bytes(const char *bytes)
 {
-	json_t *json = json_string(bytes);
-	_cleanup_free_ char *escaped = NULL;
-	char *at;
+	_cleanup_free_ char *text = text_escape_lines(bytes);
 
-	if (json)
-		return json;
-	escaped = at = xmalloc(4 * strlen(bytes) + 1);
-	for (const char *b = bytes; *b; b++) {
-		unsigned char c = (unsigned char)*b;
-
-		at += snprintf(at, 5, c < 0x80 ? "%c" : "\\x%02x", c);
-	}
-	*at = '\0';
-	return json_string(escaped);
+	return json_string(text);
 }
 
 json_t *cmd_json_strings(const struct strv *v)

@@ -46,8 +46,9 @@ void cmd_about(const char *name);
 /* That name, or "". */
 const char *cmd_subject(void);
 
-/* The same for what libraries print on stderr: wrong usage, as errors. */
-void cmd_open_journal(void);
+/* What libraries print on stderr (wrong usage, with the words that were wrong): to the
+ * journal as well, as errors; elsewhere escaped. */
+void cmd_open_stderr(void);
 
 /* A terminal, and NO_COLOR is not set (no-color.org: an empty one says
  * nothing). */
@@ -66,15 +67,15 @@ void cmd_say(const struct app *app, int priority, const char *fmt, ...) _printf_
 /* "shield: warning: TEXT" for each line, unless -q. */
 void cmd_warn(const struct app *app, const struct strv *warnings);
 
-/* Print a document to stdout and free it; the status: 0, or 1 when stdout
- * cannot be written. */
+/* Print a document to stdout, its strings escaped (text_escape_lines), and free it; the
+ * status: 0, or 1 when stdout cannot be written. */
 int cmd_print_json(json_t *document);
 
 /* Flush stdout; 1 with a message when something was lost (a full disk, a
  * closed stdout), else status. Every command returns through it. */
 int cmd_finish(int status);
 
-/* A string from the kernel as JSON: bytes that are not UTF-8 become "\xHH". */
+/* A string from outside as JSON, escaped (text_escape_lines). */
 json_t *cmd_json_bytes(const char *bytes);
 json_t *cmd_json_strings(const struct strv *v);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "shield/cmd/devices.h"
 
+#include "shield/base/text.h"
 #include "irq/irq.h"
 #include "irq/pci.h"
 
@@ -38,9 +39,9 @@ static void words_add(struct words *words, const char *word)
 static void words_print(struct words *words)
 {
 	if (words->more)
-		printf("%s and %zu more\n", words->text, words->more);
+		text_print(stdout, "%s and %zu more\n", words->text, words->more);
 	else
-		printf("%s\n", words->text);
+		text_print(stdout, "%s\n", words->text);
 	free(take_ptr(words->text));
 }
 
@@ -62,17 +63,17 @@ static void print_interrupts(struct app *app, const struct topology *topo, int w
 		if (!words.shown)
 			continue;
 		if (shown++ == 0)
-			printf("\nInterrupts, by the CPU that serves them:\n");
+			text_print(stdout, "\nInterrupts, by the CPU that serves them:\n");
 		if (shown > CPUS_SHOWN) {
 			more++;
 			free(words.text);
 			continue;
 		}
-		printf("  CPU %-5u ", topo->cpus[i].cpu);
+		text_print(stdout, "  CPU %-5u ", topo->cpus[i].cpu);
 		words_print(&words);
 	}
 	if (more)
-		printf("  and %zu more CPUs; 'shield irq' lists them\n", more);
+		text_print(stdout, "  and %zu more CPUs; 'shield irq' lists them\n", more);
 }
 
 /* A PCI device with all of its functions that one driver has. */
@@ -150,7 +151,7 @@ static void print_devices(struct app *app, int width)
 	collect(&app->sys, &pci, &devices);
 	if (devices.n) {
 		qsort(devices.items, devices.n, sizeof(*devices.items), in_order);
-		printf("\nPCI devices, by the node they are at:\n");
+		text_print(stdout, "\nPCI devices, by the node they are at:\n");
 	}
 	for (size_t i = 0, next; i < devices.n; i = next) {
 		const struct device *d = &devices.items[i];
@@ -160,7 +161,7 @@ static void print_devices(struct app *app, int width)
 							  : xasprintf("node %d", d->node);
 		struct words words = { 0 };
 
-		words.left = width - printf("  %-8s  %-12s  ", node, d->driver) - 14;
+		words.left = width - text_print(stdout, "  %-8s  %-12s  ", node, d->driver) - 14;
 		for (next = i; next < devices.n && devices.items[next].node == d->node &&
 			       strcmp(devices.items[next].driver, d->driver) == 0;
 		     next++) {

@@ -6,6 +6,7 @@
  * agree.
  */
 #include "irq/pci.h"
+#include "shield/base/text.h"
 #include "profiles/find.h"
 #include "shield/cmd/cmd.h"
 #include "shield/ops/on.h"
@@ -355,21 +356,23 @@ static void print(const struct app *app, const struct findings *f)
 	for (size_t i = 0; i < f->n; i++) {
 		const struct finding *item = &f->items[i];
 
-		if (journal_behind(STDOUT_FILENO))
+		if (journal_behind(STDOUT_FILENO)) {
 			journal(priorities[item->verdict], NULL, "%s: %s", item->about, item->text);
-		else
-			printf("%s%-7s%s  %-14s  %s\n", app->color ? colors[item->verdict] : "",
-			       verdicts[item->verdict], app->color ? "\033[0m" : "", item->about,
-			       item->text);
+			continue;
+		}
+		text_put(stdout, app->color ? colors[item->verdict] : "");
+		text_print(stdout, "%-7s", verdicts[item->verdict]);
+		text_put(stdout, app->color ? "\033[0m" : "");
+		text_print(stdout, "  %-14s  %s\n", item->about, item->text);
 	}
-	printf("%sThis host is %sready%s: %zu problem%s, %zu warning%s\n",
-	       journal_behind(STDOUT_FILENO) ? "" : "\n",
-	       f->count[PROBLEM] > f->of_profile ? "not " : "",
-	       f->count[PROBLEM] && f->count[PROBLEM] == f->of_profile
-		       ? ", but not for this profile"
-		       : "",
-	       f->count[PROBLEM], f->count[PROBLEM] == 1 ? "" : "s", f->count[WARNING],
-	       f->count[WARNING] == 1 ? "" : "s");
+	text_put(stdout, journal_behind(STDOUT_FILENO) ? "" : "\n");
+	text_print(stdout, "This host is %sready%s: %zu problem%s, %zu warning%s\n",
+		   f->count[PROBLEM] > f->of_profile ? "not " : "",
+		   f->count[PROBLEM] && f->count[PROBLEM] == f->of_profile
+			   ? ", but not for this profile"
+			   : "",
+		   f->count[PROBLEM], f->count[PROBLEM] == 1 ? "" : "s", f->count[WARNING],
+		   f->count[WARNING] == 1 ? "" : "s");
 }
 
 static int print_json(const struct findings *f)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* shield irq: every interrupt, by device. */
 #include "irq/count.h"
+#include "shield/base/text.h"
 #include "irq/irq.h"
 #include "shield/cmd/cmd.h"
 #include "shield/ops/irq_policies.h"
@@ -223,17 +224,18 @@ static void print_row(const struct app *app, const struct row *row, const struct
 	_cleanup_free_ char *effective = cpulist_format(&irq->effective);
 	bool colored = app->color && row->stray;
 
-	printf("%s%c %5u  %-*s  %-*s  %-9s  %-*s", colored ? "\033[33m" : "",
-	       row->stray ? '*' : ' ', irq->number, w->mask, mask, w->effective, effective,
-	       row->class, w->owner, *row->owner ? row->owner : "-");
+	text_put(stdout, colored ? "\033[33m" : "");
+	text_print(stdout, "%c %5u  %-*s  %-*s  %-9s  %-*s", row->stray ? '*' : ' ', irq->number,
+		   w->mask, mask, w->effective, effective, row->class, w->owner,
+		   *row->owner ? row->owner : "-");
 	if (rates)
-		printf("  %9.1f", row->rate);
-	printf("  %s", *irq->actions ? irq->actions : "-");
+		text_print(stdout, "  %9.1f", row->rate);
+	text_print(stdout, "  %s", *irq->actions ? irq->actions : "-");
 	if (row->original && strcmp(row->original, mask) != 0)
-		printf("  (was %s)", row->original);
+		text_print(stdout, "  (was %s)", row->original);
 	if (row->pending)
-		printf("  (moves when it next fires)");
-	printf("%s\n", colored ? "\033[0m" : "");
+		text_print(stdout, "  (moves when it next fires)");
+	text_put(stdout, colored ? "\033[0m\n" : "\n");
 }
 
 /* What the marks mean, where there are any. */
@@ -244,10 +246,12 @@ static void print_legend(const struct table *t)
 	for (size_t i = 0; i < t->irqs.n; i++)
 		*(t->rows[i].fixed ? &fixed : &movable) += t->rows[i].stray;
 	if (fixed)
-		printf("* can fire on guest CPUs, and cannot be moved: a managed one fires only "
-		       "for I/O submitted there (isolcpus=managed_irq at boot keeps it away)\n");
+		text_print(
+			stdout,
+			"* can fire on guest CPUs, and cannot be moved: a managed one fires only "
+			"for I/O submitted there (isolcpus=managed_irq at boot keeps it away)\n");
 	if (movable)
-		printf("* can fire on guest CPUs: 'shield status' says why\n");
+		text_print(stdout, "* can fire on guest CPUs: 'shield status' says why\n");
 }
 
 static void print_total(const struct table *t)
@@ -257,9 +261,10 @@ static void print_total(const struct table *t)
 	for (size_t i = 0; i < t->irqs.n; i++)
 		*(*t->rows[i].owner ? &own : &others) += t->rows[i].rate;
 	if (t->txn.state.n_shields)
-		printf("total %.1f per s of the guests, %.1f per s of the host\n", own, others);
+		text_print(stdout, "total %.1f per s of the guests, %.1f per s of the host\n", own,
+			   others);
 	else
-		printf("total %.1f per s\n", others);
+		text_print(stdout, "total %.1f per s\n", others);
 }
 
 static void print_text(const struct app *app, const struct table *t, const struct options *o)
@@ -268,9 +273,10 @@ static void print_text(const struct app *app, const struct table *t, const struc
 	const struct widths w = measure(t, o);
 	const char *device = NULL;
 
-	printf("%s    IRQ  %-*s  %-*s  CLASS      %-*s%s  ACTIONS%s\n", app->color ? "\033[1m" : "",
-	       w.mask, "MASK", w.effective, "CPU", w.owner, "SHIELD", rates ? "      PER S" : "",
-	       app->color ? "\033[0m" : "");
+	text_put(stdout, app->color ? "\033[1m" : "");
+	text_print(stdout, "    IRQ  %-*s  %-*s  CLASS      %-*s%s  ACTIONS", w.mask, "MASK",
+		   w.effective, "CPU", w.owner, "SHIELD", rates ? "      PER S" : "");
+	text_put(stdout, app->color ? "\033[0m\n" : "\n");
 	for (size_t i = 0; i < t->irqs.n; i++) {
 		const struct row *row = &t->rows[i];
 
@@ -279,10 +285,10 @@ static void print_text(const struct app *app, const struct table *t, const struc
 		if (!device || strcmp(device, row->irq->device) != 0) {
 			device = row->irq->device;
 			if (*device)
-				printf("%s  %s\n", device,
-				       *row->irq->driver ? row->irq->driver : "no driver");
+				text_print(stdout, "%s  %s\n", device,
+					   *row->irq->driver ? row->irq->driver : "no driver");
 			else
-				printf("no PCI device\n");
+				text_print(stdout, "no PCI device\n");
 		}
 		print_row(app, row, &w, rates);
 	}
@@ -334,8 +340,9 @@ static int watch(struct app *app, const struct options *o, struct err *err)
 		print_json(&t, true);
 	} else {
 		watched = cpulist_format(&t.watched);
-		printf("%s%s CPUs %s\n", app->color ? "\033[H\033[J" : "",
-		       t.txn.state.n_shields ? "guest" : "all", watched);
+		text_put(stdout, app->color ? "\033[H\033[J" : "");
+		text_print(stdout, "%s CPUs %s\n", t.txn.state.n_shields ? "guest" : "all",
+			   watched);
 		print_text(app, &t, o);
 	}
 	return cmd_finish(0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The global options, before and after the command's name. */
 #include "shield/cmd/cmd.h"
+#include "shield/base/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,7 +43,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
 		return 0;
 	case 'V':
-		puts("shield " SHIELD_VERSION);
+		text_print(stdout, "shield %s\n", SHIELD_VERSION);
 		exit(0);
 	case OPT_COLOR:
 		if (strcmp(arg, "auto") == 0)

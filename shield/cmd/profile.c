@@ -218,14 +218,14 @@ static int do_list(struct app *app, const struct topology *topo)
 		json_array_append_new(all, describe(topo, names.items[i], &loaded));
 		guest = cpulist_format(&loaded.profile.guest);
 		if (!app->json && loaded.good)
-			printf("%-24s  guest %-20s  %s\n", names.items[i], guest,
-			       loaded.profile.path);
+			text_print(stdout, "%-24s  guest %-20s  %s\n", names.items[i], guest,
+				   loaded.profile.path);
 		else if (!app->json && loaded.other)
-			printf("%-24s  for another machine         %s\n", names.items[i],
-			       loaded.path);
+			text_print(stdout, "%-24s  for another machine         %s\n",
+				   names.items[i], loaded.path);
 		else if (!app->json)
-			printf("%-24s  not usable: %.*s\n", names.items[i],
-			       (int)strcspn(loaded.err.text, "\n"), loaded.err.text);
+			text_print(stdout, "%-24s  not usable: %.*s\n", names.items[i],
+				   (int)strcspn(loaded.err.text, "\n"), loaded.err.text);
 	}
 	if (app->json)
 		return cmd_print_json(json_pack("{s:i, s:o}", "version", 1, "profiles", all));
@@ -239,7 +239,7 @@ static void print_set(const char *label, const struct cpuset *cpus)
 {
 	_cleanup_free_ char *list = cpulist_format(cpus);
 
-	printf("%-14s %s\n", label, list);
+	text_print(stdout, "%-14s %s\n", label, list);
 }
 
 /* which NULL: the profile for this machine. */
@@ -248,6 +248,7 @@ static int do_show(struct app *app, const struct topology *topo, const char *whi
 	_cleanup_cpuset_ struct cpuset emulator = { 0 }, housekeeping = { 0 };
 	_cleanup_(loaded_clear)
 	struct loaded loaded = { 0 };
+	_cleanup_free_ char *text = NULL;
 	const struct profile *p = &loaded.profile;
 
 	load(app, topo, which, &loaded);
@@ -261,20 +262,23 @@ static int do_show(struct app *app, const struct topology *topo, const char *whi
 	}
 	cmd_warn(app, &loaded.warnings);
 	get_emulator(topo, p, &emulator, &housekeeping);
-	printf("%-14s %s\n%-14s %s\n", "name", p->name, "file", p->path);
+	text_print(stdout, "%-14s %s\n%-14s %s\n", "name", p->name, "file", p->path);
 	print_set("guest", &p->guest);
 	print_set("emulator", &emulator);
 	print_set("housekeeping", &housekeeping);
 	for (size_t i = 0; i < p->n_iothreads; i++)
 		print_set(i ? "" : "iothreads", &p->iothreads[i]);
 	for (size_t i = 0; i < p->n_vcpus; i++)
-		printf("%s%u%s", i ? "" : "vcpus          ", p->vcpus[i],
-		       i + 1 < p->n_vcpus ? "," : "\n");
+		text_print(stdout, i + 1 < p->n_vcpus ? "%s%u," : "%s%u\n",
+			   i ? "" : "vcpus          ", p->vcpus[i]);
 	if (p->user)
-		printf("%-14s %s\n", "user", p->user);
+		text_print(stdout, "%-14s %s\n", "user", p->user);
 	for (size_t i = 0; i < p->command.n; i++)
-		printf("%-14s %s\n", i ? "" : "command", p->command.items[i]);
-	printf("\n%s%s", p->text, *p->text && p->text[strlen(p->text) - 1] == '\n' ? "" : "\n");
+		text_print(stdout, "%-14s %s\n", i ? "" : "command", p->command.items[i]);
+	text = text_escape_lines(p->text);
+	text_put(stdout, "\n");
+	text_put(stdout, text);
+	text_put(stdout, *text && text[strlen(text) - 1] == '\n' ? "" : "\n");
 	return cmd_finish(0);
 }
 
@@ -311,12 +315,14 @@ static int do_check(struct app *app, const struct topology *topo, struct strv *w
 		if (loaded.good) {
 			_cleanup_free_ char *guest = cpulist_format(&loaded.profile.guest);
 
-			printf("%s: good, guest %s\n", loaded.profile.path, guest);
+			text_print(stdout, "%s: good, guest %s\n", loaded.profile.path, guest);
 		} else if (loaded.other) {
-			printf("%s: good, but for another machine than this (CPU \"%s\"), so that "
-			       "its CPUs were not looked up; --sysroot DIR checks it against a "
-			       "recorded one\n",
-			       loaded.path, loaded.machine);
+			text_print(
+				stdout,
+				"%s: good, but for another machine than this (CPU \"%s\"), so that "
+				"its CPUs were not looked up; --sysroot DIR checks it against a "
+				"recorded one\n",
+				loaded.path, loaded.machine);
 		} else {
 			cmd_fail_shown(&loaded.err);
 		}
@@ -332,7 +338,7 @@ static int do_check(struct app *app, const struct topology *topo, struct strv *w
 
 static int usage(const char *what)
 {
-	fprintf(stderr, "shield: profile: %s\nTry 'shield profile --help'.\n", what);
+	text_print(stderr, "shield: profile: %s\nTry 'shield profile --help'.\n", what);
 	return ERR_USAGE;
 }
 

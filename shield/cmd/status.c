@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* shield status */
 #include "shield/cmd/change.h"
+#include "shield/base/text.h"
 #include "shield/ops/audit.h"
 #include "shield/sys/clock.h"
 
@@ -139,27 +140,35 @@ static void print_each(const struct problems *problems, const struct problem *of
 	bool immovable = of->severity == SEVERITY_IMMOVABLE;
 
 	if (immovable)
-		printf("    %s:\n", of->reason);
+		text_print(stdout, "    %s:\n", of->reason);
 	for (size_t i = 0; i < problems->n; i++) {
 		const struct problem *p = &problems->items[i];
 
 		if (!same_class(p, of))
 			continue;
 		if (immovable)
-			printf("      %s on %s\n", p->object, p->actual);
+			text_print(stdout, "      %s on %s\n", p->object, p->actual);
 		else
-			printf("    %s: expected %s, is %s (%s)\n", p->object, p->expected,
-			       p->actual, p->reason);
+			text_print(stdout, "    %s: expected %s, is %s (%s)\n", p->object,
+				   p->expected, p->actual, p->reason);
 	}
 }
 
 static void print_count(const struct problem *of, size_t n)
 {
 	if (of->severity == SEVERITY_IMMOVABLE)
-		printf("    %zu: %s\n", n, of->reason);
+		text_print(stdout, "    %zu: %s\n", n, of->reason);
 	else
-		printf("    %s and %zu more: expected %s, is %s (%s)\n", of->object, n - 1,
-		       of->expected, of->actual, of->reason);
+		text_print(stdout, "    %s and %zu more: expected %s, is %s (%s)\n", of->object,
+			   n - 1, of->expected, of->actual, of->reason);
+}
+
+/* A line in a colour, or without. */
+static void print_bright(const char *text, const char *color, const char *plain)
+{
+	text_put(stdout, color ? color : plain);
+	text_print(stdout, "%s", text);
+	text_put(stdout, color ? "\033[0m\n" : "\n");
 }
 
 /* One line for each reason and how many there are, or (-v) all that it applies to. */
@@ -175,8 +184,7 @@ static void print_problems(const struct app *app, const struct problems *problem
 		if (p->severity != severity || said(problems, i))
 			continue;
 		if (!any)
-			printf("  %s%s%s\n", red ? "\033[1;31m" : "", heading,
-			       red ? "\033[0m" : "");
+			print_bright(heading, red ? "  \033[1;31m" : NULL, "  ");
 		any = true;
 		if (app->verbose || (severity != SEVERITY_IMMOVABLE && n <= EACH_MAX))
 			print_each(problems, p);
@@ -192,14 +200,14 @@ static void print_vcpus(const struct app *app, const struct shield *s)
 
 	for (size_t i = 0; i < s->n_vcpus; i++) {
 		if (app->verbose || s->n_vcpus <= VCPUS_MAX)
-			printf("  vCPU %-5u CPU %u (thread %d)\n", s->vcpus[i].index,
-			       s->vcpus[i].cpu, (int)s->vcpus[i].thread.pid);
+			text_print(stdout, "  vCPU %-5u CPU %u (thread %d)\n", s->vcpus[i].index,
+				   s->vcpus[i].cpu, (int)s->vcpus[i].thread.pid);
 		cpuset_add(&cpus, s->vcpus[i].cpu);
 	}
 	if (app->verbose || s->n_vcpus <= VCPUS_MAX)
 		return;
 	list = cpulist_format(&cpus);
-	printf("  vCPUs      %zu, on CPUs %s (-v: which is where)\n", s->n_vcpus, list);
+	text_print(stdout, "  vCPUs      %zu, on CPUs %s (-v: which is where)\n", s->n_vcpus, list);
 }
 
 /* libvirt's vCPUs have one each. */
@@ -208,14 +216,15 @@ static void print_partitions(const struct app *app, struct txn *txn, const struc
 	_cleanup_free_ char *worst = worst_partition(txn, s);
 
 	if (!app->verbose && s->partitions.n > EACH_MAX) {
-		printf("  partition  %zu below %s%s: %s\n", s->partitions.n, txn->mount, s->cgroup,
-		       worst);
+		text_print(stdout, "  partition  %zu below %s%s: %s\n", s->partitions.n, txn->mount,
+			   s->cgroup, worst);
 		return;
 	}
 	for (size_t i = 0; i < s->partitions.n; i++) {
 		_cleanup_free_ char *now = partition_state(txn, &s->partitions.items[i]);
 
-		printf("  partition  %s%s: %s\n", txn->mount, s->partitions.items[i].cgroup, now);
+		text_print(stdout, "  partition  %s%s: %s\n", txn->mount,
+			   s->partitions.items[i].cgroup, now);
 	}
 }
 
@@ -228,11 +237,11 @@ static void print_shield(struct app *app, struct txn *txn, const struct shield *
 
 	housekeeping(txn, &host);
 	rest = cpulist_format(&host);
-	printf("%s%s%s\n", app->color ? "\033[1m" : "", s->name, app->color ? "\033[0m" : "");
-	printf("  CPUs       guest %s, emulator %s, host %s\n", guest, emulator, rest);
+	print_bright(s->name, app->color ? "\033[1m" : NULL, "");
+	text_print(stdout, "  CPUs       guest %s, emulator %s, host %s\n", guest, emulator, rest);
 	print_partitions(app, txn, s);
 	if (s->vm.pid)
-		printf("  VM         process %d\n", (int)s->vm.pid);
+		text_print(stdout, "  VM         process %d\n", (int)s->vm.pid);
 	print_vcpus(app, s);
 	print_problems(app, problems, SEVERITY_BROKEN, "broken");
 	print_problems(app, problems, SEVERITY_PENDING, "pending");
@@ -327,9 +336,9 @@ static int show(struct app *app, struct view *v, const char *name)
 		json_decref(shields);
 	if (!v->any && !app->json) {
 		if (name)
-			printf("%s is not active\n", name);
+			text_print(stdout, "%s is not active\n", name);
 		else
-			printf("no shield is active\n");
+			text_print(stdout, "no shield is active\n");
 	}
 	return v->any ? v->broken : ERR_INACTIVE;
 }

@@ -2,6 +2,7 @@
 /* shield profile suggest: a split for this machine, and what goes with it. */
 #include "profiles/suggest.h"
 
+#include "shield/base/text.h"
 #include "shield/cmd/suggest.h"
 
 #include "profiles/machine.h"
@@ -118,31 +119,32 @@ static void print_numatune(const struct suggestion *s, FILE *out)
 	for (size_t i = 0; i < s->n_cells; i++)
 		cpuset_add(&nodes, (unsigned)s->cells[i].node);
 	list = cpulist_format(&nodes);
-	fprintf(out, "<numatune>\n  <memory mode='strict' nodeset='%s'/>\n", list);
+	text_print(out, "<numatune>\n  <memory mode='strict' nodeset='%s'/>\n", list);
 	for (size_t i = 0; s->n_cells > 1 && i < s->n_cells; i++)
-		fprintf(out, "  <memnode cellid='%zu' mode='strict' nodeset='%d'/>\n", i,
-			s->cells[i].node);
-	fprintf(out, "</numatune>\n");
+		text_print(out, "  <memnode cellid='%zu' mode='strict' nodeset='%d'/>\n", i,
+			   s->cells[i].node);
+	text_print(out, "</numatune>\n");
 }
 
 static void print_cpu(const struct machine *machine, const struct suggestion *s, FILE *out)
 {
 	unsigned sockets = sockets_of(s);
 
-	fprintf(out,
-		"<cpu mode='host-passthrough'>\n"
-		"  <topology sockets='%u' dies='1' cores='%u' threads='%u'/>\n%s",
-		sockets, s->n_vcpus / s->threads / sockets, s->threads,
-		needs_topoext(machine, s) ? "  <feature policy='require' name='topoext'/>\n" : "");
+	text_print(out,
+		   "<cpu mode='host-passthrough'>\n"
+		   "  <topology sockets='%u' dies='1' cores='%u' threads='%u'/>\n",
+		   sockets, s->n_vcpus / s->threads / sockets, s->threads);
+	if (needs_topoext(machine, s))
+		text_print(out, "  <feature policy='require' name='topoext'/>\n");
 	if (s->n_cells > 1)
-		fprintf(out, "  <numa>\n");
+		text_print(out, "  <numa>\n");
 	for (size_t i = 0; s->n_cells > 1 && i < s->n_cells; i++) {
 		_cleanup_free_ char *vcpus = cell_vcpus(s, i);
 
-		fprintf(out, "    <cell id='%zu' cpus='%s' memory='%d' unit='GiB'/>\n", i, vcpus,
-			CELL_GIB);
+		text_print(out, "    <cell id='%zu' cpus='%s' memory='%d' unit='GiB'/>\n", i, vcpus,
+			   CELL_GIB);
 	}
-	fprintf(out, "%s</cpu>\n", s->n_cells > 1 ? "  </numa>\n" : "");
+	text_print(out, s->n_cells > 1 ? "  </numa>\n</cpu>\n" : "</cpu>\n");
 }
 
 /* The lines of a libvirt domain. */
@@ -153,19 +155,19 @@ static char *libvirt_of(const struct machine *machine, const struct suggestion *
 	size_t size;
 	FILE *out = open_text(&text, &size);
 
-	fprintf(out, "<vcpu placement='static'>%u</vcpu>\n", s->n_vcpus);
+	text_print(out, "<vcpu placement='static'>%u</vcpu>\n", s->n_vcpus);
 	if (s->n_iothreads)
-		fprintf(out, "<iothreads>%u</iothreads>\n", s->n_iothreads);
-	fprintf(out, "<cputune>\n");
+		text_print(out, "<iothreads>%u</iothreads>\n", s->n_iothreads);
+	text_print(out, "<cputune>\n");
 	for (unsigned i = 0; i < s->n_vcpus; i++)
-		fprintf(out, "  <vcpupin vcpu='%u' cpuset='%u'/>\n", i, s->vcpus[i]);
-	fprintf(out, "  <emulatorpin cpuset='%s'/>\n", host);
+		text_print(out, "  <vcpupin vcpu='%u' cpuset='%u'/>\n", i, s->vcpus[i]);
+	text_print(out, "  <emulatorpin cpuset='%s'/>\n", host);
 	for (unsigned i = 0; i < s->n_iothreads; i++) {
 		_cleanup_free_ char *cpus = cpulist_format(&s->iothreads[i]);
 
-		fprintf(out, "  <iothreadpin iothread='%u' cpuset='%s'/>\n", i + 1, cpus);
+		text_print(out, "  <iothreadpin iothread='%u' cpuset='%s'/>\n", i + 1, cpus);
 	}
-	fprintf(out, "</cputune>\n");
+	text_print(out, "</cputune>\n");
 	print_numatune(s, out);
 	print_cpu(machine, s, out);
 	if (fclose(out) != 0)
@@ -178,18 +180,19 @@ static void print_memory(const struct suggestion *s, FILE *out)
 {
 	if (!s->bound && s->n_cells < 2)
 		return;
-	fprintf(out, " -m %zuG", s->n_cells * CELL_GIB);
+	text_print(out, " -m %zuG", s->n_cells * CELL_GIB);
 	for (size_t i = 0; i < s->n_cells; i++) {
 		_cleanup_free_ char *vcpus = cell_vcpus(s, i);
 
-		fprintf(out, " -object memory-backend-ram,id=ram%zu,size=%dG", i, CELL_GIB);
+		text_print(out, " -object memory-backend-ram,id=ram%zu,size=%dG", i, CELL_GIB);
 		if (s->bound)
-			fprintf(out, ",host-nodes=%d,policy=bind", s->cells[i].node);
+			text_print(out, ",host-nodes=%d,policy=bind", s->cells[i].node);
 		if (s->n_cells > 1)
-			fprintf(out, " -numa node,nodeid=%zu,cpus=%s,memdev=ram%zu", i, vcpus, i);
+			text_print(out, " -numa node,nodeid=%zu,cpus=%s,memdev=ram%zu", i, vcpus,
+				   i);
 	}
 	if (s->n_cells == 1)
-		fprintf(out, " -machine memory-backend=ram0");
+		text_print(out, " -machine memory-backend=ram0");
 }
 
 static char *qemu_of(const struct machine *machine, const struct suggestion *s)
@@ -199,9 +202,9 @@ static char *qemu_of(const struct machine *machine, const struct suggestion *s)
 	size_t size;
 	FILE *out = open_text(&text, &size);
 
-	fprintf(out, "-smp %u,sockets=%u,cores=%u,threads=%u%s", s->n_vcpus, sockets,
-		s->n_vcpus / s->threads / sockets, s->threads,
-		needs_topoext(machine, s) ? " -cpu host,topoext=on" : "");
+	text_print(out, "-smp %u,sockets=%u,cores=%u,threads=%u%s", s->n_vcpus, sockets,
+		   s->n_vcpus / s->threads / sockets, s->threads,
+		   needs_topoext(machine, s) ? " -cpu host,topoext=on" : "");
 	print_memory(s, out);
 	if (fclose(out) != 0)
 		mem_exhausted();
@@ -213,7 +216,8 @@ int suggest_print(struct app *app, const struct topology *topo,
 {
 	_cleanup_suggestion_ struct suggestion s = { 0 };
 	_cleanup_machine_ struct machine machine = { 0 };
-	_cleanup_free_ char *libvirt = NULL, *qemu = NULL, *text = NULL;
+	_cleanup_free_ char *libvirt = NULL, *qemu = NULL, *dumped = NULL;
+	_cleanup_free_ char *text = NULL, *escaped = NULL;
 	json_t *profile;
 	struct err err = { 0 };
 
@@ -232,9 +236,11 @@ int suggest_print(struct app *app, const struct topology *topo,
 				  cmd_json_strings(&s.warnings), "qemu", qemu, "libvirt", libvirt));
 	cmd_warn(app, &s.warnings);
 	for (size_t i = 0; i < s.reasons.n; i++)
-		puts(s.reasons.items[i]);
-	text = json_dumps(profile, JSON_INDENT(2));
+		text_print(stdout, "%s\n", s.reasons.items[i]);
+	dumped = json_dumps(profile, JSON_INDENT(2));
 	json_decref(profile);
-	printf("\nProfile:\n%s\n\nQEMU:\n%s\n\nlibvirt:\n%s", text, qemu, libvirt);
+	text = xasprintf("\nProfile:\n%s\n\nQEMU:\n%s\n\nlibvirt:\n%s", dumped, qemu, libvirt);
+	escaped = text_escape_lines(text);
+	text_put(stdout, escaped);
 	return cmd_finish(0);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* shield topology: the machine, and who owns each CPU now. */
 #include "shield/cmd/cmd.h"
+#include "shield/base/text.h"
 #include "shield/cmd/devices.h"
 #include "shield/topology/draw.h"
 #include "shield/txn/state.h"
@@ -135,7 +136,7 @@ static int write_file(const char *path, const char *text)
 	int fd;
 
 	if (strcmp(path, "-") == 0) {
-		fputs(text, stdout);
+		text_put(stdout, text);
 		return cmd_finish(0);
 	}
 	sys_open_real(&real, "");
@@ -149,8 +150,8 @@ static int write_file(const char *path, const char *text)
 	sys_close_real(&real);
 	if (fd >= 0 && done == size)
 		return 0;
-	fprintf(stderr, "shield: %s: cannot be written: %s\n", path,
-		err_errno(fd < 0 ? fd : (int)n));
+	text_print(stderr, "shield: %s: cannot be written: %s\n", path,
+		   err_errno(fd < 0 ? fd : (int)n));
 	return ERR_FAILED;
 }
 

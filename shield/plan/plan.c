@@ -122,20 +122,17 @@ void plan_print(const struct plan *plan, FILE *out)
 		_cleanup_free_ char *name = object(step);
 
 		if (strcmp(step->from, step->to) != 0)
-			fprintf(out, "%s: %s -> %s\n", name, *step->from ? step->from : "(empty)",
-				*step->to ? step->to : "(empty)");
+			text_print(out, "%s: %s -> %s\n", name,
+				   *step->from ? step->from : "(empty)",
+				   *step->to ? step->to : "(empty)");
 	}
 }
 
 /* Names may not be UTF-8. */
 static json_t *shown(const char *bytes)
 {
-	_cleanup_free_ char *escaped = NULL;
-	json_t *json = json_string(bytes);
+	_cleanup_free_ char *escaped = text_escape(bytes);
 
-	if (json)
-		return json;
-	escaped = text_escape(bytes);
 	return json_string(escaped);
 }
 

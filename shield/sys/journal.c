@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "shield/sys/journal.h"
 
+#include "shield/base/text.h"
 #include "shield/sys/libsystemd.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,13 +12,13 @@
 
 void journal(int priority, const char *shield, const char *fmt, ...)
 {
-	_cleanup_free_ char *text = NULL, *name = NULL;
+	_cleanup_free_ char *bytes = NULL, *text = NULL, *name = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		mem_exhausted();
+	bytes = xvasprintf(fmt, ap);
 	va_end(ap);
+	text = text_escape_message(bytes);
 	if (shield)
 		name = xasprintf("SHIELD_NAME=%s", shield);
 	/* The name comes last: without one the list ends before it. */

@@ -3,7 +3,8 @@
  * journal: messages of processes without a terminal. With systemd's journal a
  * message has a priority (syslog(3)) and the fields SHIELD_NAME= and
  * SYSLOG_IDENTIFIER=shield ('journalctl SHIELD_NAME=win11'); on other hosts it
- * goes to syslog. shield: the name, or NULL for a message about none.
+ * goes to syslog. It is escaped (text_escape_message): journalctl shows nothing of a
+ * message with control characters. shield: the name, or NULL for a message about none.
  */
 #ifndef SHIELD_SYS_JOURNAL_H
 #define SHIELD_SYS_JOURNAL_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "shield/topology/draw.h"
 
+#include "shield/base/text.h"
 #include "shield/topology/discover.h"
 
 #include <string.h>
@@ -35,27 +36,29 @@ const char *draw_color(const struct topo_owner *owners, size_t n, unsigned cpu)
 
 static void text(FILE *out, int x, int y, const char *style, const char *words)
 {
-	fprintf(out, "<text x=\"%d\" y=\"%d\" %s>", x, y, style);
-	for (; *words; words++)
-		switch (*words) {
+	_cleanup_free_ char *escaped = text_escape(words);
+
+	text_print(out, "<text x=\"%d\" y=\"%d\" %s>", x, y, style);
+	for (const char *at = escaped; *at; at++)
+		switch (*at) {
 		case '<':
-			fputs("&lt;", out);
+			text_put(out, "&lt;");
 			break;
 		case '&':
-			fputs("&amp;", out);
+			text_put(out, "&amp;");
 			break;
 		default:
-			fputc(*words, out);
+			fputc(*at, out);
 		}
-	fputs("</text>\n", out);
+	text_put(out, "</text>\n");
 }
 
 static void box(FILE *out, int x, int y, int width, int height, const char *fill)
 {
-	fprintf(out,
-		"<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"3\" fill=\"%s\" "
-		"stroke=\"#444444\"/>\n",
-		x, y, width, height, fill);
+	text_print(out,
+		   "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"3\" fill=\"%s\" "
+		   "stroke=\"#444444\"/>\n",
+		   x, y, width, height, fill);
 }
 
 /* A core: its CPUs side by side in a box, and above them what kind it is. */
@@ -157,11 +160,13 @@ void draw_svg(const struct topology *topo, const struct topo_owner *owners, size
 	width += MARGIN - GAP;
 	if (fclose(inner) != 0)
 		mem_exhausted();
-	fprintf(out,
-		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-		"font-family=\"sans-serif\" font-size=\"13\">\n"
-		"<rect width=\"100%%\" height=\"100%%\" fill=\"#fafafa\"/>\n%s</svg>\n",
-		width, height, body);
+	text_print(out,
+		   "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+		   "font-family=\"sans-serif\" font-size=\"13\">\n"
+		   "<rect width=\"100%%\" height=\"100%%\" fill=\"#fafafa\"/>\n",
+		   width, height);
+	text_put(out, body);
+	text_put(out, "</svg>\n");
 	free(body);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "shield/topology/map.h"
+#include "shield/base/text.h"
 
 #include <string.h>
 
@@ -96,9 +97,9 @@ static int print_core(const struct topo_cpu *cpu, const struct topo_owner *owner
 		_cleanup_free_ char *text = xasprintf("%s%d%c", width ? " " : "", c, mark);
 
 		if (color && hue)
-			fprintf(out, "\033[%s;%sm%s" RESET, mark >= 'a' ? "2" : "1", hue, text);
+			text_print(out, "\033[%s;%sm%s" RESET, mark >= 'a' ? "2" : "1", hue, text);
 		else
-			fputs(text, out);
+			text_put(out, text);
 		width += (int)strlen(text);
 	}
 	return width;
@@ -125,10 +126,10 @@ static void print_legend_line(const char *mark, const char *text, const struct c
 	_cleanup_free_ char *list = cpulist_format(cpus);
 
 	if (hue)
-		fprintf(out, "\033[%s;%sm%s  %-24s" RESET "  %s\n", *mark >= 'a' ? "2" : "1", hue,
-			mark, text, list);
+		text_print(out, "\033[%s;%sm%s  %-24s" RESET "  %s\n", *mark >= 'a' ? "2" : "1",
+			   hue, mark, text, list);
 	else
-		fprintf(out, "%s  %-24s  %s\n", mark, text, list);
+		text_print(out, "%s  %-24s  %s\n", mark, text, list);
 }
 
 static void print_legend(const struct topology *topo, const struct topo_owner *owners, size_t n,
@@ -190,15 +191,15 @@ void map_print(const struct topology *topo, const struct topo_owner *owners, siz
 		if (!last || !map_same_group(last, cpu)) {
 			_cleanup_free_ char *heading = map_heading(cpu);
 
-			fprintf(out, "%s\n", heading);
+			text_print(out, "%s\n", heading);
 		}
 		if (column == 0) {
 			bool name_kind = *cpu->kind && (!last || !map_same_group(last, cpu) ||
 							strcmp(last->kind, cpu->kind) != 0);
 
-			column = fprintf(out, "  %-5s", name_kind ? cpu->kind : "");
+			column = text_print(out, "  %-5s", name_kind ? cpu->kind : "");
 		} else {
-			column += fprintf(out, "  ");
+			column += text_print(out, "  ");
 		}
 		last = cpu;
 		column += print_core(cpu, owners, n, color, out);
