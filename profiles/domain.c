@@ -3,6 +3,7 @@
 
 #include "profiles/libxml.h"
 #include "profiles/profile.h"
+#include "profiles/xml_scan.h"
 #include "shield/base/pci_address.h"
 
 #include <errno.h>
@@ -74,6 +75,11 @@ static int cpuset(xmlNode *node, struct cpuset *set, struct err *err)
 	cpuset_clear(set);
 	if (!text)
 		return 0;
+	if (strchr((const char *)text, ':'))
+		return err_set(err, ERR_USAGE,
+			       "line %ld: <%s>: cpuset has a stride, which libvirt's lists of CPUs "
+			       "do not have",
+			       xmlGetLineNo(node), (const char *)node->name);
 	if (cpulist_parse_parts((const char *)text, set, &out, &at, err) < 0) {
 		err->kind = ERR_USAGE;
 		return err_wrap(err, "line %ld: <%s>: cpuset", xmlGetLineNo(node),
@@ -149,14 +155,13 @@ static int read_ids(xmlNode *root, struct domain *d, size_t **ret, struct err *e
 
 static int read_iothreadpin(xmlNode *node, const size_t *ids, struct domain *d, struct err *err)
 {
+	const size_t *found;
 	size_t id;
 
 	if (attribute(node, "iothread", INT32_MAX, &id, err) < 0)
 		return -1;
-	for (size_t i = 0; i < d->n_iothreads; i++)
-		if (ids[i] == id)
-			return cpuset(node, &d->iothreads[i], err);
-	return 0;
+	found = bsearch(&id, ids, d->n_iothreads, sizeof(*ids), by_value);
+	return found ? cpuset(node, &d->iothreads[found - ids], err) : 0;
 }
 
 static int read_wish(xmlNode *metadata, struct domain *d, struct err *err)
@@ -282,7 +287,7 @@ static int read_tune(xmlNode *tune, const size_t *ids, struct domain *d, struct 
 			rc = read_iothreadpin(n, ids, d, err);
 		else if (is(n, "emulatorpin"))
 			rc = cpuset(n, &d->emulator, err);
-		else if (!strv_contains(&d->others, name))
+		else if (d->others.n < DOMAIN_OTHERS_MAX && !strv_contains(&d->others, name))
 			strv_add(&d->others, name);
 		if (rc < 0)
 			return -1;
@@ -333,8 +338,9 @@ char *domain_shield_name(const char *name)
 static int parse(const char *xml, struct domain *domain, struct err *err)
 {
 	_cleanup_(freedoc)
-	xmlDocPtr doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
-				      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	xmlDocPtr doc = xmlReadMemory(xml, (int)strlen(xml), NULL, "UTF-8",
+				      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
+					      XML_PARSE_IGNORE_ENC);
 	xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
 
 	if (!root) {
@@ -344,9 +350,7 @@ static int parse(const char *xml, struct domain *domain, struct err *err)
 		return err_set(err, ERR_USAGE, "line %d: not XML: %.*s", e ? e->line : 0,
 			       (int)strcspn(why, "\n"), why);
 	}
-	if (doc->intSubset)
-		err_set(err, ERR_USAGE, "it has a DOCTYPE, which libvirt's never have");
-	else if (read_domain(root, domain, err) == 0)
+	if (read_domain(root, domain, err) == 0)
 		return 0;
 	domain_clear(domain);
 	return -1;
@@ -355,7 +359,28 @@ static int parse(const char *xml, struct domain *domain, struct err *err)
 int domain_parse(const char *xml, struct domain *domain, struct err *err)
 {
 	*domain = (struct domain){ 0 };
-	return libxml_load(err) < 0 ? -1 : parse(xml, domain, err);
+	if (xml_scan(xml, err) < 0 || libxml_load(err) < 0)
+		return -1;
+	return parse(xml, domain, err);
+}
+
+/* At the value of on-error, of which `at` is the name's end. */
+static bool says_fail(const char *at)
+{
+	at += strspn(at, BLANKS "=");
+	return strncmp(at, "\"fail\"", 6) == 0 || strncmp(at, "'fail'", 6) == 0;
+}
+
+bool domain_demands(const char *xml)
+{
+	if (!strstr(xml, namespace))
+		return false;
+	while ((xml = strstr(xml, "on-error"))) {
+		xml += strlen("on-error");
+		if (says_fail(xml))
+			return true;
+	}
+	return false;
 }
 
 void domain_clear(struct domain *domain)

@@ -15,8 +15,9 @@
  *	  <shield:domain xmlns:shield='urn:shield:domain' on-error='fail'/>
  *	</metadata>
  *
- * The XML is untrusted: at most DOMAIN_XML_MAX bytes are read, nothing is
- * fetched, and one with a DOCTYPE (entities) is refused: libvirt writes none.
+ * The XML is untrusted: at most DOMAIN_XML_MAX bytes are parsed, nothing is
+ * fetched, what libvirt never writes is refused beforehand (xml_scan.h), and the
+ * time for it grows with its length, not with the square of it.
  * (https://libvirt.org/formatdomain.html, "CPU Tuning")
  */
 #ifndef SHIELD_PROFILES_DOMAIN_H
@@ -27,6 +28,7 @@
 
 #define DOMAIN_VCPUS_MAX 4096
 #define DOMAIN_XML_MAX (1 << 20)
+#define DOMAIN_OTHERS_MAX 32
 
 struct domain {
 	char *name;
@@ -37,13 +39,16 @@ struct domain {
 	size_t n_iothreads;
 	struct cpuset *iothreads; /* likewise, in the order of their ids */
 	struct strv devices;	  /* PCI addresses of <hostdev> */
-	struct strv others;	  /* the elements that say more, "vcpusched" */
+	struct strv others;	  /* the elements that say more, "vcpusched"; the first 32 */
 	bool shielded;		  /* <metadata> asks for a shield, */
 	bool required;		  /* and the domain is not to run without (on-error='fail') */
 };
 
 /* -1 with ERR_USAGE, naming the element, when it is not such a description. */
 int domain_parse(const char *xml, struct domain *domain, struct err *err);
+/* Whether a description that could not be read or parsed, or only in part, asks not to be
+ * started without a shield: by its text. */
+bool domain_demands(const char *xml);
 /* The name of its shield and profile: its own, with "_" for what these may not
  * have; the caller frees it. */
 char *domain_shield_name(const char *name);

@@ -17,10 +17,12 @@ struct field {
 	const char *expected;	     /* in words, for messages */
 	const char *choices;	     /* of an enumeration: "a|b" */
 	const struct field *members; /* of an object; of an array's only sort of element */
-	json_int_t min, max;
+	json_int_t min, max; /* of a number; of a string's or an array's length, 0: no most */
 };
 
 #define MEMBERS_MAX 32
+/* Of what is held against each interrupt, or looked up on the machine. */
+#define ITEMS_MAX 1024
 
 static const char *type_name(const json_t *value)
 {
@@ -177,6 +179,10 @@ static int check_array(const struct document *doc, const struct json_position *p
 	if (json_array_size(value) < (size_t)field->min)
 		return document_error(doc, place, err, "expected %s, not an empty array",
 				      field->expected);
+	if (field->max && json_array_size(value) > (size_t)field->max)
+		return document_error(doc, place, err, "expected %s, %lld at most, not %zu",
+				      field->expected, (long long)field->max,
+				      json_array_size(value));
 	json_array_foreach (value, i, element) {
 		struct json_position inner = { .in = place, .index = i };
 
@@ -359,8 +365,13 @@ static const struct field irq[] = {
 	{ .key = "devices",
 	  .check = check_array,
 	  .members = &device,
+	  .max = ITEMS_MAX,
 	  .expected = "the guest's PCI devices as an array of addresses" },
-	{ .key = "rules", .check = check_array, .members = &rule, .expected = "an array of rules" },
+	{ .key = "rules",
+	  .check = check_array,
+	  .members = &rule,
+	  .max = ITEMS_MAX,
+	  .expected = "an array of rules" },
 	{ 0 },
 };
 
@@ -387,6 +398,7 @@ static const struct field profile[] = {
 	{ .key = "iothreads",
 	  .check = check_array,
 	  .members = &iothread,
+	  .max = ITEMS_MAX,
 	  .expected = "CPUs for each I/O thread, as an array of strings" },
 	{ .key = "vcpus",
 	  .check = check_vcpus,

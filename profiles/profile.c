@@ -50,6 +50,9 @@ int profile_check_name(const char *name, struct err *err)
 	return 0;
 }
 
+/* More are not read; to find the place of each takes a look through the whole file. */
+#define WARNINGS_MAX 64
+
 /* What the evaluation of one profile needs. */
 struct load {
 	struct sys *sys;
@@ -78,7 +81,7 @@ static int evaluate(struct load *load, const struct document *doc,
 
 	if (expr_eval(&env, json_string_value(value), set, &notes, &why) < 0)
 		return document_string_error(doc, place, env.at, load->err, "%s", why.text);
-	for (size_t i = 0; i < notes.n; i++) {
+	for (size_t i = 0; i < notes.n && load->warnings->n < WARNINGS_MAX; i++) {
 		_cleanup_free_ char *where = document_where(doc, place);
 
 		strv_addf(load->warnings, "%s: %s", where, notes.items[i]);

@@ -153,6 +153,40 @@ static int parse_number(struct cursor *c, unsigned *ret, unsigned max)
 	return 0;
 }
 
+#define WORD_BITS (8 * sizeof(unsigned long))
+
+/* words |= words << by, in n words */
+static void or_shifted(unsigned long *words, size_t n, unsigned by)
+{
+	size_t skip = by / WORD_BITS;
+	unsigned bits = by % WORD_BITS;
+
+	for (size_t i = n; i-- > skip;) {
+		unsigned long low = i > skip && bits ? words[i - skip - 1] : 0;
+
+		words[i] |= words[i - skip] << bits;
+		if (low)
+			words[i] |= low >> (WORD_BITS - bits);
+	}
+}
+
+/* Each pass doubles how many there are: a megabyte of such ranges takes no longer than
+ * one of others. */
+static void add_strided(struct cpuset *set, unsigned first, unsigned last, unsigned stride)
+{
+	unsigned long words[(CPUSET_MAX_CPU + 1) / WORD_BITS] = { 0 };
+	_cleanup_cpuset_ struct cpuset all = { 0 }, range = { 0 };
+	size_t n = last / WORD_BITS + 1;
+
+	words[first / WORD_BITS] = 1UL << first % WORD_BITS;
+	for (unsigned by = stride; by <= last - first; by *= 2)
+		or_shifted(words, n, by);
+	cpuset_from_words(&all, words, n);
+	cpuset_add_range(&range, first, last);
+	cpuset_and(&all, &range);
+	cpuset_or(set, &all);
+}
+
 /* One element: N, N-M or N-M:STRIDE. */
 static int parse_range(struct cursor *c, struct cpuset *set)
 {
@@ -180,8 +214,10 @@ static int parse_range(struct cursor *c, struct cpuset *set)
 			}
 		}
 	}
-	for (unsigned cpu = first; cpu <= last; cpu += stride)
-		cpuset_add(set, cpu);
+	if (stride == 1)
+		cpuset_add_range(set, first, last);
+	else
+		add_strided(set, first, last, stride);
 	return 0;
 }
 

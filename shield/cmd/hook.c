@@ -34,6 +34,7 @@
 #define ANSWER_MS 1000
 #define NEEDED_MS 1500
 #define REFUSED 1
+#define KEPT_MAX (16 << 20) /* libvirt's own limit for a description is 4 MiB */
 
 struct hook {
 	struct app *app;
@@ -66,16 +67,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 /* All of standard input, even if it is too much, but not for ever: libvirt would
- * fail if it were left unread, with any operation. */
+ * fail if it were left unread, with any operation. *ret is what was read of it (up to
+ * KEPT_MAX), also with an error. */
 static int read_description(struct hook *h, char **ret)
 {
 	struct pollfd p = { .fd = 0, .events = POLLIN };
 	long long deadline = deadline_in(ANSWER_MS);
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0, room = 0;
+	size_t size = 0, room = 1, kept = 0;
 	char buffer[16384];
 	ssize_t n;
 
+	*ret = xcalloc(1, 1);
 	for (;;) {
 		if (poll(&p, 1, deadline_left(deadline)) <= 0)
 			return -ETIMEDOUT;
@@ -85,19 +87,17 @@ static int read_description(struct hook *h, char **ret)
 		if (n == 0)
 			break;
 		size += (size_t)n;
-		if (size > DOMAIN_XML_MAX)
+		if (size > KEPT_MAX)
 			continue;
 		if (size >= room)
-			text = xrealloc(text, room = 2 * size, 1);
-		memcpy(text + size - (size_t)n, buffer, (size_t)n);
+			*ret = xrealloc(*ret, room = 2 * size, 1);
+		memcpy(*ret + kept, buffer, (size_t)n);
+		kept = size;
+		(*ret)[kept] = '\0';
 	}
 	if (size > DOMAIN_XML_MAX)
 		return -EFBIG;
-	if (!size)
-		return -ENODATA;
-	text[size] = '\0';
-	*ret = take_ptr(text);
-	return 0;
+	return size ? 0 : -ENODATA;
 }
 
 /* The number of QEMU's process, from the file that libvirt writes. */
@@ -233,11 +233,14 @@ static int started(struct hook *h, const char *xml, int rc)
 	for (size_t i = 0; i < complaints.n; i++)
 		journal(LOG_ERR, h->name, "%s", complaints.items[i]);
 	h->required = conf.required;
-	if (rc < 0)
+	if (rc == -EFBIG)
+		err_set(&err, ERR_FAILED, "it is longer than %d bytes", DOMAIN_XML_MAX);
+	else if (rc < 0)
 		err_set(&err, ERR_FAILED, "it could not be read: %s", err_errno(rc));
 	if (rc < 0 || domain_parse(xml, &domain, &err) < 0) {
 		journal(LOG_ERR, h->name, "domain %s is not shielded: its description: %s",
 			h->domain, err.text);
+		h->required |= domain_demands(xml);
 		return refuse(h, &err);
 	}
 	if (!wanted(h, &domain, conf.all))

@@ -12,6 +12,8 @@
 /* A process is put back by the path of its cgroup, whose files have longer ones:
  * all of it must fit into PATH_MAX. */
 #define CGROUP_LONGEST 4000
+/* Each has a CPU of its own at least. */
+#define SHIELDS_MAX 1024
 
 static const char *const phases[] = { PHASES(NAMES_TEXT) };
 
@@ -365,8 +367,6 @@ static int check_object(const struct state *state, const struct object *o, const
 	    (o->next && !value_ok(o, row, o->next)))
 		return bad(err, where, "a value that does not fit");
 	for (size_t i = 0; i < o->n_claims; i++) {
-		if (!state_shield(state, o->claims[i].shield))
-			return bad(err, where, "claimed by a shield that is not in the file");
 		if (o->claims[i].set && !value_ok(o, row, o->claims[i].set))
 			return bad(err, where, "a value that does not fit");
 	}
@@ -433,6 +433,10 @@ static int read_object(json_t *json, const char *mount, struct state *state, str
 	json_object_foreach (claims, shield, claim) {
 		_cleanup_free_ char *set = NULL;
 
+		/* So there are no more of them than shields. */
+		if (!state_shield(state, shield))
+			return bad(err, o->path ? o->path : "a task",
+				   "claimed by a shield that is not in the file");
 		if (!json_is_null(claim) && !json_is_string(claim))
 			return bad(err, o->path ? o->path : "a task", "a claim of the wrong type");
 		set = json_is_string(claim) ? text_decode(json_string_value(claim)) : NULL;
@@ -458,7 +462,8 @@ int state_from_json(const json_t *document, const char *mount, struct state *sta
 	if (json_unpack_ex((json_t *)document, NULL, JSON_STRICT, "{s:I, s:s, s:o, s:o}", "version",
 			   &version, "boot_id", &boot_id, "shields", &shields, "objects",
 			   &objects) < 0 ||
-	    !json_is_object(shields) || !json_is_array(objects))
+	    !json_is_object(shields) || json_object_size(shields) > SHIELDS_MAX ||
+	    !json_is_array(objects))
 		return bad(err, "the document", "not as Shield writes it");
 	json_object_foreach (shields, name, json)
 		if (read_shield(name, json, state, err) < 0)

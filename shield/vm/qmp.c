@@ -15,6 +15,7 @@
 
 #define DEPTH_MAX 64
 #define INDEX_MAX 65535
+#define VCPUS_MAX 8192
 
 static int wait_alone(void *ctx, int fd, short events, int timeout_ms, struct err *err)
 {
@@ -76,7 +77,7 @@ static int send_all(struct qmp *q, const char *text, long long deadline, struct 
 static int scan(struct qmp *q)
 {
 	for (; q->scanned < q->n_in; q->scanned++) {
-		char c = q->in[q->scanned];
+		char c = q->in[q->start + q->scanned];
 
 		if (q->in_string) {
 			if (q->escaped)
@@ -104,9 +105,23 @@ static int scan(struct qmp *q)
 /* Cut the scanned bytes off the front. */
 static void consume(struct qmp *q)
 {
+	q->start += q->scanned;
 	q->n_in -= q->scanned;
-	memmove(q->in, q->in + q->scanned, q->n_in);
 	q->scanned = 0;
+}
+
+/* Room at the end. What is there moves only when less is moved than was consumed. */
+static void make_room(struct qmp *q)
+{
+	if (q->start + q->n_in < q->cap)
+		return;
+	if (q->start > q->n_in || (q->start && !q->n_in)) {
+		memmove(q->in, q->in + q->start, q->n_in);
+		q->start = 0;
+		return;
+	}
+	q->cap = q->cap ? 2 * q->cap : 4096;
+	q->in = xrealloc(q->in, q->cap, 1);
 }
 
 /* Read once: 1 if something came, 0 if there is nothing now, -1. */
@@ -119,11 +134,8 @@ static int fill(struct qmp *q, struct err *err)
 			err, ERR_FAILED,
 			"QEMU's monitor sends more than %zu KiB in one message: it is not QMP",
 			QMP_MESSAGE_MAX / 1024);
-	if (q->n_in == q->cap) {
-		q->cap = q->cap ? 2 * q->cap : 4096;
-		q->in = xrealloc(q->in, q->cap, 1);
-	}
-	n = recv(q->fd, q->in + q->n_in, q->cap - q->n_in, MSG_DONTWAIT);
+	make_room(q);
+	n = recv(q->fd, q->in + q->start + q->n_in, q->cap - q->start - q->n_in, MSG_DONTWAIT);
 	if (n > 0) {
 		q->n_in += (size_t)n;
 		return 1;
@@ -154,7 +166,8 @@ static int next_message(struct qmp *q, long long deadline, json_t **message, str
 			continue;
 		}
 		if (rc > 0)
-			*message = json_loadb(q->in, q->scanned, JSON_REJECT_DUPLICATES, NULL);
+			*message = json_loadb(q->in + q->start, q->scanned, JSON_REJECT_DUPLICATES,
+					      NULL);
 		if (rc < 0 || !*message)
 			return not_qmp(err);
 		consume(q);
@@ -294,7 +307,7 @@ int qmp_vcpus(struct qmp *q, long long deadline, struct vm_vcpus *vcpus, struct 
 		struct vm_vcpu *v;
 
 		if (!json_is_integer(json_object_get(cpu, "cpu-index")) || index < 0 ||
-		    index > INDEX_MAX || tid <= 0 || tid > INT_MAX || found.n > INDEX_MAX) {
+		    index > INDEX_MAX || tid <= 0 || tid > INT_MAX || found.n >= VCPUS_MAX) {
 			rc = -1;
 			break;
 		}

@@ -32,7 +32,7 @@ struct qmp {
 	qmp_wait_fn *wait;
 	void *ctx;
 	char *in;
-	size_t n_in, cap, scanned;
+	size_t start, n_in, cap, scanned; /* a message begins at start, n_in bytes are there */
 	unsigned depth;
 	bool in_string, escaped;
 	json_int_t id;

@@ -315,6 +315,33 @@ static void pci_addresses(void **state)
 	}
 }
 
+/* A stride, held against the loop that it stands for. */
+static void strides(void **state)
+{
+	static const unsigned firsts[] = { 0, 1, 63, 64, 65, 130, 65535 };
+	static const unsigned lasts[] = { 0, 5, 63, 64, 127, 128, 200, 4095, 65535 };
+	static const unsigned steps[] = { 1, 2, 3, 7, 31, 63, 64, 65, 100, 128, 1000, 65535 };
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(firsts) * ARRAY_SIZE(lasts) * ARRAY_SIZE(steps); i++) {
+		unsigned first = firsts[i % ARRAY_SIZE(firsts)];
+		unsigned last = lasts[i / ARRAY_SIZE(firsts) % ARRAY_SIZE(lasts)];
+		unsigned step = steps[i / ARRAY_SIZE(firsts) / ARRAY_SIZE(lasts)];
+		_cleanup_free_ char *text = xasprintf("%u-%u:%u", first, last, step);
+		_cleanup_cpuset_ struct cpuset set = { 0 }, want = { 0 };
+
+		if (last < first)
+			continue;
+		for (unsigned cpu = first; cpu <= last; cpu += step)
+			cpuset_add(&want, cpu);
+		assert_int_equal(cpulist_parse(text, &set, NULL), 0);
+		assert_true(cpuset_equal(&set, &want));
+		n++;
+	}
+	assert_true(n > 400);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -322,7 +349,7 @@ int main(void)
 		cmocka_unit_test(list_enormous), cmocka_unit_test(masks_table),
 		cmocka_unit_test(mask_width),	 cmocka_unit_test(round_trips),
 		cmocka_unit_test(algebra),	 cmocka_unit_test(errors),
-		cmocka_unit_test(pci_addresses),
+		cmocka_unit_test(pci_addresses), cmocka_unit_test(strides),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

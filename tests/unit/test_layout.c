@@ -100,6 +100,34 @@ static void test_domain(void **state)
 	assert_string_equal(io, "5");
 }
 
+/* What looks like more than libvirt writes, and is not. */
+static void test_odd_domain(void **state)
+{
+	static const char xml[] =
+		"<?xml version='1.0' encoding='utf-8'?>\n<!-- it's virsh's; <!DOCTYPE d \" -->\n"
+		"<domain type='kvm' xmlns:q='a'><name>w</name><title>it's &lt;!DOCTYPE</title>"
+		"<description><![CDATA[<!DOCTYPE \"]]></description><a b='>' c=\"'>'\"/>"
+		"<cputune><vcpupin vcpu='0' cpuset='3'/></cputune></domain>";
+	_cleanup_domain_ struct domain d = { 0 };
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(domain_parse(xml, &d, &err), 0);
+	assert_true(cpuset_has(&d.vcpus[0], 3));
+}
+
+static void test_demands(void **state)
+{
+	(void)state;
+	assert_true(domain_demands("<a:b xmlns:a='urn:shield:domain' on-error=\"fail\"/>"));
+	assert_true(domain_demands("<a:b on-error = 'fail' xmlns:a='urn:shield:domain'"));
+	assert_true(domain_demands("on-error='ignore' urn:shield:domain on-error='fail'"));
+	assert_false(domain_demands("<a:b xmlns:a='urn:shield:domain' on-error='ignore'/>"));
+	assert_false(domain_demands("<a:b xmlns:a='urn:shield:domain'/> fail"));
+	assert_false(domain_demands("<a:b xmlns:a='urn:other' on-error='fail'/>"));
+	assert_false(domain_demands(""));
+}
+
 static void test_bad_domain(void **state)
 {
 	static const char *const bad[] = {
@@ -114,6 +142,11 @@ static void test_bad_domain(void **state)
 		"<domain><name>a</name><cputune><vcpupin cpuset='1'/></cputune></domain>",
 		"<domain><name>a</name><cputune><vcpupin vcpu='0' cpuset='1-'/></cputune></domain>",
 		"<domain><name>a</name><cputune><emulatorpin cpuset='x'/></cputune></domain>",
+		"<domain><name>a</name><cputune><emulatorpin cpuset='0-6:2'/></cputune></domain>",
+		"<!DOCTYPE d><domain><name>a</name></domain>",
+		"<domain><name>a</name></domain><!-- ",
+		/* "<!DOCTYPE d>" in UTF-7 */
+		"<?xml version='1.0' encoding='UTF-7'?>+ADwAIQ-DOCTYPE d><domain><name>a</name></domain>",
 	};
 
 	(void)state;
@@ -129,10 +162,9 @@ static void test_bad_domain(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_units),
-		cmocka_unit_test(test_domain),
-		cmocka_unit_test(test_bad_domain),
+		cmocka_unit_test(test_paths),	cmocka_unit_test(test_units),
+		cmocka_unit_test(test_domain),	cmocka_unit_test(test_odd_domain),
+		cmocka_unit_test(test_demands), cmocka_unit_test(test_bad_domain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
