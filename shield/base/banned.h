@@ -32,7 +32,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#if defined(__has_attribute) && __has_attribute(unavailable)
+#if defined(__clang__) && defined(__USE_FORTIFY_LEVEL) && __USE_FORTIFY_LEVEL > 0
+/* The headers define these functions then, and clang takes no attribute after that. */
+#define BANNED(fn, hint) extern __typeof__(fn) fn
+#elif defined(__has_attribute) && __has_attribute(unavailable)
 #define BANNED(fn, hint) extern __typeof__(fn) fn __attribute__((unavailable(hint)))
 #else /* before gcc 12 */
 #define BANNED(fn, hint) extern __typeof__(fn) fn __attribute__((error(hint)))

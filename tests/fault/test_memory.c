@@ -58,6 +58,14 @@ int __wrap_vasprintf(char **text, const char *format, va_list args)
 	return fails() ? -1 : __real_vasprintf(text, format, args);
 }
 
+/* The same, in an optimised build. */
+int __real___vasprintf_chk(char **text, int flag, const char *format, va_list args);
+int __wrap___vasprintf_chk(char **text, int flag, const char *format, va_list args);
+int __wrap___vasprintf_chk(char **text, int flag, const char *format, va_list args)
+{
+	return fails() ? -1 : __real___vasprintf_chk(text, flag, format, args);
+}
+
 ssize_t __real_write(int fd, const void *data, size_t size);
 ssize_t __wrap_write(int fd, const void *data, size_t size);
 ssize_t __wrap_write(int fd, const void *data, size_t size)
