@@ -20,15 +20,49 @@ void irqbalance_clear(struct irqbalance *b)
 	*b = (struct irqbalance){ 0 };
 }
 
-/* 1, 0, or a negated errno. */
-static int is_irqbalance(struct sys *sys, const char *pid)
+/* A process that has ended is not it. */
+static int not_ended(int rc)
 {
-	_cleanup_free_ char *path = xasprintf("/proc/%s/comm", pid), *comm = NULL;
+	return rc == -ENOENT || rc == -ESRCH ? 0 : rc;
+}
+
+/* Is it root's? 1, 0, or a negated errno. */
+static int is_roots(struct sys *sys, pid_t pid)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/status", (int)pid), *text = NULL;
+	int rc = sys_read(sys, path, 0, &text);
+
+	if (rc < 0)
+		return not_ended(rc);
+	return strstr(text, "\nUid:\t0\t0\t") != NULL;
+}
+
+/* Is it that program, which an upgrade may have removed? Who is not root is not told. */
+static int is_program(struct sys *sys, pid_t pid)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/exe", (int)pid), *exe = NULL;
+	int rc = sys_readlink(sys, path, &exe);
+	const char *name;
+
+	if (rc < 0)
+		return rc == -EACCES ? 1 : not_ended(rc);
+	name = strrchr(exe, '/');
+	return name &&
+	       (strcmp(name, "/irqbalance") == 0 || strcmp(name, "/irqbalance (deleted)") == 0);
+}
+
+int irqbalance_is(struct sys *sys, pid_t pid)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/comm", (int)pid), *comm = NULL;
 	int rc = sys_read_line(sys, path, &comm);
 
 	if (rc < 0)
-		return rc == -ENOENT || rc == -ESRCH ? 0 : rc;
-	return strcmp(comm, "irqbalance") == 0;
+		return not_ended(rc);
+	if (strcmp(comm, "irqbalance") != 0)
+		return 0;
+	/* A recorded machine has neither. */
+	rc = sys->readonly ? 1 : is_roots(sys, pid);
+	return rc <= 0 || sys->readonly ? rc : is_program(sys, pid);
 }
 
 bool irqbalance_has_no_socket(struct sys *sys)
@@ -39,7 +73,8 @@ bool irqbalance_has_no_socket(struct sys *sys)
 	if (irqbalance_find(sys, &b) || sys->ops->list(sys->ctx, "/proc", &pids) < 0)
 		return false;
 	for (size_t i = 0; i < pids.n; i++)
-		if (isdigit((unsigned char)*pids.items[i]) && is_irqbalance(sys, pids.items[i]) > 0)
+		if (isdigit((unsigned char)*pids.items[i]) &&
+		    irqbalance_is(sys, atoi(pids.items[i])) > 0)
 			return true;
 	return false;
 }
@@ -51,15 +86,13 @@ bool irqbalance_find(struct sys *sys, struct irqbalance *b)
 
 	b->error = rc == -ENOENT ? 0 : rc;
 	for (size_t i = 0; rc == 0 && i < names.n; i++) {
-		_cleanup_free_ char *pid = NULL;
 		int number, end = 0, is;
 
 		if (sscanf(names.items[i], "irqbalance%9d.sock%n", &number, &end) != 1 || !end ||
 		    names.items[i][end])
 			continue;
 		/* One that was killed leaves its socket behind. */
-		pid = xasprintf("%d", number);
-		is = is_irqbalance(sys, pid);
+		is = irqbalance_is(sys, number);
 		if (is < 0)
 			b->error = is;
 		if (is <= 0)

@@ -18,10 +18,14 @@
 struct irqbalance {
 	pid_t pid; /* 0: none runs that has a socket */
 	char *socket;
+	bool without_socket; /* host_snapshot.h: one runs that cannot be told anything */
 	int error; /* a negated errno: whether one runs, or what it may use, is not known */
 	struct cpuset allowed; /* the CPUs that it may use, as it reports them */
 };
 
+/* Is this process irqbalance? 1, 0, or a negated errno. By its name, its program and its
+ * user: a process of another user that calls itself so decides nothing. */
+int irqbalance_is(struct sys *sys, pid_t pid);
 /* Is there one? Fills pid and socket, without a word to it. */
 bool irqbalance_find(struct sys *sys, struct irqbalance *b);
 /* Does one run that has none? A look at every process. */

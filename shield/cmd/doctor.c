@@ -176,8 +176,9 @@ static void look_at_tasks(struct visit *v)
 		found(v, PROBLEM, "tasks", "%s", err.text);
 	else
 		found(v, OK, "tasks", "none has a deadline (SCHED_DEADLINE)");
-	irqbalance_find(v->sys, &v->snapshot.irqbalance);
-	policy_warn_irqbalance(&v->snapshot.tasks, &v->snapshot.irqbalance, NULL, &warnings);
+	if (!irqbalance_find(v->sys, &v->snapshot.irqbalance))
+		host_snapshot_find_irqbalance(v->sys, &v->snapshot);
+	policy_warn_irqbalance(&v->snapshot.irqbalance, NULL, &warnings);
 	found_all(v, "irqbalance", &warnings,
 		  v->snapshot.irqbalance.pid ? "runs, and can be told what to leave alone"
 					     : "does not run");

@@ -37,6 +37,16 @@ static int read_mask(struct sys *sys, const char *path, char **ret, struct err *
 	return 0;
 }
 
+void host_snapshot_find_irqbalance(struct sys *sys, struct host_snapshot *snapshot)
+{
+	const struct tasks *tasks = &snapshot->tasks;
+
+	for (size_t i = 0; i < tasks->n && !snapshot->irqbalance.pid; i++)
+		if (strcmp(tasks->items[i].comm, "irqbalance") == 0 &&
+		    irqbalance_is(sys, tasks->items[i].tgid) > 0)
+			snapshot->irqbalance.without_socket = true;
+}
+
 int host_snapshot_read(struct sys *sys, const char *root, const struct cpuset *active,
 		       struct host_snapshot *snapshot, struct err *err)
 {
@@ -55,6 +65,7 @@ int host_snapshot_read(struct sys *sys, const char *root, const struct cpuset *a
 	    tasks_snapshot(sys, &threads, &snapshot->tasks, err) < 0 ||
 	    read_mask(sys, "/proc/irq/default_smp_affinity", &snapshot->default_irq, err) < 0)
 		return -1;
+	host_snapshot_find_irqbalance(sys, snapshot);
 	net_snapshot(sys, &snapshot->net);
 	return read_mask(sys, "/sys/devices/virtual/workqueue/cpumask", &snapshot->workqueues, err);
 }

@@ -31,6 +31,8 @@ int host_snapshot_read(struct sys *sys, const char *root, const struct cpuset *a
 /* Without tasks, interrupts and masks: enough for profiles and preflight. */
 int host_snapshot_read_host(struct sys *sys, const char *root, struct host_snapshot *snapshot,
 			    struct err *err);
+/* Is there one without a socket among the tasks? */
+void host_snapshot_find_irqbalance(struct sys *sys, struct host_snapshot *snapshot);
 void host_snapshot_clear(struct host_snapshot *snapshot);
 #define _cleanup_host_snapshot_ _cleanup_(host_snapshot_clear)
 

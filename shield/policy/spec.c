@@ -172,21 +172,20 @@ int policy_check_tasks(const struct tasks *tasks, struct err *err)
 	return 0;
 }
 
-void policy_warn_irqbalance(const struct tasks *tasks, const struct irqbalance *irqbalance,
-			    const struct cpuset *guest, struct strv *warnings)
+void policy_warn_irqbalance(const struct irqbalance *irqbalance, const struct cpuset *guest,
+			    struct strv *warnings)
 {
 	_cleanup_free_ char *text = guest ? cpulist_format(guest) : xstrdup("GUEST_CPUS");
 
-	for (size_t i = 0; i < tasks->n; i++)
-		if (strcmp(tasks->items[i].comm, "irqbalance") == 0 && !irqbalance->pid &&
-		    tasks->items[i].tid == tasks->items[i].tgid)
-			strv_addf(warnings,
-				  "irqbalance is running and has no socket in "
-				  "/run/irqbalance, so it cannot be told to leave the "
-				  "guest CPUs alone and moves interrupts back; set "
-				  "IRQBALANCE_BANNED_CPULIST=%s in its configuration "
-				  "(/etc/default/irqbalance) and restart it, or stop it",
-				  text);
+	if (!irqbalance->without_socket)
+		return;
+	strv_addf(warnings,
+		  "irqbalance is running and has no socket in "
+		  "/run/irqbalance, so it cannot be told to leave the "
+		  "guest CPUs alone and moves interrupts back; set "
+		  "IRQBALANCE_BANNED_CPULIST=%s in its configuration "
+		  "(/etc/default/irqbalance) and restart it, or stop it",
+		  text);
 }
 
 int policy_spec(const struct host_snapshot *snapshot, const struct profile *profile,
@@ -226,7 +225,7 @@ int policy_spec(const struct host_snapshot *snapshot, const struct profile *prof
 	if (check_siblings(snapshot, spec, err) < 0 ||
 	    policy_check_tasks(&snapshot->tasks, err) < 0)
 		return -1;
-	policy_warn_irqbalance(&snapshot->tasks, &snapshot->irqbalance, &spec->guest, warnings);
+	policy_warn_irqbalance(&snapshot->irqbalance, &spec->guest, warnings);
 	return 0;
 }
 

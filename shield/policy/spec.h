@@ -50,7 +50,7 @@ int policy_check_profile(struct sys *sys, const struct topology *topo,
 int policy_check_isolcpus(const struct host_caps *host, const struct cpuset *guest,
 			  struct err *err);
 int policy_check_tasks(const struct tasks *tasks, struct err *err);
-void policy_warn_irqbalance(const struct tasks *tasks, const struct irqbalance *irqbalance,
-			    const struct cpuset *guest, struct strv *warnings);
+void policy_warn_irqbalance(const struct irqbalance *irqbalance, const struct cpuset *guest,
+			    struct strv *warnings);
 
 #endif

@@ -49,6 +49,8 @@ struct ftask {
 	char *comm;
 	unsigned long long start;
 	bool kthread, noaff, percpu, has_user;
+	uid_t uid;
+	char *exe; /* NULL: /usr/sbin/COMM */
 	struct cpuset allowed, user, preferred;
 	struct cg *cg;
 };
@@ -149,6 +151,7 @@ int cg_read(struct fake *fake, const char *path, char **ret);
 int cg_write(struct fake *fake, const char *path, const char *text);
 int cg_list(struct fake *fake, const char *path, struct strv *names);
 int task_proc_read(struct fake *fake, const char *path, char **ret);
+int task_proc_readlink(struct fake *fake, const char *path, char **ret);
 int task_proc_list(struct fake *fake, const char *path, struct strv *names);
 int dev_read(struct fake *fake, const char *path, char **ret, mode_t *mode);
 int dev_write(struct fake *fake, const char *path, const char *text);

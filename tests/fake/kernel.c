@@ -349,7 +349,10 @@ static int fake_rename(void *ctx, const char *from, const char *to)
 static int fake_readlink(void *ctx, const char *path, char **ret)
 {
 	const struct node *node = node_find(ctx, path);
+	int rc = task_proc_readlink(ctx, path, ret);
 
+	if (rc != FAKE_NOT_MINE)
+		return rc;
 	if (!node)
 		return -ENOENT;
 	if (!S_ISLNK(node->mode))

@@ -51,6 +51,8 @@ void fake_chattr(struct fake *fake, const char *path, unsigned mode, unsigned ui
 /* The cgroup is a path from the root, "" or "a/b", made if need be (without
  * controllers). New threads inherit cgroup and affinity. */
 pid_t fake_process(struct fake *fake, const char *comm, const char *cgroup);
+/* Whose it is, and of what program; else root's, of /usr/sbin/COMM. */
+void fake_owner(struct fake *fake, pid_t pid, uid_t uid, const char *exe);
 pid_t fake_thread(struct fake *fake, pid_t pid, const char *comm);
 /* Born to any thread of a process, as KVM's and io_uring's workers are. flags:
  * FAKE_NOAFF, or 0. */

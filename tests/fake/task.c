@@ -16,6 +16,7 @@ struct ftask *ftask_find(const struct fake *fake, pid_t tid)
 void ftask_free(struct ftask *task)
 {
 	free(task->comm);
+	free(task->exe);
 	cpuset_clear(&task->allowed);
 	cpuset_clear(&task->user);
 	cpuset_clear(&task->preferred);
@@ -183,6 +184,15 @@ pid_t fake_process(struct fake *fake, const char *comm, const char *cgroup)
 	return add(fake, pid, pid, comm, cg)->tid;
 }
 
+void fake_owner(struct fake *fake, pid_t pid, uid_t uid, const char *exe)
+{
+	struct ftask *task = ftask_find(fake, pid);
+
+	task->uid = uid;
+	free(task->exe);
+	task->exe = xstrdup(exe);
+}
+
 pid_t fake_birth(struct fake *fake, pid_t tid, const char *comm, unsigned flags)
 {
 	const struct ftask *parent = ftask_find(fake, tid);
@@ -258,9 +268,11 @@ static char *file(const struct fake *fake, const struct ftask *task, const char 
 		return NULL;
 	list = fake_list_text(&task->allowed);
 	mask = fake_mask_text(fake, &task->allowed);
-	return xasprintf("Name:\t%s\nState:\tS (sleeping)\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\n%s"
+	return xasprintf("Name:\t%s\nState:\tS (sleeping)\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\n"
+			 "Uid:\t%u\t%u\t%u\t%u\n%s"
 			 "Cpus_allowed:\t%sCpus_allowed_list:\t%s",
-			 task->comm, (int)task->tgid, (int)task->tid, ppid,
+			 task->comm, (int)task->tgid, (int)task->tid, ppid, task->uid, task->uid,
+			 task->uid, task->uid,
 			 fake->flavour == FAKE_6_1 ? ""
 			 : task->kthread	   ? "Kthread:\t1\n"
 						   : "Kthread:\t0\n",
@@ -292,6 +304,19 @@ static const struct ftask *locate(const struct fake *fake, const char *path, con
 	}
 	*rest = *end ? end + 1 : end;
 	return task;
+}
+
+int task_proc_readlink(struct fake *fake, const char *path, char **ret)
+{
+	const char *rest;
+	const struct ftask *task = locate(fake, path, &rest);
+
+	if (!task || strcmp(rest, "exe") != 0)
+		return FAKE_NOT_MINE;
+	if (task->kthread)
+		return -ENOENT;
+	*ret = task->exe ? xstrdup(task->exe) : xasprintf("/usr/sbin/%s", task->comm);
+	return 0;
 }
 
 int task_proc_read(struct fake *fake, const char *path, char **ret)

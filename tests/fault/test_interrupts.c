@@ -313,15 +313,31 @@ static void test_deaf_irqbalance(void **state)
 {
 	static const char mask[] = "/proc/irq/24/smp_affinity_list";
 
+	static const struct {
+		uid_t uid;
+		const char *exe;
+		bool runs;
+	} processes[] = {
+		{ 0, NULL, false },
+		{ 0, "/usr/sbin/irqbalance", true },
+		{ 0, "/usr/sbin/irqbalance (deleted)", true },
+		/* A user's process of that name, and another program. */
+		{ 1000, "/usr/sbin/irqbalance", false },
+		{ 0, "/usr/bin/sleep", false },
+		{ 0, "/home/u/not-irqbalance", false },
+	};
+
 	(void)state;
-	for (int runs = 0; runs < 2; runs++) {
+	for (size_t i = 0; i < ARRAY_SIZE(processes); i++) {
+		bool runs = processes[i].runs;
 		struct said said = { 0 };
 		struct world w;
 
 		world_init(&w, FAKE_7);
 		run(&w, CMD_ON, &said);
-		if (runs)
-			fake_process(w.fake, "irqbalance", "system");
+		if (processes[i].exe)
+			fake_owner(w.fake, fake_process(w.fake, "irqbalance", "system"),
+				   processes[i].uid, processes[i].exe);
 		sys_write(&w.sys, mask, "3");
 		look(&w);
 		assert_text(&w, mask, runs ? "0-1,4-7" : "3");
