@@ -67,8 +67,7 @@ static void read_events(struct supervision *s)
 		for (int i = 0; i < n; i++) {
 			if (events[i].what == PROCEVENTS_THREAD)
 				supervise_new_thread(s);
-			else if (vm_is_qemu(s->sys, events[i].pid) &&
-				 vm_is_descendant(s->sys, events[i].pid, getpid()))
+			else if (vm_is_qemu_below(s->sys, events[i].pid, getpid()))
 				supervise_candidate(s, events[i].pid);
 		}
 	if (n == 0)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define CMDLINE_MAX ((size_t)1 << 20)
+#define FIRST_WORD_MAX ((size_t)4096)
 #define VCPU_MAX 65535
 #define DEBUGFS_KVM "/sys/kernel/debug/kvm"
 
@@ -24,18 +25,19 @@ bool vm_is_qemu_command(const char *argv0)
 	       strcmp(name, "qemu") == 0;
 }
 
-int vm_cmdline(struct sys *sys, pid_t pid, struct strv *argv)
+/* At most the first `most` bytes of it. */
+static int read_cmdline(struct sys *sys, pid_t pid, size_t most, struct strv *argv)
 {
 	_cleanup_free_ char *path = xasprintf("/proc/%d/cmdline", (int)pid);
-	_cleanup_free_ char *text = xmalloc(CMDLINE_MAX + 1);
+	_cleanup_free_ char *text = xmalloc(most + 1);
 	int fd = sys->ops->open(sys->ctx, path, O_RDONLY | O_NOCTTY);
 	size_t size = 0;
 	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	while (size < CMDLINE_MAX) {
-		n = sys->ops->read(sys->ctx, fd, text + size, CMDLINE_MAX - size);
+	while (size < most) {
+		n = sys->ops->read(sys->ctx, fd, text + size, most - size);
 		if (n == -EINTR)
 			continue;
 		if (n <= 0)
@@ -49,6 +51,11 @@ int vm_cmdline(struct sys *sys, pid_t pid, struct strv *argv)
 	for (size_t at = 0; at < size; at += strlen(text + at) + 1)
 		strv_add(argv, text + at);
 	return 0;
+}
+
+int vm_cmdline(struct sys *sys, pid_t pid, struct strv *argv)
+{
+	return read_cmdline(sys, pid, CMDLINE_MAX, argv);
 }
 
 /* The thread's name as it is; NULL if it has ended. */
@@ -70,7 +77,7 @@ bool vm_is_qemu(struct sys *sys, pid_t pid)
 	_cleanup_strv_ struct strv argv = { 0 };
 	_cleanup_free_ char *name = NULL;
 
-	if (vm_cmdline(sys, pid, &argv) < 0 || argv.n == 0)
+	if (read_cmdline(sys, pid, FIRST_WORD_MAX, &argv) < 0 || argv.n == 0)
 		return false;
 	if (vm_is_qemu_command(argv.items[0]))
 		return true;
@@ -151,6 +158,11 @@ bool vm_is_descendant(struct sys *sys, pid_t pid, pid_t ancestor)
 	for (int i = 0; i < 10 && rc < 0; i++)
 		rc = walk_up(sys, pid, ancestor);
 	return rc > 0;
+}
+
+bool vm_is_qemu_below(struct sys *sys, pid_t pid, pid_t ancestor)
+{
+	return vm_is_descendant(sys, pid, ancestor) && vm_is_qemu(sys, pid);
 }
 
 static pid_t number(const char *text)

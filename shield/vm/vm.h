@@ -72,6 +72,9 @@ int vm_process_of(struct sys *sys, pid_t tid, pid_t *pid);
 
 /* Is pid a descendant of ancestor? */
 bool vm_is_descendant(struct sys *sys, pid_t pid, pid_t ancestor);
+/* And is it QEMU? Of other processes, which any user may have started, the command line
+ * is not opened: it can be long, and reading it can wait for what its owner holds. */
+bool vm_is_qemu_below(struct sys *sys, pid_t pid, pid_t ancestor);
 
 /*
  * Find QEMU below a process: the one with recognisable vCPU threads if there

@@ -188,6 +188,48 @@ static void test_process(void **state)
 	assert_int_equal(vm_process_of(&sys, 9999, &pid), -ESRCH);
 }
 
+/* What is read of command lines, in bytes, and how many of them. */
+static size_t cmdline_bytes, cmdlines;
+static struct sys_ops real_ops;
+
+static int counting_open(void *ctx, const char *path, int flags)
+{
+	cmdlines += strstr(path, "/cmdline") != NULL;
+	return real_ops.open(ctx, path, flags);
+}
+
+static ssize_t counting_read(void *ctx, int fd, void *buf, size_t size)
+{
+	ssize_t n = real_ops.read(ctx, fd, buf, size);
+
+	cmdline_bytes += n > 0 ? (size_t)n : 0;
+	return n;
+}
+
+/* A user executes programs with long command lines while `run` waits for its VM. */
+static void test_long_command(void **state)
+{
+	static char line[1 << 20] = "qemu-system-x86_64\0-name\0";
+	struct sys_ops ops = *sys.ops;
+	struct sys counted = { .ops = &ops, .ctx = sys.ctx };
+
+	(void)state;
+	real_ops = ops;
+	ops.open = counting_open;
+	ops.read = counting_read;
+	memset(line + 25, 'a', sizeof(line) - 25);
+	put_thread(310, 310, 1, "qemu-system-x86", 'S');
+	PUT_CMDLINE(310, line);
+	assert_false(vm_is_qemu_below(&counted, 310, 50));
+	assert_int_equal(cmdlines, 0);
+	put_thread(310, 310, 61, "other", 'S');
+	cmdline_bytes = 0;
+	assert_true(vm_is_qemu_below(&counted, 310, 50));
+	assert_int_equal(cmdlines, 1);
+	assert_in_range(cmdline_bytes, 1, 3 * 4096); /* with three files stat */
+	put_thread(310, 310, 1, "other", 'S');
+}
+
 static void test_descendants(void **state)
 {
 	pid_t pid = 0;
@@ -394,11 +436,11 @@ static void test_no_events(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_command),	  cmocka_unit_test(test_process),
-		cmocka_unit_test(test_names),	  cmocka_unit_test(test_one_ended),
-		cmocka_unit_test(test_verify),	  cmocka_unit_test(test_descendants),
-		cmocka_unit_test(test_real),	  cmocka_unit_test(test_events),
-		cmocka_unit_test(test_no_events),
+		cmocka_unit_test(test_command),	    cmocka_unit_test(test_process),
+		cmocka_unit_test(test_names),	    cmocka_unit_test(test_one_ended),
+		cmocka_unit_test(test_verify),	    cmocka_unit_test(test_long_command),
+		cmocka_unit_test(test_descendants), cmocka_unit_test(test_real),
+		cmocka_unit_test(test_events),	    cmocka_unit_test(test_no_events),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
