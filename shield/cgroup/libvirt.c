@@ -40,7 +40,7 @@ static int vcpu_index(const char *name)
 }
 
 /* The cgroup that emulator and vcpuN are in, or NULL. */
-static char *parent_of(const char *cgroup)
+char *libvirt_parent(const char *cgroup)
 {
 	size_t n = strlen(cgroup), end = sizeof(emulator_name) - 1;
 
@@ -50,7 +50,7 @@ static char *parent_of(const char *cgroup)
 
 bool libvirt_is_cgroup(const char *cgroup, const struct partitions *partitions)
 {
-	_cleanup_free_ char *parent = parent_of(cgroup);
+	_cleanup_free_ char *parent = libvirt_parent(cgroup);
 	size_t n = parent ? strlen(parent) : 0;
 
 	for (size_t i = 0; i < partitions->n; i++) {
@@ -65,7 +65,7 @@ bool libvirt_is_cgroup(const char *cgroup, const struct partitions *partitions)
 
 bool libvirt_is_parent(const char *parent, const char *cgroup, const struct partitions *partitions)
 {
-	_cleanup_free_ char *its = parent_of(cgroup);
+	_cleanup_free_ char *its = libvirt_parent(cgroup);
 
 	return its && strcmp(parent, its) == 0 && libvirt_is_cgroup(cgroup, partitions);
 }
@@ -227,7 +227,7 @@ static int by_index(const void *a, const void *b)
 int libvirt_find(struct sys *sys, const char *mount, const char *cgroup, struct libvirt_vm *vm,
 		 struct err *err)
 {
-	_cleanup_free_ char *parent = parent_of(cgroup), *dir = NULL;
+	_cleanup_free_ char *parent = libvirt_parent(cgroup), *dir = NULL;
 	_cleanup_strv_ struct strv names = { 0 };
 	int rc;
 

@@ -92,6 +92,9 @@ void libvirt_plan_cpus(const char *mount, const struct libvirt_vm *vm,
 
 /* Is it the place of a shield of such a domain, not of one of our own? */
 bool libvirt_is_cgroup(const char *cgroup, const struct partitions *partitions);
+/* The cgroup that libvirt has made for the domain whose QEMU is in this one, which
+ * the caller frees; NULL if it is none of these. */
+char *libvirt_parent(const char *cgroup);
 /* And is it the cgroup in which that and the partitions are? */
 bool libvirt_is_parent(const char *parent, const char *cgroup, const struct partitions *partitions);
 

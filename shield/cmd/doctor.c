@@ -8,6 +8,7 @@
 #include "irq/pci.h"
 #include "shield/base/text.h"
 #include "profiles/find.h"
+#include "shield/cgroup/libvirt.h"
 #include "shield/cmd/cmd.h"
 #include "shield/ops/on.h"
 #include "shield/policy/conflicts.h"
@@ -189,7 +190,7 @@ static void look_at_others(struct visit *v)
 	_cleanup_strv_ struct strv warnings = { 0 };
 	const struct host_caps *host = &v->snapshot.host;
 
-	conflicts_find(v->sys, &v->snapshot.tasks, &warnings);
+	conflicts_find(v->sys, &v->snapshot.tasks, NULL, &warnings);
 	for (size_t i = 0; i < host->n_siblings; i++) {
 		const struct sibling *s = &host->siblings[i];
 		const struct cpuset *cpus = host->remote ? &s->exclusive : &s->cpus;
@@ -270,6 +271,22 @@ static void look_at_passthrough(struct visit *v)
 		found(v, OK, "passthrough", "the host has an IOMMU; vfio-pci has %s", list);
 }
 
+/* Who is limited to CPUs that this shield has. */
+static void look_at_taken(struct visit *v, const struct state *state, const struct shield *s)
+{
+	_cleanup_free_ char *domain = libvirt_parent(s->cgroup);
+	_cleanup_cpuset_ struct cpuset others = { 0 };
+	_cleanup_strv_ struct strv warnings = { 0 };
+
+	if (!v->has_host)
+		return;
+	state_taken(state, &others);
+	cpuset_andnot(&others, &s->taken);
+	conflicts_find_cpus(v->sys, &v->snapshot.host, &others, &s->taken, domain, &warnings);
+	for (size_t i = 0; i < warnings.n; i++)
+		found(v, WARNING, "state", "the shield %s: %s", s->name, warnings.items[i]);
+}
+
 /* The state file, and the guards of the shields in it. */
 static void look_at_state(struct visit *v)
 {
@@ -300,6 +317,7 @@ static void look_at_state(struct visit *v)
 			      s->name, s->name);
 		else
 			found(v, OK, "state", "the shield %s is active, and guarded", s->name);
+		look_at_taken(v, &txn.state, s);
 	}
 }
 
@@ -341,6 +359,7 @@ static int look_at_profile(struct visit *v, struct err *err)
 		v->findings.of_profile++;
 		return 0;
 	}
+	conflicts_find_cpus(v->sys, &v->snapshot.host, &active, &spec.taken, NULL, &warnings);
 	guest = cpulist_format(&spec.guest);
 	found(v, OK, "profile", "%s: CPUs %s can be taken", profile.name, guest);
 	for (size_t i = 0; i < warnings.n; i++)

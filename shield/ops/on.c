@@ -159,6 +159,7 @@ int shield_begin(struct txn *txn, const struct on_request *b, struct strv *warni
 	_cleanup_cpuset_ struct cpuset active = { 0 };
 	_cleanup_plan_ struct plan plan = { 0 };
 	_cleanup_irq_policies_ struct irq_policies others = { 0 };
+	_cleanup_free_ char *domain = b->libvirt ? libvirt_parent(b->libvirt->cgroup) : NULL;
 	const struct host_caps *host = &b->snapshot->host;
 	const char *name = b->profile->name;
 	struct scope_anchor anchor = { .leash = -1 };
@@ -169,7 +170,8 @@ int shield_begin(struct txn *txn, const struct on_request *b, struct strv *warni
 	    policy_spec(b->snapshot, b->profile, b->partition, &active, txn->force, &spec, warnings,
 			err) < 0)
 		return -1;
-	conflicts_find(txn->sys, &b->snapshot->tasks, warnings);
+	conflicts_find(txn->sys, &b->snapshot->tasks, b->profile, warnings);
+	conflicts_find_cpus(txn->sys, host, &active, &spec.taken, domain, warnings);
 	if (txn_on_paper(txn)) /* else the kernel refuses them */
 		policy_managed(&b->snapshot->irqs, &spec.taken, warnings);
 	if (!b->libvirt && check_cgroup(txn->sys, host, name, err) < 0)

@@ -76,6 +76,43 @@ if [ "$name" = vm-8 ]; then
 	rm -r "$machine/run/systemd/system"
 	doctor no-cgroup.plain 4
 	rm -r "$machine"
+	# Programs that are known by name, and cgroups at any depth that have guest CPUs.
+	machine=$work/doctor
+	cp -r "$whole" "$machine"
+	number=900
+	for daemon in lxd incusd numad pvestatd tuned-ppd power-profiles- tlp-pd auto-cpufreq; do
+		add_process $((number += 1)) "$daemon"
+	done
+	mkdir -p "$machine/run/tlp" "$machine/sys/kernel/sched_ext/root" "$machine/etc/pve/qemu-server" "$machine/etc/shield/profiles.d"
+	echo enabled >"$machine/sys/kernel/sched_ext/state"
+	echo lavd >"$machine/sys/kernel/sched_ext/root/ops"
+	doctor known 0
+	echo '{ "version": 1, "name": "win11", "guest": "2-5" }' >"$machine/etc/shield/profiles.d/win11.json"
+	echo '{ "version": 1, "name": "fast", "guest": "2-5", "host": { "governor": "performance" } }' >"$machine/etc/shield/profiles.d/fast.json"
+	add_cgroup() { # PATH CPUS [CONTROLLERS of its children]
+		mkdir -p "$machine/sys/fs/cgroup/$1"
+		echo "$2" >"$machine/sys/fs/cgroup/$1/cpuset.cpus"
+		[ $# -lt 3 ] || echo "$3" >"$machine/sys/fs/cgroup/$1/cgroup.subtree_control"
+	}
+	add_cgroup docker '' 'cpuset memory'
+	add_cgroup docker/abc 2-3
+	add_cgroup docker/def 2-3
+	add_cgroup docker/free 0-1
+	add_cgroup lxc/101 0-5 cpuset
+	add_cgroup lxc/101/ns/init.scope 0,4 cpuset
+	add_cgroup lxc/101/ns/init.scope/deep 5
+	add_cgroup kubepods.slice/kubepods-pod1.slice/cri-1.scope 0-7
+	add_cgroup system.slice '' memory
+	add_cgroup system.slice/stale.service 2-3 # there can be none, below that one
+	add_cgroup shield.slice/shield-old.scope 2-3
+	printf 'affinity: 2-3,5\ncores: 3\n\n[before]\naffinity: 4\n' >"$machine/etc/pve/qemu-server/100.conf"
+	echo 'affinity: 0-3' >"$machine/etc/pve/qemu-server/101.conf"
+	printf 'cores: 1\n[before]\naffinity: 4\n' >"$machine/etc/pve/qemu-server/102.conf"
+	doctor known.profile 0 win11
+	for profile in win11 fast; do
+		golden "$name/doctor/known.plan-$profile" 0 "$binary" plan "$profile" --sysroot "$machine"
+	done
+	rm -r "$machine"
 	# Hybrid: systemd gives no cgroup of the second version the cpuset controller, even if it is there.
 	machine=$work/doctor
 	cp -r "$whole" "$machine"
