@@ -26,8 +26,14 @@ void libvirt_clear(struct libvirt_vm *vm)
 	free(vm->cpus);
 	free(vm->was);
 	cpuset_clear(&vm->possible);
-	cpuset_clear(&vm->emulator);
-	cpuset_clear(&vm->others);
+	for (size_t i = 0; i < vm->n_others; i++) {
+		free(vm->others[i].name);
+		free(vm->others[i].cgroup);
+		cpuset_clear(&vm->others[i].cpus);
+		cpuset_clear(&vm->others[i].now);
+		cpuset_clear(&vm->others[i].set);
+	}
+	free(vm->others);
 	*vm = (struct libvirt_vm){ 0 };
 }
 
@@ -61,6 +67,25 @@ bool libvirt_is_cgroup(const char *cgroup, const struct partitions *partitions)
 			return false;
 	}
 	return parent && partitions->n;
+}
+
+/* "emulator", "iothread1" */
+static bool is_other(const char *name)
+{
+	size_t n = sizeof(iothread_name) - 1;
+
+	return strcmp(name, emulator_name + 1) == 0 ||
+	       (strncmp(name, iothread_name, n) == 0 && name[n] &&
+		!name[n + strspn(name + n, "0123456789")]);
+}
+
+bool libvirt_is_other(const char *other, const char *cgroup, const struct partitions *partitions)
+{
+	_cleanup_free_ char *its = libvirt_parent(cgroup);
+	size_t n = its ? strlen(its) : 0;
+
+	return n && strncmp(other, its, n) == 0 && other[n] == '/' && is_other(other + n + 1) &&
+	       libvirt_is_cgroup(cgroup, partitions);
 }
 
 bool libvirt_is_parent(const char *parent, const char *cgroup, const struct partitions *partitions)
@@ -158,23 +183,36 @@ static int read_vcpu(struct sys *sys, const char *mount, const char *parent, con
 }
 
 /* What is not to share a CPU with a vCPU. */
-static int read_other(struct sys *sys, const char *dir, const char *name, struct libvirt_vm *vm,
-		      struct err *err)
+static int read_other(struct sys *sys, const char *mount, const char *parent, const char *name,
+		      struct libvirt_vm *vm, struct err *err)
 {
-	_cleanup_free_ char *path = xasprintf("%s/%s", dir, name);
-	bool emulator = strcmp(name, emulator_name + 1) == 0;
+	_cleanup_free_ char *path = xasprintf("%s%s/%s", mount, parent, name);
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
+	struct libvirt_other *other;
 	int rc;
 
-	if (!emulator && strncmp(name, iothread_name, sizeof(iothread_name) - 1) != 0)
+	if (!is_other(name))
 		return 0;
 	rc = read_cpus(sys, path, &cpus);
 	if (rc < 0)
 		return gone(rc) ? 0 : unreadable(path, rc, err);
-	cpuset_or(&vm->others, &cpus);
-	if (emulator)
-		cpuset_copy(&vm->emulator, &cpus);
+	GROW(vm->others, vm->n_others, vm->cap_others);
+	other = &vm->others[vm->n_others++];
+	*other = (struct libvirt_other){ .name = xstrdup(name),
+					 .cgroup = xasprintf("%s/%s", parent, name) };
+	cpuset_copy(&other->cpus, &cpus);
+	cpuset_copy(&other->now, &cpus);
+	cpuset_copy(&other->set, &cpus);
 	return 0;
+}
+
+const struct cpuset *libvirt_emulator(const struct libvirt_vm *vm)
+{
+	for (size_t i = 0; i < vm->n_others; i++)
+		if (strcmp(vm->others[i].name, emulator_name + 1) == 0 &&
+		    !cpuset_empty(&vm->others[i].cpus))
+			return &vm->others[i].cpus;
+	return NULL;
 }
 
 static int read_above(struct sys *sys, const char *mount, const char *parent, struct libvirt_vm *vm,
@@ -224,6 +262,13 @@ static int by_index(const void *a, const void *b)
 	return (int)x->index - (int)y->index;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const struct libvirt_other *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
 int libvirt_find(struct sys *sys, const char *mount, const char *cgroup, struct libvirt_vm *vm,
 		 struct err *err)
 {
@@ -248,9 +293,11 @@ int libvirt_find(struct sys *sys, const char *mount, const char *cgroup, struct 
 	for (size_t i = 0; i < names.n && rc == 0; i++)
 		rc = vcpu_index(names.items[i]) >= 0
 			     ? read_vcpu(sys, mount, parent, names.items[i], vm, err)
-			     : read_other(sys, dir, names.items[i], vm, err);
+			     : read_other(sys, mount, parent, names.items[i], vm, err);
 	if (vm->n_vcpus)
 		qsort(vm->vcpus, vm->n_vcpus, sizeof(*vm->vcpus), by_index);
+	if (vm->n_others)
+		qsort(vm->others, vm->n_others, sizeof(*vm->others), by_name);
 	if (rc < 0)
 		libvirt_clear(vm);
 	return rc;
@@ -274,22 +321,101 @@ static int shared(const struct libvirt_vm *vm, size_t i, struct err *err)
 			"(<vcpupin vcpu='%u' cpuset='…'/>)",
 			vm->vcpus[k].index, v->index, text, v->index);
 	}
-	if (!cpuset_intersects(&v->cpus, &vm->others))
-		return 0;
-	cpuset_copy(&both, &v->cpus);
-	cpuset_and(&both, &vm->others);
-	text = cpulist_format(&both);
-	return err_set(
-		err, ERR_USAGE,
-		"CPU %s is that of vCPU %u, and of the emulator or an I/O thread, too; pin these "
-		"to other CPUs with <emulatorpin> and <iothreadpin> (without a pin they have "
-		"those of <vcpu cpuset='…'>)",
-		text, v->index);
+	return 0;
+}
+
+/* "the emulator", "I/O thread 1", and the element that pins it. */
+static char *name_of(const struct libvirt_other *other)
+{
+	size_t n = sizeof(iothread_name) - 1;
+
+	return strncmp(other->name, iothread_name, n) == 0
+		       ? xasprintf("I/O thread %s", other->name + n)
+		       : xstrdup("the emulator");
+}
+
+static char *element_of(const struct libvirt_other *other)
+{
+	size_t n = sizeof(iothread_name) - 1;
+
+	return strncmp(other->name, iothread_name, n) == 0
+		       ? xasprintf("<iothreadpin iothread='%s' cpuset='…'/>", other->name + n)
+		       : xstrdup("<emulatorpin cpuset='…'/>");
+}
+
+/* The first of the vCPUs that are on a CPU of its pin shares it, if all of these
+ * are taken: it is none of the guest's then. */
+static void share(const struct libvirt_vm *vm, const struct libvirt_other *other,
+		  struct cpuset *guest, struct strv *warnings)
+{
+	_cleanup_free_ char *name = name_of(other), *element = element_of(other);
+	_cleanup_free_ char *only = cpulist_format(&other->cpus), *cpus = NULL;
+
+	if (cpuset_empty(&other->cpus) || !cpuset_within(&other->cpus, guest))
+		return;
+	for (size_t i = 0; i < vm->n_vcpus; i++) {
+		const struct libvirt_vcpu *v = &vm->vcpus[i];
+
+		if (!cpuset_intersects(&v->cpus, &other->cpus))
+			continue;
+		cpus = cpulist_format(&v->cpus);
+		strv_addf(warnings,
+			  "%s may run on CPU %s only, which vCPUs have: so vCPU %u shares CPU %s "
+			  "with it, and is not isolated; pin %s to other CPUs with %s (without a "
+			  "pin it has those of <vcpu cpuset='…'>)",
+			  name, only, v->index, cpus, name, element);
+		cpuset_andnot(guest, &v->cpus);
+		return;
+	}
+}
+
+static void warn_kept(const struct libvirt_other *other, const struct cpuset *guest,
+		      struct strv *warnings)
+{
+	_cleanup_free_ char *name = name_of(other), *only = cpulist_format(&other->cpus);
+	_cleanup_cpuset_ struct cpuset left = { 0 };
+	_cleanup_free_ char *text = NULL;
+
+	if (!cpuset_intersects(&other->cpus, guest))
+		return;
+	cpuset_copy(&left, &other->cpus);
+	cpuset_andnot(&left, guest);
+	text = cpulist_format(&left);
+	strv_addf(warnings,
+		  "%s is pinned to CPUs %s, some of which vCPUs have: it keeps the others, CPU %s, "
+		  "while the domain is shielded",
+		  name, only, text);
+}
+
+/* The CPUs that become partitions. */
+static int choose_guest(const struct libvirt_vm *vm, struct cpuset *guest, struct strv *warnings,
+			struct err *err)
+{
+	for (size_t i = 0; i < vm->n_vcpus; i++) {
+		if (shared(vm, i, err) < 0)
+			return -1;
+		cpuset_or(guest, &vm->vcpus[i].cpus);
+	}
+	if (cpuset_empty(guest))
+		return err_set(err, ERR_USAGE,
+			       "no vCPU of the domain is pinned; say which CPU each may have: "
+			       "<cputune><vcpupin vcpu='0' cpuset='2'/>…");
+	for (size_t i = 0; i < vm->n_others; i++)
+		share(vm, &vm->others[i], guest, warnings);
+	if (cpuset_empty(guest))
+		return err_set(err, ERR_USAGE, "%s", warnings->items[warnings->n - 1]);
+	for (size_t i = 0; i < vm->n_others; i++)
+		warn_kept(&vm->others[i], guest, warnings);
+	return 0;
 }
 
 int libvirt_partitions(const struct libvirt_vm *vm, struct partitions *partitions,
 		       struct strv *warnings, struct err *err)
 {
+	_cleanup_cpuset_ struct cpuset guest = { 0 };
+
+	if (choose_guest(vm, &guest, warnings, err) < 0)
+		return -1;
 	for (size_t i = 0; i < vm->n_vcpus; i++) {
 		const struct libvirt_vcpu *v = &vm->vcpus[i];
 		_cleanup_free_ char *text = cpulist_format(&v->cpus);
@@ -301,8 +427,8 @@ int libvirt_partitions(const struct libvirt_vm *vm, struct partitions *partition
 				  v->index, v->index);
 			continue;
 		}
-		if (shared(vm, i, err) < 0)
-			return -1;
+		if (!cpuset_within(&v->cpus, &guest))
+			continue;
 		if (cpuset_count(&v->cpus) > 1)
 			strv_addf(warnings,
 				  "vCPU %u is pinned to CPUs %s, of which it can use only one "
@@ -310,10 +436,6 @@ int libvirt_partitions(const struct libvirt_vm *vm, struct partitions *partition
 				  v->index, text);
 		partitions_add(partitions, v->cgroup, &v->cpus);
 	}
-	if (!partitions->n)
-		return err_set(err, ERR_USAGE,
-			       "no vCPU of the domain is pinned; say which CPU each may have: "
-			       "<cputune><vcpupin vcpu='0' cpuset='2'/>…");
 	return 0;
 }
 
@@ -371,6 +493,25 @@ void libvirt_plan_born(const struct libvirt_vm *vm, const struct partitions *par
 	}
 }
 
+void libvirt_plan_others(const char *mount, const struct libvirt_vm *vm, const struct cpuset *guest,
+			 struct plan *plan)
+{
+	for (size_t i = 0; i < vm->n_others; i++) {
+		const struct libvirt_other *other = &vm->others[i];
+		_cleanup_free_ char *path = xasprintf("%s%s/cpuset.cpus", mount, other->cgroup);
+		_cleanup_free_ char *from = cpulist_format(&other->now), *to = NULL;
+		_cleanup_cpuset_ struct cpuset left = { 0 };
+
+		cpuset_copy(&left, &other->cpus);
+		cpuset_andnot(&left, guest);
+		if (cpuset_empty(&left))
+			cpuset_copy(&left, &other->cpus);
+		to = cpulist_format(&left);
+		if (!cpuset_equal(&left, &other->now) || !cpuset_equal(&left, &other->set))
+			plan_write(plan, path, from, to);
+	}
+}
+
 void libvirt_plan(const char *mount, const struct libvirt_vm *vm,
 		  const struct partitions *partitions, const struct cpuset *guest,
 		  struct plan *plan)
@@ -383,6 +524,7 @@ void libvirt_plan(const char *mount, const struct libvirt_vm *vm,
 
 		plan_write(plan, path, vm->above[i].exclusive, cpus);
 	}
+	libvirt_plan_others(mount, vm, guest, plan);
 	for (size_t i = 0; i < partitions->n; i++) {
 		const struct libvirt_vcpu *v = vcpu_of(vm, partitions->items[i].cgroup);
 		_cleanup_free_ char *path =

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libvirt: the cgroups that libvirt makes for a domain. Those of its pinned
- * vCPUs become the partitions of a shield where they stand; nothing is moved,
- * and no value of libvirt's own is written.
+ * vCPUs become the partitions of a shield where they stand; nothing is moved.
+ * Of libvirt's own values only cpuset.cpus of emulator and iothreadN is written,
+ * where it names CPUs of a partition: up to 6.12 there could be none beside it.
  *
  *	/machine.slice/machine-qemu\x2d1\x2dwin11.scope/libvirt
  *		emulator	QEMU, its workers; cpuset.cpus: <emulatorpin>
@@ -39,6 +40,15 @@ struct libvirt_vcpu {
 	struct cpuset cpus;	  /* its pin; empty: none */
 };
 
+/* The cgroup of the emulator or of an I/O thread, and its pin; empty: none. */
+struct libvirt_other {
+	char *name, *cgroup; /* "emulator", "iothread1"; from the cgroup root */
+	struct cpuset cpus;
+	/* What cpuset.cpus is, and what the shield has set: both the pin, unless it
+	 * has one. Then the caller replaces cpus and set. */
+	struct cpuset now, set;
+};
+
 /* A cgroup above, and the CPUs that it hands down now. */
 struct libvirt_above {
 	char *cgroup, *exclusive;
@@ -54,8 +64,8 @@ struct libvirt_vm {
 	 * it has one, for the caller to replace by what that set and what it was */
 	char *cpus, *was;
 	struct cpuset possible; /* CPUs of the host; empty: no need to write that */
-	struct cpuset emulator; /* its pin; empty: none */
-	struct cpuset others;	/* what the pins of everything but vCPUs name */
+	struct libvirt_other *others;
+	size_t n_others, cap_others;
 };
 
 /* Read the cgroups around that of a QEMU, "/…/libvirt/emulator". ERR_UNSUPPORTED
@@ -68,10 +78,19 @@ void libvirt_clear(struct libvirt_vm *vm);
 /*
  * The partitions that its pins ask for. ERR_USAGE, naming the element of the
  * domain, if they ask for none or for what cannot be: a CPU belongs to one
- * vCPU, or to none.
+ * vCPU, or to none. The emulator and I/O threads keep what their pins have
+ * besides; where that is nothing, a vCPU that shares its CPU with them gets no
+ * partition. Warnings name both.
  */
 int libvirt_partitions(const struct libvirt_vm *vm, struct partitions *partitions,
 		       struct strv *warnings, struct err *err);
+
+/* The pin of the emulator; NULL: it has none. */
+const struct cpuset *libvirt_emulator(const struct libvirt_vm *vm);
+/* The steps that keep the emulator and I/O threads off the guest CPUs, and let
+ * them have what is none of these any more. */
+void libvirt_plan_others(const char *mount, const struct libvirt_vm *vm, const struct cpuset *guest,
+			 struct plan *plan);
 
 /* The steps, outer to inner. guest: the CPUs of all the partitions. */
 void libvirt_plan(const char *mount, const struct libvirt_vm *vm,
@@ -95,6 +114,8 @@ bool libvirt_is_cgroup(const char *cgroup, const struct partitions *partitions);
 /* The cgroup that libvirt has made for the domain whose QEMU is in this one, which
  * the caller frees; NULL if it is none of these. */
 char *libvirt_parent(const char *cgroup);
+/* Is it that of its emulator, or of one of its I/O threads? */
+bool libvirt_is_other(const char *other, const char *cgroup, const struct partitions *partitions);
 /* And is it the cgroup in which that and the partitions are? */
 bool libvirt_is_parent(const char *parent, const char *cgroup, const struct partitions *partitions);
 

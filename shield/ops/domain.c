@@ -40,7 +40,10 @@ static void take_cpus(const struct libvirt_vm *vm, const struct partitions *part
 			  "profile %s: the guest CPUs are %s, as <vcpupin> says, and not %s",
 			  profile->name, theirs, ours);
 	}
-	cpuset_copy(&profile->emulator, &vm->emulator);
+	cpuset_clear(&profile->emulator);
+	if (libvirt_emulator(vm))
+		cpuset_copy(&profile->emulator, libvirt_emulator(vm));
+	cpuset_andnot(&profile->emulator, &profile->guest);
 	/* Each has its place, and none can be taken away to be flushed. */
 	profile->n_vcpus = 0;
 	for (size_t i = 0; i < profile->n_iothreads; i++)
@@ -49,7 +52,7 @@ static void take_cpus(const struct libvirt_vm *vm, const struct partitions *part
 	profile->flush = false;
 }
 
-/* The threads of the vCPUs that are pinned, for a shield. */
+/* The threads of the vCPUs that have partitions, for a shield. */
 static void take_vcpus(struct txn *txn, const struct libvirt_vm *vm, struct shield *s)
 {
 	free(s->vcpus);
@@ -59,7 +62,8 @@ static void take_vcpus(struct txn *txn, const struct libvirt_vm *vm, struct shie
 		const struct libvirt_vcpu *v = &vm->vcpus[i];
 		_cleanup_task_ struct task t = { 0 };
 
-		if (!cpuset_empty(&v->cpus) && task_read(txn->sys, s->vm.pid, v->tid, &t) == 0)
+		if (partitions_find(&s->partitions, v->cgroup) &&
+		    task_read(txn->sys, s->vm.pid, v->tid, &t) == 0)
 			s->vcpus[s->n_vcpus++] = (struct vcpu){
 				v->index, { t.tid, t.start }, (unsigned)cpuset_next(&v->cpus, -1)
 			};
@@ -97,6 +101,23 @@ static int find(struct txn *txn, pid_t pid, struct libvirt_vm *vm, struct err *e
 	return libvirt_find(txn->sys, txn->mount, cgroup, vm, err);
 }
 
+/* What they were pinned to, where that is not what their cgroups have. */
+static void find_pins(struct txn *txn, const struct shield *s, struct libvirt_vm *vm)
+{
+	for (size_t i = 0; i < vm->n_others; i++) {
+		struct libvirt_other *other = &vm->others[i];
+		_cleanup_free_ char *path =
+			xasprintf("%s%s/cpuset.cpus", txn->mount, other->cgroup);
+		const struct object *o = state_file_object(&txn->state, path);
+		const struct claim *claim = o ? object_claim(o, s->name) : NULL;
+
+		if (!claim || !claim->set || cpulist_parse(claim->set, &other->set, NULL) < 0)
+			continue;
+		if (cpuset_equal(&other->set, &other->now))
+			cpulist_parse(o->original, &other->cpus, NULL);
+	}
+}
+
 /* The same for one that has its shield. */
 static int find_again(struct txn *txn, const struct shield *s, struct libvirt_vm *vm,
 		      struct err *err)
@@ -107,6 +128,7 @@ static int find_again(struct txn *txn, const struct shield *s, struct libvirt_vm
 
 	if (find(txn, s->vm.pid, vm, err) < 0)
 		return -1;
+	find_pins(txn, s, vm);
 	path = libvirt_cpus_path(txn->mount, vm);
 	o = state_file_object(&txn->state, path);
 	claim = o ? object_claim(o, s->name) : NULL;
@@ -209,6 +231,7 @@ static int plan_follow(struct txn *txn, const struct shield *s, const struct lib
 	for (size_t i = 0; i < partitions->n; i++)
 		cpuset_or(guest, &partitions->items[i].cpus);
 	if (same(partitions, &s->partitions)) {
+		libvirt_plan_others(txn->mount, vm, guest, plan);
 		libvirt_plan_cpus(txn->mount, vm, partitions, plan);
 		return 0;
 	}
@@ -239,6 +262,26 @@ static void dissolve_growing(struct txn *txn, const struct shield *s,
 	}
 }
 
+/* The emulator or an I/O thread goes off CPUs of vCPUs before these are made
+ * partitions: up to Linux 6.12 there can be none beside it. What libvirt has pinned
+ * it to anew is what it returns to in the end. */
+static void lead_others(struct txn *txn, const struct libvirt_vm *vm, const struct cpuset *guest)
+{
+	_cleanup_plan_ struct plan plan = { 0 };
+
+	libvirt_plan_others(txn->mount, vm, guest, &plan);
+	for (size_t i = 0; i < plan.n; i++) {
+		struct object *o = state_add_object(&txn->state, &plan.steps[i]);
+
+		if (strcmp(o->ours, plan.steps[i].from) != 0) {
+			free(o->original);
+			o->original = xstrdup(plan.steps[i].from);
+			o->uncertain = true;
+		}
+		state_lead(&txn->state, o);
+	}
+}
+
 int shield_follow(struct txn *txn, const char *name, struct err *err)
 {
 	struct shield *s = state_shield(&txn->state, name);
@@ -264,6 +307,7 @@ int shield_follow(struct txn *txn, const char *name, struct err *err)
 	}
 	if (!plan.n)
 		return renew_vcpus(txn, &vm, s, err);
+	lead_others(txn, &vm, &guest);
 	dissolve_growing(txn, s, &partitions);
 	take(txn_edit(txn, name), &partitions, &guest);
 	/* The kernel calls the partition of a vCPU that was pinned anew invalid:

@@ -114,13 +114,15 @@ static bool recorded(const struct host_caps *host, const struct task *task)
 	return !host->remote || (task->flags & TASK_KTHREAD);
 }
 
-/* It has its place already: libvirt has given it that. */
-static bool is_vcpu(const struct shield_spec *spec, pid_t tid)
+/* The domain's process, whose threads have their places already: libvirt has given
+ * them these, and the kernel narrows and widens them with their cgroups. 0: none. */
+static pid_t find_domain(const struct host_snapshot *snapshot, const struct shield_spec *spec)
 {
-	for (size_t i = 0; spec->libvirt && i < spec->libvirt->n_vcpus; i++)
-		if (spec->libvirt->vcpus[i].tid == tid)
-			return true;
-	return false;
+	for (size_t i = 0; spec->libvirt && i < snapshot->tasks.n; i++)
+		for (size_t v = 0; v < spec->libvirt->n_vcpus; v++)
+			if (spec->libvirt->vcpus[v].tid == snapshot->tasks.items[i].tid)
+				return snapshot->tasks.items[i].tgid;
+	return 0;
 }
 
 void policy_on(const struct host_snapshot *snapshot, const struct shield_spec *spec,
@@ -136,6 +138,7 @@ void policy_on(const struct host_snapshot *snapshot, const struct shield_spec *s
 	};
 	_cleanup_cpuset_ struct cpuset rest = { 0 }, before = { 0 };
 	_cleanup_free_ char *everything = cpulist_format(&host->present);
+	const pid_t domain = find_domain(snapshot, spec);
 	size_t first = plan->n;
 	/* What the host had before, and what it has afterwards. */
 	cpuset_copy(&before, &host->online);
@@ -162,7 +165,7 @@ void policy_on(const struct host_snapshot *snapshot, const struct shield_spec *s
 		const struct task *t = &snapshot->tasks.items[i];
 		_cleanup_cpuset_ struct cpuset now = { 0 };
 
-		if (is_vcpu(spec, t->tid))
+		if (domain && t->tgid == domain)
 			continue;
 		/* In the cgroup of another shield, which this one does not touch. */
 		if (!cpuset_empty(&t->allowed) && cpuset_within(&t->allowed, active))

@@ -183,6 +183,20 @@ void state_move(struct state *state, struct object *const *objects, char *const 
 	}
 }
 
+void state_lead(struct state *state, const struct object *object)
+{
+	struct object *first = NULL;
+	size_t at = 0;
+
+	while (at < state->n_objects && state->objects[at] != object)
+		at++;
+	if (at == state->n_objects)
+		return;
+	first = state->objects[at];
+	memmove(state->objects + 1, state->objects, at * sizeof(*state->objects));
+	state->objects[0] = first;
+}
+
 void state_forget(struct state *state, struct object *object)
 {
 	size_t i = 0;

@@ -150,6 +150,8 @@ struct object *state_object(const struct state *state, const struct step *step);
 struct object *state_file_object(const struct state *state, const char *path);
 /* The object of the step, new ones with the step's `from` as original. */
 struct object *state_add_object(struct state *state, const struct step *step);
+/* It is to be changed before, and restored after, all that are there. */
+void state_lead(struct state *state, const struct object *object);
 /* n objects have other paths now, which are taken over. An object that had one of
  * these is forgotten: it does not exist any more. */
 void state_move(struct state *state, struct object *const *objects, char *const *paths, size_t n);

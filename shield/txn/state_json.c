@@ -312,6 +312,9 @@ static bool in_own_cgroup(const struct state *state, const char *mount, const ch
 			return !file || strcmp(file, "cpuset.cpus.exclusive") == 0 ||
 			       (strcmp(file, "cpuset.cpus") == 0 &&
 				libvirt_is_parent(dir, cgroup, &state->shields[i].partitions));
+		if (file && strcmp(file, "cpuset.cpus") == 0 &&
+		    libvirt_is_other(dir, cgroup, &state->shields[i].partitions))
+			return true;
 	}
 	return false;
 }

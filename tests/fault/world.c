@@ -122,6 +122,7 @@ static void start_domain(struct world *w)
 		put(w, control, "+cpuset");
 	}
 	put(w, SCOPE "/emulator/cgroup.type", "threaded");
+	put(w, SCOPE "/emulator/cpuset.cpus", "0-4");
 	w->sys.ops->cgroup_attach(w->sys.ctx, SCOPE "/emulator", w->domain);
 	for (unsigned i = 0; i < 2; i++) {
 		_cleanup_free_ char *type = xasprintf(SCOPE "/vcpu%u/cgroup.type", i);

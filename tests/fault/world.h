@@ -9,7 +9,8 @@
  * two vCPU threads and an I/O thread. Profiles win11 (CPUs 2-3, emulator 6, with
  * flush, host settings, a vCPU map, and CPU 1 for the I/O thread) and lin (4-5,
  * 7).
- * After CMD_START also a domain vm of libvirt: vCPU 0 on CPU 4, vCPU 1 on 5 and 7.
+ * After CMD_START also a domain vm of libvirt: vCPU 0 on CPU 4, vCPU 1 on 5 and 7,
+ * the emulator on 0-4.
  */
 #ifndef TESTS_FAULT_WORLD_H
 #define TESTS_FAULT_WORLD_H
