@@ -35,7 +35,7 @@ _shield() {
 		run) own='--profile= --user= --keep-fd= --allow-privileges --force --isolated --qmp-timeout= --qmp-failure=' ;;
 		on | plan) own='--profile= --partition= --owner= --force' ;;
 		off) own='--all --force' ;;
-		attach) own='--pid= --force' ;;
+		attach) own='--pid= --force --move' ;;
 		recover) own='--discard' ;;
 		topology) own='--svg= --xml=' ;;
 		profile) own='--vcpus= --gpu= --iothreads=' ;;

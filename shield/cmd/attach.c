@@ -5,10 +5,12 @@
 
 #include <string.h>
 
+enum { OPT_MOVE = 0x200 };
+
 struct options {
 	const char *name;
 	pid_t pid;
-	bool force;
+	bool force, move;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -28,6 +30,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'f':
 		o->force = true;
 		return 0;
+	case OPT_MOVE:
+		o->move = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		cmd_one_argument(state, &o->name, "name", arg);
 		return 0;
@@ -45,6 +50,8 @@ int cmd_attach(struct app *app, int argc, char **argv)
 	static const struct argp_option options[] = {
 		{ "pid", 'p', "PID", 0, "the PID of QEMU", 0 },
 		{ "force", 'f', NULL, 0, "take back what others changed", 0 },
+		{ "move", OPT_MOVE, NULL, 0,
+		  "also a VM of libvirt or Proxmox VE, out of the cgroup that these have made", 0 },
 		{ 0 },
 	};
 	static const struct argp argp = {
@@ -76,6 +83,10 @@ int cmd_attach(struct app *app, int argc, char **argv)
 		return cmd_fail(&err);
 	}
 	cmd_about(o.name);
+	if (!o.move && shield_check_manager(&txn, o.name, o.pid, &err) < 0) {
+		txn_end(&txn);
+		return cmd_fail(&err);
+	}
 	if (shield_attach_running(&txn, o.name, o.pid, &err) < 0) {
 		txn_end(&txn);
 		return cmd_fail(&err);

@@ -10,6 +10,7 @@
 #include "profiles/find.h"
 #include "shield/cgroup/libvirt.h"
 #include "shield/cmd/cmd.h"
+#include "shield/cmd/doctor_libvirt.h"
 #include "shield/ops/on.h"
 #include "shield/policy/conflicts.h"
 #include "shield/policy/policy.h"
@@ -20,8 +21,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#define HOOK "/etc/libvirt/hooks/qemu.d/50-shield"
 
 enum verdict { OK, WARNING, PROBLEM };
 static const char *const verdicts[] = { "ok", "warning", "problem" };
@@ -230,22 +229,17 @@ static void look_at_systemd(struct visit *v)
 
 static void look_at_libvirt(struct visit *v)
 {
-	struct stat st;
+	_cleanup_strv_ struct strv warnings = { 0 };
 
-	if (!sys_exists(v->sys, "/etc/libvirt/qemu"))
+	if (!libvirt_is_here(v->sys)) {
 		found(v, OK, "libvirt", "is not here");
-	else if (v->sys->ops->lstat(v->sys->ctx, HOOK, &st) < 0)
-		found(v, WARNING, "libvirt",
-		      "is here without the hook, so that its domains are not shielded: install "
-		      "-D %s/libvirt-hook %s (and restart libvirtd)",
-		      SHIELD_DATADIR, HOOK);
-	else if (S_ISREG(st.st_mode) && !(st.st_mode & 0100))
-		found(v, WARNING, "libvirt", "its hook cannot be executed: chmod +x %s", HOOK);
-	else if (v->has_host && !v->snapshot.host.remote)
-		found(v, WARNING, "libvirt",
-		      "its domains cannot be shielded on this kernel; 'shield run' can");
-	else
-		found(v, OK, "libvirt", "its hook is installed");
+		return;
+	}
+	libvirt_check_hook(v->sys, &v->snapshot.tasks, &warnings);
+	if (v->has_host && !v->snapshot.host.remote)
+		strv_add(&warnings,
+			 "its domains cannot be shielded on this kernel; 'shield run' can");
+	found_all(v, "libvirt", &warnings, "its hook is installed");
 }
 
 static void look_at_passthrough(struct visit *v)

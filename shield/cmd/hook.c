@@ -151,6 +151,18 @@ static int begin(struct hook *h, struct err *err)
 	return rc;
 }
 
+static bool prepares(const struct hook *h)
+{
+	return strcmp(h->operation, "prepare") == 0;
+}
+
+/* It was begun by `on`, has no VM, and waits for nothing that runs. */
+static bool is_idle(struct sys *sys, const struct shield *s)
+{
+	return s->phase == PHASE_ACTIVE && !process_alive(sys, &s->vm) &&
+	       !process_alive(sys, &s->owner);
+}
+
 static int end(struct hook *h, struct err *err)
 {
 	const struct strv none = { 0 };
@@ -164,15 +176,19 @@ static int end(struct hook *h, struct err *err)
 	s = state_shield(&txn.state, h->name);
 	/* `run` may have one of that name, and so may a domain that runs: "a b" and
 	 * "a_b" are both a_b. */
-	active = s && libvirt_is_cgroup(s->cgroup, &s->partitions) &&
-		 !task_alive(txn.sys, s->vm.pid, s->vm.start);
+	active = s && (prepares(h) ? is_idle(txn.sys, s)
+				   : libvirt_is_cgroup(s->cgroup, &s->partitions) &&
+					     !task_alive(txn.sys, s->vm.pid, s->vm.start));
 	rc = active ? shield_off(&txn, h->name, err) : 0;
 	report(h, &txn, &none);
 	for (size_t i = 0; i < txn.leftover.n; i++)
 		journal(LOG_ERR, h->name, "left: %s", txn.leftover.items[i]);
 	txn_end(&txn);
 	if (rc == 0 && active && !h->app->dry_run)
-		journal(LOG_INFO, h->name, "domain %s has ended; its CPUs are the host's again",
+		journal(LOG_INFO, h->name,
+			prepares(h) ? "domain %s: its shield had no VM, and was ended: "
+				      "libvirt could not start it there"
+				    : "domain %s has ended; its CPUs are the host's again",
 			h->domain);
 	return rc;
 }
@@ -248,6 +264,13 @@ static int started(struct hook *h, const char *xml, int rc)
 	if (h->app->dry_run)
 		return show(h, begin);
 	h->required |= domain.required;
+	if (geteuid() != 0) {
+		err_set(&err, ERR_UNSUPPORTED,
+			"it is one of qemu:///session, whose libvirt is not root: define it in "
+			"qemu:///system");
+		journal(LOG_ERR, h->name, "domain %s is not shielded: %s", h->domain, err.text);
+		return refuse(h, &err);
+	}
 	if (h->required)
 		h->deadline += NEEDED_MS - ANSWER_MS;
 	if (detach(work, h, h->deadline, err.text, sizeof(err.text)) < 0)
@@ -258,6 +281,72 @@ static int started(struct hook *h, const char *xml, int rc)
 	else if (*err.text)
 		err.kind = ERR_FAILED;
 	return err.kind ? refuse(h, &err) : 0;
+}
+
+/* What libvirt will pin to CPUs of which the shield has all; NULL: nothing. The kernel
+ * refuses that, and the domain does not start. */
+static char *find_clash(const struct domain *d, const struct cpuset *taken, char **cpus)
+{
+	const struct cpuset *set = NULL;
+	char *what = NULL;
+
+	for (size_t i = 0; i < d->n_vcpus && !what; i++) {
+		set = &d->vcpus[i];
+		if (!d->off[i] && !cpuset_empty(set) && cpuset_within(set, taken))
+			what = xasprintf("vCPU %zu", i);
+	}
+	for (size_t i = 0; i < d->n_iothreads && !what; i++) {
+		set = &d->iothreads[i];
+		if (!cpuset_empty(set) && cpuset_within(set, taken))
+			what = xasprintf("I/O thread %zu", i + 1);
+	}
+	if (!what && !cpuset_empty(&d->emulator) && cpuset_within(&d->emulator, taken)) {
+		set = &d->emulator;
+		what = xstrdup("the emulator");
+	}
+	*cpus = what ? cpulist_format(set) : NULL;
+	return what;
+}
+
+/* Of a shield that is this domain's by its name nothing is in the way afterwards; of
+ * another one libvirt's own error would not tell. */
+static int check_clash(struct hook *h, const struct domain *domain, const struct shield *s)
+{
+	_cleanup_free_ char *cpus = NULL, *what = find_clash(domain, &s->taken, &cpus);
+	char text[sizeof(((struct err *)NULL)->text)] = "";
+	struct err err = { 0 };
+
+	if (!what)
+		return 0;
+	if (strcmp(s->name, h->name) == 0 && is_idle(&h->app->sys, s) &&
+	    detach(work, h, h->deadline, text, sizeof(text)) == 0 && !*text)
+		return 0;
+	/* Its VM has ended, and so does it at this moment. */
+	if (s->vm.pid && !process_alive(&h->app->sys, &s->vm))
+		return 0;
+	err_set(&err, ERR_FAILED,
+		"domain %s cannot start: it pins %s to CPU %s, which the shield %s has, and the "
+		"kernel refuses that (\"cannot set CPU affinity\"); end that first: shield off %s",
+		h->domain, what, cpus, s->name, s->name);
+	journal(LOG_ERR, h->name, "%s", err.text);
+	cmd_fail(&err);
+	return REFUSED;
+}
+
+/* Before QEMU is started. What is wrong with the description `started` tells. */
+static int prepared(struct hook *h, const char *xml, int rc)
+{
+	_cleanup_domain_ struct domain domain = { 0 };
+	_cleanup_txn_ struct txn txn = { .lock = -1 };
+	struct err err = { 0 };
+	int status = 0;
+
+	if (rc < 0 || !sys_exists(&h->app->sys, STATE_FILE) ||
+	    domain_parse(xml, &domain, &err) < 0 || txn_view(&txn, &h->app->sys, &err) < 0)
+		return 0;
+	for (size_t i = 0; i < txn.state.n_shields && !status; i++)
+		status = check_clash(h, &domain, &txn.state.shields[i]);
+	return status;
 }
 
 static int ended(struct hook *h)
@@ -310,6 +399,8 @@ int cmd_hook(struct app *app, int argc, char **argv)
 	h.name = domain_shield_name(h.domain);
 	if (strcmp(h.operation, "started") == 0)
 		status = started(&h, xml, rc);
+	else if (prepares(&h))
+		status = prepared(&h, xml, rc);
 	else if (strcmp(h.operation, "stopped") == 0 || strcmp(h.operation, "release") == 0)
 		status = ended(&h);
 	free(h.name);

@@ -6,6 +6,7 @@
 #include "shield/ops/assign.h"
 #include "shield/ops/scope_anchor.h"
 #include "shield/task/task.h"
+#include "shield/vm/manager.h"
 #include "shield/vm/vm_vcpus.h"
 
 #include <stdlib.h>
@@ -201,6 +202,32 @@ int shield_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_
 	if (txn_extend(txn, name, &plan, err) < 0)
 		return err_wrap(err, "shield %s", name);
 	release_anchor(txn, state_shield(&txn->state, name));
+	return 0;
+}
+
+int shield_check_manager(struct txn *txn, const char *shield, pid_t pid, struct err *err)
+{
+	const struct shield *s = state_shield(&txn->state, shield);
+	_cleanup_free_ char *name = NULL;
+	enum vm_manager manager;
+
+	if (s && s->vm.pid == pid)
+		return 0; /* it has been moved already */
+	manager = vm_manager_find(txn->sys, pid, &name);
+	if (manager == VM_MANAGER_LIBVIRT)
+		return err_set(
+			err, ERR_FAILED,
+			"process %d is the domain %s of libvirt, which would lose its cgroups "
+			"for good: its hook shields it where it is, from its next start on "
+			"('shield doctor' tells how to install it); or --move",
+			(int)pid, name ?: "(unknown)");
+	if (manager == VM_MANAGER_PROXMOX)
+		return err_set(
+			err, ERR_FAILED,
+			"process %d is VM %s of Proxmox VE, which would lose its scope: the "
+			"hookscript shields it, from its next start on (%s/proxmox-hook: its "
+			"first lines tell how to install it); or --move",
+			(int)pid, name, SHIELD_DATADIR);
 	return 0;
 }
 

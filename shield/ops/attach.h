@@ -20,7 +20,11 @@ int shield_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_
  * or another process's. */
 int shield_check_attach(struct txn *txn, const char *name, pid_t pid, struct err *err);
 
-/* The same for a running QEMU: its vCPUs by QMP if it has a socket that is free,
+/* Or does libvirt or Proxmox VE keep it, and would lose it? -1 with the way to have it
+ * shielded; unless it is in the shield already. */
+int shield_check_manager(struct txn *txn, const char *shield, pid_t pid, struct err *err);
+
+/* Put a running QEMU into it: its vCPUs by QMP if it has a socket that is free,
  * else by the names of its threads. */
 int shield_attach_running(struct txn *txn, const char *name, pid_t pid, struct err *err);
 

@@ -76,6 +76,40 @@ if [ "$name" = vm-8 ]; then
 	rm -r "$machine/run/systemd/system"
 	doctor no-cgroup.plain 4
 	rm -r "$machine"
+	# libvirt's hook: where it is looked for, what it calls, and who has to know it.
+	machine=$work/doctor
+	cp -r "$whole" "$machine"
+	mkdir -p "$machine/var/lib/libvirt/qemu" "$machine/var/lib/libvirt/hooks/qemu.d" "$machine/run/libvirt" "$machine/opt/bin"
+	touch "$machine"/run/libvirt/{virtqemud,libvirt}-sock
+	hook=$machine/var/lib/libvirt/hooks/qemu.d/10-mine
+	libvirt() { # CASE
+		golden "$name/doctor/libvirt.$1" 0 bash -c '"$@" | grep libvirt' - "$binary" doctor --sysroot "$machine"
+	}
+	libvirt none
+	add_process 900 libvirtd
+	libvirt none-libvirtd
+	add_process 901 virtqemud
+	printf '#!/bin/sh\nexit 0\n' >"$hook"
+	libvirt other-hook
+	printf '#!/bin/sh\n# …\nprogram=/opt/bin/shield\n"$program" hook -- libvirt "$@" >/dev/null\n' >"$hook"
+	chmod 755 "$hook"
+	libvirt program-missing
+	touch "$machine/opt/bin/shield"
+	libvirt program-no-mode
+	chmod 755 "$machine/opt/bin/shield"
+	libvirt well
+	mkdir -p "$machine/sys/fs/selinux/booleans"
+	echo 1 >"$machine/sys/fs/selinux/enforce"
+	echo 0 0 >"$machine/sys/fs/selinux/booleans/virt_hooks_unconfined"
+	libvirt selinux
+	echo 0 >"$machine/sys/fs/selinux/enforce"
+	printf '#!/bin/sh\nshield hook -- libvirt "$@" >/dev/null\n' >"$hook"
+	libvirt earlier
+	mkdir -p "$machine/etc/libvirt/hooks"
+	mv "$hook" "$machine/etc/libvirt/hooks/qemu"
+	chmod 644 "$machine/etc/libvirt/hooks/qemu"
+	libvirt single
+	rm -r "$machine"
 	# Programs that are known by name, and cgroups at any depth that have guest CPUs.
 	machine=$work/doctor
 	cp -r "$whole" "$machine"
