@@ -245,6 +245,7 @@ static void print_shield(struct app *app, struct txn *txn, const struct shield *
 	print_vcpus(app, s);
 	print_problems(app, problems, SEVERITY_BROKEN, "broken");
 	print_problems(app, problems, SEVERITY_PENDING, "pending");
+	print_problems(app, problems, SEVERITY_CHOSEN, "as it was asked for");
 	print_problems(app, problems, SEVERITY_IMMOVABLE,
 		       app->verbose ? "cannot be moved" : "cannot be moved (-v: each of them)");
 }

@@ -204,15 +204,24 @@ static const char *immovable_reason(const struct task *t)
 	return "kernel thread whose CPUs the kernel fixes";
 }
 
-/* Something inside the partition: a vCPU (audit_vcpus), or anything if it
- * balances. */
-static const char *inside_reason(const struct shield *s, const struct task *t)
+/* Something inside the partition: a vCPU (audit_vcpus), or anything if it balances.
+ * Without a VM it is what the user has put there (run --isolated), and to pin it is
+ * their affair. */
+static void audit_inside(const struct shield *s, const struct task *t, char *object,
+			 const char *allowed, struct problems *p)
 {
-	bool v = shield_has_vcpu(s, t->tid);
+	bool user = !s->vm.pid && !s->n_vcpus;
 
-	if (strcmp(s->partition, "root") == 0)
-		return NULL;
-	return v ? NULL : "a thread in the partition that is not a vCPU: nothing balances it";
+	if (strcmp(s->partition, "root") == 0 || shield_has_vcpu(s, t->tid) ||
+	    (user && bound_to_one(t)))
+		free(object);
+	else if (user)
+		add(p, SEVERITY_CHOSEN, object, "pinned to one guest CPU", allowed,
+		    "nothing balances an isolated partition: it stays on one of these CPUs, also "
+		    "beside others, until it is pinned; 'run' without --isolated spreads threads");
+	else
+		add(p, SEVERITY_BROKEN, object, "pinned to one guest CPU", allowed,
+		    "a thread in the partition that is not a vCPU: nothing balances it");
 }
 
 static void audit_thread(struct txn *txn, const struct shield *s, const struct task *t,
@@ -220,7 +229,6 @@ static void audit_thread(struct txn *txn, const struct shield *s, const struct t
 {
 	_cleanup_free_ char *cgroup = NULL, *allowed = cpulist_format(&t->allowed);
 	_cleanup_free_ char *object = step_object(STEP_AFFINITY, NULL, t->tid, t->comm);
-	const char *reason;
 
 	if (t->flags & TASK_NO_SETAFFINITY) {
 		add(p, SEVERITY_IMMOVABLE, take_ptr(object), "off the guest CPUs", allowed,
@@ -232,10 +240,7 @@ static void audit_thread(struct txn *txn, const struct shield *s, const struct t
 	if (task_cgroup(txn->sys, t->tgid, t->tid, &cgroup) < 0)
 		return; /* it has ended */
 	if (partitions_find(&s->partitions, cgroup)) {
-		reason = inside_reason(s, t);
-		if (reason)
-			add(p, SEVERITY_BROKEN, take_ptr(object), "pinned to one guest CPU",
-			    allowed, reason);
+		audit_inside(s, t, take_ptr(object), allowed, p);
 		return;
 	}
 	add(p, SEVERITY_BROKEN, take_ptr(object), "off the guest CPUs", allowed,

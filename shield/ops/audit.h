@@ -11,10 +11,12 @@
 #include "shield/txn/txn.h"
 
 /* The shield does not hold here; it will by itself, such as an interrupt that moves the
- * next time it fires; or it never can, and the reason says why. */
+ * next time it fires; it is as the user asked for, and may not be what they want; or it
+ * never can, and the reason says why. */
 #define SEVERITIES(X)                  \
 	X(SEVERITY_BROKEN, "broken")   \
 	X(SEVERITY_PENDING, "pending") \
+	X(SEVERITY_CHOSEN, "chosen")   \
 	X(SEVERITY_IMMOVABLE, "immovable")
 enum severity { SEVERITIES(NAMES_ITEM) };
 

@@ -53,9 +53,16 @@ static void assert_cpus(struct world *w, pid_t tid, const char *list)
 	assert_string_equal(now, list);
 }
 
+static size_t count(struct world *w, const char *name, enum severity severity);
+
 /* How many things are broken, of all that `status` looks at but processes (the
  * guard does not run). */
 static size_t broken(struct world *w, const char *name)
+{
+	return count(w, name, SEVERITY_BROKEN);
+}
+
+static size_t count(struct world *w, const char *name, enum severity severity)
 {
 	_cleanup_problems_ struct problems problems = { 0 };
 	_cleanup_txn_ struct txn txn = { .lock = -1 };
@@ -66,7 +73,7 @@ static size_t broken(struct world *w, const char *name)
 	    audit_shield(&txn, state_shield(&txn.state, name), &problems, &err) < 0)
 		fail_msg("%s", err.text);
 	for (size_t i = 0; i < problems.n; i++)
-		n += problems.items[i].severity == SEVERITY_BROKEN &&
+		n += problems.items[i].severity == severity &&
 		     strcmp(problems.items[i].object, "guard") != 0;
 	return n;
 }
@@ -233,6 +240,38 @@ static void domain(void **state)
 	}
 }
 
+/* run --isolated: what is in the partition is the user's affair, until a VM is. */
+static void isolated(void **state)
+{
+	(void)state;
+	for (enum flavour f = 0; f < FAKE_FLAVOURS; f++) {
+		_cleanup_cpuset_ struct cpuset one = { 0 };
+		pid_t first, second, born;
+		struct world w;
+
+		world_init(&w, f);
+		run(&w, CMD_ON, "win11");
+		first = fake_process(w.fake, "rt", "shield-win11/vcpus");
+		second = fake_thread(w.fake, first, "rt-2");
+		assert_int_equal(broken(&w, "win11"), 0);
+		assert_int_equal(count(&w, "win11", SEVERITY_CHOSEN), 2);
+		cpuset_add(&one, 2);
+		assert_int_equal(w.sys.ops->setaffinity(w.sys.ctx, first, &one), 0);
+		assert_int_equal(count(&w, "win11", SEVERITY_CHOSEN), 1);
+		assert_int_equal(w.sys.ops->setaffinity(w.sys.ctx, second, &one), 0);
+		assert_int_equal(count(&w, "win11", SEVERITY_CHOSEN), 0);
+		assert_int_equal(broken(&w, "win11"), 0);
+		fake_exit(w.fake, second);
+		fake_exit(w.fake, first);
+		run(&w, CMD_ATTACH, "win11");
+		born = fake_birth(w.fake, w.vcpu, "kvm-nx-lpage-re", 0);
+		assert_in(&w, born, "/shield-win11/vcpus");
+		assert_int_equal(broken(&w, "win11"), 1);
+		assert_int_equal(count(&w, "win11", SEVERITY_CHOSEN), 0);
+		world_clear(&w);
+	}
+}
+
 static bool active(struct world *w, const char *name)
 {
 	_cleanup_txn_ struct txn txn = { .lock = -1 };
@@ -292,7 +331,8 @@ int main(void)
 		cmocka_unit_test(leaves),	 cmocka_unit_test(each_one),
 		cmocka_unit_test(stay),		 cmocka_unit_test(chosen_cpus),
 		cmocka_unit_test(killed),	 cmocka_unit_test(domain),
-		cmocka_unit_test(domain_killed), cmocka_unit_test(plugged),
+		cmocka_unit_test(domain_killed), cmocka_unit_test(isolated),
+		cmocka_unit_test(plugged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,6 +94,30 @@ isolated_command() {
 }
 check "command: --isolated" isolated_command
 finish "command: --isolated"
+# Its threads are the user's affair: status says what nothing balances, and that nothing is broken.
+cat >$T/pinned <<'END'
+#!/bin/sh
+for cpu in 2 3; do taskset -c $cpu sleep 60 & done
+taskset -c 4 sleep 60
+END
+chmod +x $T/pinned
+shield run -p win11 --isolated -- taskset -c 5 $T/pinned >$T/run.out 2>$T/run.err &
+run=$!
+pinned_ones() { [ "$(pidof sleep | wc -w)" = 3 ] && status 0 shield status >$T/out && cat $T/out && ! grep -q 'as it was asked for' $T/out; }
+check "command: --isolated, all pinned: nothing to say" wait_for 5 pinned_ones
+kill $(pidof sleep)
+check "command: --isolated: ends" wait_for 20 not_running $run
+finish "command: --isolated, pinned"
+shield run -p win11 --isolated -- sh -c 'sleep 60 & sleep 60 & wait' >$T/run.out 2>$T/run.err &
+run=$!
+unpinned_ones() {
+	[ "$(pidof sleep | wc -w)" = 2 ] && status 0 shield status >$T/out && cat $T/out && grep -q 'as it was asked for' $T/out || return 1
+	[ "$(grep -c 'nothing balances' $T/out)" = 3 ] && shield status --json | jq -e '[.shields[0].problems[] | select(.severity | IN("immovable", "pending") | not).severity] | unique == ["chosen"]'
+}
+check "command: --isolated, not pinned: named, and not broken" wait_for 5 unpinned_ones
+kill $(pidof sleep)
+check "command: --isolated: ends" wait_for 20 not_running $run
+finish "command: --isolated, not pinned"
 
 check "streams: stdin to stdout" sh -c 'echo passes through | shield run -p win11 -- cat | grep -q "^passes through$"'
 check "streams: a large one" sh -c 'dd if=/dev/zero bs=1k count=3000 2>/dev/null | shield run -p win11 -- cat | wc -c | grep -q "^3072000$"'
