@@ -22,6 +22,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The newest kernel that the tests have run on: it may have come by more since. */
+#define TESTED_MAJOR 7
+#define TESTED_MINOR 3
+
 enum verdict { OK, WARNING, PROBLEM };
 static const char *const verdicts[] = { "ok", "warning", "problem" };
 
@@ -99,6 +103,15 @@ static void look_at_cgroups(struct visit *v)
 		found(v, PROBLEM, "cgroups", "%s", err.text);
 }
 
+/* "7.4.0-rc1" */
+static bool is_newer(const char *release)
+{
+	unsigned major, minor;
+
+	return sscanf(release, "%4u.%4u", &major, &minor) == 2 &&
+	       (major > TESTED_MAJOR || (major == TESTED_MAJOR && minor > TESTED_MINOR));
+}
+
 static void look_at_kernel(struct visit *v)
 {
 	_cleanup_free_ char *release = NULL;
@@ -108,6 +121,11 @@ static void look_at_kernel(struct visit *v)
 		name = release;
 	if (!v->has_host)
 		found(v, OK, "kernel", "%s", name);
+	else if (v->snapshot.host.remote && is_newer(name))
+		found(v, WARNING, "kernel",
+		      "%s has remote partitions, and is newer than what this version of Shield was "
+		      "tested with, Linux %d.%d: 'shield status' tells whether a shield holds",
+		      name, TESTED_MAJOR, TESTED_MINOR);
 	else if (v->snapshot.host.remote)
 		found(v, OK, "kernel", "%s has remote partitions", name);
 	else
