@@ -318,8 +318,10 @@ static int check_clash(struct hook *h, const struct domain *domain, const struct
 
 	if (!what)
 		return 0;
+	/* If it takes longer, it may still be over when QEMU is there to be pinned. */
 	if (strcmp(s->name, h->name) == 0 && is_idle(&h->app->sys, s) &&
-	    detach(work, h, h->deadline, text, sizeof(text)) == 0 && !*text)
+	    (detach(work, h, h->deadline + NEEDED_MS - ANSWER_MS, text, sizeof(text)) < 0 ||
+	     !*text))
 		return 0;
 	/* Its VM has ended, and so does it at this moment. */
 	if (s->vm.pid && !process_alive(&h->app->sys, &s->vm))
