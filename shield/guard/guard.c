@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "shield/guard/guard.h"
 
-#include "shield/base/deadline.h"
 #include "shield/event/uevents.h"
 #include "shield/guard/look.h"
 #include "shield/sys/libsystemd.h"
@@ -9,7 +8,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -20,9 +18,6 @@
 /* Interrupts and threads that nothing announces (irqevents.h, procevents.h) are
  * looked for this often. */
 #define UNHEARD_MS 1000
-/* An interrupt is aimed before its driver has named it, and comes with others;
- * it is placed within a second. */
-#define IRQ_MS 100
 /* A new kernel thread sets its own affinity first; give it that time. */
 #define SETTLE_MS 30
 #define SETTLED_MS 300
@@ -53,32 +48,38 @@ static bool misplaced(struct guard *g)
 	return found;
 }
 
-static void read_procevents(struct guard *g)
+static void procevents_ready(void *ctx, int fd, short ignored)
 {
 	struct procevent events[32];
+	struct guard *g = ctx;
 	int n;
 
+	(void)fd;
+	(void)ignored;
 	while ((n = procevents_read(&g->procevents, events, ARRAY_SIZE(events))) > 0)
 		for (int i = 0; i < n; i++) {
 			if (g->n_new_threads == NEW_THREADS_MAX)
-				g->rescan = true;
+				guard_look_in(g, 0);
 			else
 				g->new_threads[g->n_new_threads++] =
 					(struct new_thread){ events[i].tid,
 							     events[i].what == PROCEVENTS_THREAD };
 		}
 	if (n == -EOVERFLOW)
-		g->rescan = true;
+		guard_look_in(g, 0);
+	g->new_threads_at = sys_deadline(g->sys, SETTLE_MS);
 }
 
 /* What happened is looked up, not believed. (Other things are made in /run, too;
  * and who makes a socket does not listen to it at once.) */
-static void read_inotify(struct guard *g)
+static void inotify_ready(void *ctx, int fd, short events)
 {
 	char buffer[4096] __attribute__((aligned(8)));
+	struct guard *g = ctx;
 	ssize_t n;
 
-	while ((n = read(g->inotify_fd, buffer, sizeof(buffer))) > 0)
+	(void)events;
+	while ((n = read(fd, buffer, sizeof(buffer))) > 0)
 		for (ssize_t at = 0; at < n;) {
 			const struct inotify_event *e = (const void *)(buffer + at);
 			bool named = e->len && strncmp(e->name, "irqbalance", 10) == 0;
@@ -91,64 +92,41 @@ static void read_inotify(struct guard *g)
 		}
 }
 
-/* An ended process stays readable: watch it no more. */
-static void ended(struct guard *g, int *fd)
+static void uevents_ready(void *ctx, int fd, short events)
 {
-	close(*fd);
-	*fd = -1;
-	guard_look_in(g, 0);
+	struct guard *g = ctx;
+
+	(void)events;
+	if (!uevents_cpu(fd))
+		return;
+	g->hotplug = true;
+	guard_look_in(g, HOTPLUG_MS);
+}
+
+static void resume_ready(void *ctx, int fd, short events)
+{
+	struct guard *g = ctx;
+
+	(void)fd;
+	(void)events;
+	g->hotplug |= resume_seen(&g->resume, g->sys);
+	guard_look_in(g, HOTPLUG_MS);
 }
 
 static void wait_for_event(struct guard *g)
 {
-	struct pollfd fds[] = {
-		{ .fd = g->vm_fd, .events = POLLIN },
-		{ .fd = g->owner_fd, .events = POLLIN },
-		{ .fd = g->inotify_fd, .events = POLLIN },
-		{ .fd = g->procevents.fd, .events = POLLIN },
-		{ .fd = g->uevent_fd, .events = POLLIN },
-		{ .fd = g->irqs.fd, .events = POLLIN },
-		{ .fd = g->resume.fd, .events = POLLIN },
-	};
-	long long until =
-		g->n_new_threads && g->new_threads_at < g->look_at ? g->new_threads_at : g->look_at;
-
-	if (poll(fds, ARRAY_SIZE(fds), deadline_left(until)) <= 0)
-		return;
-	if (fds[0].revents)
-		ended(g, &g->vm_fd);
-	if (fds[1].revents)
-		ended(g, &g->owner_fd);
-	if (fds[2].revents)
-		read_inotify(g);
-	if (fds[3].revents) {
-		read_procevents(g);
-		g->new_threads_at = deadline_in(SETTLE_MS);
-	}
-	if (fds[5].revents) {
-		irqevents_drain(&g->irqs);
-		guard_look_in(g, IRQ_MS);
-	}
-	if (fds[4].revents && uevents_cpu(g->uevent_fd)) {
-		g->hotplug = true;
-		guard_look_in(g, HOTPLUG_MS);
-	}
-	if (fds[6].revents) {
-		g->hotplug |= resume_seen(&g->resume, g->sys);
-		guard_look_in(g, HOTPLUG_MS);
-	}
+	loop_turn(&g->loop, g->n_new_threads && g->new_threads_at < g->look_at ? g->new_threads_at
+									       : g->look_at);
 }
 
 /* New threads that did not end up on guest CPUs are looked at once more. */
 static void look_at_new_threads(struct guard *g)
 {
-	if (g->n_new_threads && !deadline_left(g->new_threads_at)) {
-		if (misplaced(g))
-			g->rescan = true;
-		g->new_threads_at = deadline_in(SETTLED_MS);
-	}
-	if (g->rescan)
+	if (!g->n_new_threads || sys_left(g->sys, g->new_threads_at))
+		return;
+	if (misplaced(g))
 		guard_look_in(g, 0);
+	g->new_threads_at = sys_deadline(g->sys, SETTLED_MS);
 }
 
 static void say_ready(void)
@@ -164,7 +142,7 @@ static int begin_at_last(struct guard *g, struct err *err)
 		if (err->kind == ERR_INACTIVE)
 			return -1;
 		guard_complain(g, err);
-		poll(NULL, 0, AGAIN_MS);
+		sys_pause(g->sys, AGAIN_MS);
 	}
 	return 0;
 }
@@ -178,14 +156,19 @@ static void watch(struct guard *g)
 	g->uevent_fd = uevents_open();
 	resume_open(&g->resume, g->sys);
 	procevents_open(&g->procevents, guard_thread_events(g), g->vm.pid, &ignored);
+	loop_watch(&g->loop, g->inotify_fd, POLLIN, inotify_ready, g);
+	loop_watch(&g->loop, g->uevent_fd, POLLIN, uevents_ready, g);
+	loop_watch(&g->loop, g->resume.fd, POLLIN, resume_ready, g);
+	loop_watch(&g->loop, g->procevents.fd, POLLIN, procevents_ready, g);
 	malloc_trim(0); /* of what `on` needed */
 	/* First what was started before we listened, once it has set its
 	 * affinity. */
-	g->look_at = deadline_in(IRQ_MS);
+	g->look_at = sys_deadline(g->sys, IRQ_MS);
 	while (stay) {
-		if (!deadline_left(g->look_at)) {
-			g->look_at = deadline_in(
-				g->irqs.fd >= 0 && g->procevents.fd >= 0 ? SLOW_MS : UNHEARD_MS);
+		if (!sys_left(g->sys, g->look_at)) {
+			g->look_at = sys_deadline(g->sys, g->irqs.fd >= 0 && g->procevents.fd >= 0
+								  ? SLOW_MS
+								  : UNHEARD_MS);
 			stay = guard_look(g);
 		} else {
 			wait_for_event(g);
@@ -199,6 +182,7 @@ int guard_main(struct sys *sys, const char *name, struct err *err)
 {
 	struct guard g = {
 		.sys = sys,
+		.loop = { .sys = sys },
 		.name = name,
 		.vm_fd = -1,
 		.uevent_fd = -1,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "shield/guard/look.h"
 
-#include "shield/base/deadline.h"
 #include "shield/cgroup/libvirt.h"
 #include "shield/ops/abandoned.h"
 #include "shield/ops/audit.h"
@@ -16,7 +15,6 @@
 
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* A QEMU whose supervisor is killed while it starts has no monitor for a while. */
@@ -24,15 +22,31 @@
 
 void guard_look_in(struct guard *g, int ms)
 {
-	long long at = deadline_in(ms);
+	long long at = sys_deadline(g->sys, ms);
 
 	if (at < g->look_at)
 		g->look_at = at;
 }
 
-static int watch_process(const struct process *p)
+/* An ended process stays readable: watch it no more. */
+static void ended(void *ctx, int fd, short events)
 {
-	return p->pid ? (int)syscall(SYS_pidfd_open, p->pid, 0) : -1;
+	struct guard *g = ctx;
+
+	(void)events;
+	loop_unwatch(&g->loop, fd);
+	close(fd);
+	*(fd == g->vm_fd ? &g->vm_fd : &g->owner_fd) = -1;
+	guard_look_in(g, 0);
+}
+
+/* In place of the process that *fd is of. */
+static void watch_process(struct guard *g, const struct process *p, int *fd)
+{
+	loop_unwatch(&g->loop, *fd);
+	closep(fd);
+	*fd = p->pid ? g->sys->ops->pidfd(g->sys->ctx, p->pid) : -1;
+	loop_watch(&g->loop, *fd, POLLIN, ended, g);
 }
 
 static void watch_file(struct guard *g, const char *mount, const char *cgroup, const char *file)
@@ -77,9 +91,8 @@ static bool follow(struct guard *g, const struct shield *s)
 	if (!s || s->guard.pid != getpid())
 		return false;
 	if (g->vm.pid != s->vm.pid || g->vm.start != s->vm.start) {
-		closep(&g->vm_fd);
 		g->vm = s->vm;
-		g->vm_fd = watch_process(&g->vm);
+		watch_process(g, &g->vm, &g->vm_fd);
 		if (g->procevents.fd >= 0)
 			procevents_choose(&g->procevents, guard_thread_events(g), g->vm.pid, NULL);
 	}
@@ -117,11 +130,11 @@ static void repair(struct guard *g, struct txn *txn)
 	invalid = partition.n && cpuset_within(&s->guest, &txn->online);
 	if (!invalid && !threads.n && !g->hotplug)
 		return;
-	if (!backoff_allows(&g->backoff, deadline_in(0))) {
-		guard_look_in(g, deadline_left(g->backoff.next));
+	if (!backoff_allows(&g->backoff, sys_deadline(g->sys, 0))) {
+		guard_look_in(g, sys_left(g->sys, g->backoff.next));
 		return;
 	}
-	backoff_try(&g->backoff, deadline_in(0));
+	backoff_try(&g->backoff, sys_deadline(g->sys, 0));
 	p = invalid ? &partition.items[0] : threads.n ? &threads.items[0] : NULL;
 	if (txn_repair(txn, g->name, invalid, &err) == 0) {
 		g->failed = g->hotplug = false;
@@ -137,10 +150,10 @@ static void repair(struct guard *g, struct txn *txn)
 	if (!g->failed)
 		journal(LOG_ERR, g->name, "shield %s: is broken: %s", g->name, err.text);
 	g->failed = true;
-	soon = deadline_in(BACKOFF_PAUSE_MS);
+	soon = sys_deadline(g->sys, BACKOFF_PAUSE_MS);
 	if (g->backoff.next < soon)
 		g->backoff.next = soon;
-	guard_look_in(g, deadline_left(g->backoff.next));
+	guard_look_in(g, sys_left(g->sys, g->backoff.next));
 }
 
 /* Before this guard listened, CPUs may have come and gone and the machine may have
@@ -222,6 +235,16 @@ static void end(struct guard *g, struct txn *txn)
 	g->complaint = err;
 }
 
+static void irqs_ready(void *ctx, int fd, short events)
+{
+	struct guard *g = ctx;
+
+	(void)fd;
+	(void)events;
+	irqevents_drain(&g->irqs);
+	guard_look_in(g, IRQ_MS);
+}
+
 /* Once; where nothing is announced there is nothing to come. */
 static void hear_irqs(struct guard *g)
 {
@@ -232,6 +255,7 @@ static void hear_irqs(struct guard *g)
 	g->heard = true;
 	if (irqevents_open(&g->irqs, g->sys, &err) < 0)
 		journal(LOG_NOTICE, g->name, "shield %s: %s", g->name, err.text);
+	loop_watch(&g->loop, g->irqs.fd, POLLIN, irqs_ready, g);
 }
 
 /* The last repair failed, and the next one has to wait: every transaction would be
@@ -242,15 +266,14 @@ static bool waits(struct guard *g, bool *stay)
 	_cleanup_txn_ struct txn txn = { .lock = -1 };
 	struct err ignored;
 
-	if (!g->failed || g->hotplug || backoff_allows(&g->backoff, deadline_in(0)) ||
+	if (!g->failed || g->hotplug || backoff_allows(&g->backoff, sys_deadline(g->sys, 0)) ||
 	    txn_view(&txn, g->sys, &ignored) < 0 || txn_interrupted(&txn))
 		return false;
 	shields_abandoned(&txn, &dead);
 	*stay = follow(g, state_shield(&txn.state, g->name));
 	if (strv_contains(&dead, g->name))
 		return false;
-	g->rescan = false; /* the next try looks at everything */
-	guard_look_in(g, deadline_left(g->backoff.next));
+	guard_look_in(g, sys_left(g->sys, g->backoff.next));
 	return true;
 }
 
@@ -301,7 +324,6 @@ bool guard_look(struct guard *g)
 		shield_place_new(&txn, &found, &err);
 		audit_once(g, &txn);
 	}
-	g->rescan = false;
 	stay = follow(g, state_shield(&txn.state, g->name));
 	note_cpus(g, &txn.state);
 	txn_end(&txn);
@@ -336,7 +358,7 @@ int guard_begin(struct guard *g, struct err *err)
 	rc = enlist(g, &txn, s, err);
 	if (rc == 0) {
 		g->owner = s->owner;
-		g->owner_fd = watch_process(&g->owner);
+		watch_process(g, &g->owner, &g->owner_fd);
 		follow(g, s);
 		note_cpus(g, &txn.state);
 		watch_file(g, txn.mount, s->cgroup, "cgroup.events");

@@ -8,6 +8,7 @@
 
 #include "shield/base/backoff.h"
 #include "shield/event/irqevents.h"
+#include "shield/event/loop.h"
 #include "shield/event/procevents.h"
 #include "shield/event/resume.h"
 #include "shield/txn/txn.h"
@@ -15,9 +16,13 @@
 #define NEW_THREADS_MAX 256
 /* What could not be done is tried again this often. */
 #define AGAIN_MS 1000
+/* An interrupt is aimed before its driver has named it, and comes with others;
+ * it is placed within a second. */
+#define IRQ_MS 100
 
 struct guard {
 	struct sys *sys;
+	struct loop loop;
 	const char *name;
 	struct process vm, owner;
 	int vm_fd, owner_fd, inotify_fd, uevent_fd;
@@ -38,7 +43,6 @@ struct guard {
 	long long look_at, new_threads_at;
 	bool hotplug; /* CPUs came or went */
 	bool audited; /* what it was before we listened is seen to */
-	bool rescan;  /* look at everything */
 	bool heard;   /* of interrupts, if that is possible */
 	struct cpuset taken, guest;
 	struct err complaint; /* made already */
