@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -107,14 +106,20 @@ int child_find_command(const char *name, struct err *err)
 	return rc == 0 ? 0 : exec_error(name, rc, err);
 }
 
+/* What wakes us is taken by child_wait(), one after the other. */
+static void woken(void *ctx, int fd, short events)
+{
+	(void)ctx;
+	(void)fd;
+	(void)events;
+}
+
 int child_init(struct child *c, struct sys *sys, struct err *err)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, standard = { .sa_handler = SIG_DFL };
 	struct sigaction now;
 
-	*c = (struct child){
-		.sys = sys, .signal_fd = -1, .epoll_fd = -1, .go_fd = -1, .exec_fd = -1
-	};
+	*c = (struct child){ .loop = { .sys = sys }, .signal_fd = -1, .go_fd = -1, .exec_fd = -1 };
 	sigemptyset(&c->handled);
 	sigaddset(&c->handled, SIGCHLD);
 	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
@@ -125,17 +130,13 @@ int child_init(struct child *c, struct sys *sys, struct err *err)
 	sigaction(SIGCHLD, &standard, &c->old_chld);
 	sigaction(SIGTTOU, &ignore, &c->old_ttou);
 	c->signal_fd = signalfd(-1, &c->handled, SFD_CLOEXEC | SFD_NONBLOCK);
-	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (c->signal_fd < 0 || c->epoll_fd < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
+	if (c->signal_fd < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) {
 		err_set(err, ERR_FAILED, "cannot prepare to wait for the command: %s",
 			err_errno(errno));
 		child_deinit(c);
 		return -1;
 	}
-	if (child_watch(c, c->signal_fd, EPOLLIN, err) < 0) {
-		child_deinit(c);
-		return -1;
-	}
+	loop_watch(&c->loop, c->signal_fd, POLLIN, woken, c);
 	return 0;
 }
 
@@ -162,10 +163,9 @@ void child_deinit(struct child *c)
 	child_terminal_end(c);
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	closep(&c->signal_fd);
-	closep(&c->epoll_fd);
 	closep(&c->go_fd);
 	closep(&c->exec_fd);
-	c->signal_fd = c->epoll_fd = c->go_fd = c->exec_fd = -1;
+	c->signal_fd = c->go_fd = c->exec_fd = -1;
 	sigaction(SIGCHLD, &c->old_chld, NULL);
 	sigaction(SIGTTOU, &c->old_ttou, NULL);
 	sigprocmask(SIG_SETMASK, &c->old_mask, NULL);
@@ -373,7 +373,7 @@ static int prepare_user(struct child *c, struct becoming *b, struct err *err)
 
 	confine_environment(user, &b->environment);
 	b->lock_memory = confine_locks_memory(b->argv, user);
-	if (terminal_new(&c->terminal, user->uid, c->epoll_fd, err) < 0)
+	if (terminal_new(&c->terminal, user->uid, &c->loop, err) < 0)
 		return -1;
 	c->session = true;
 	sigaddset(&c->handled, SIGTSTP);
@@ -444,6 +444,7 @@ int child_release(struct child *c, struct err *err)
 {
 	struct pollfd fds[] = { { .fd = c->exec_fd, .events = POLLIN },
 				{ .fd = c->signal_fd, .events = POLLIN } };
+	struct sys *sys = c->loop.sys;
 	struct exec_failure failure;
 	struct child_event event;
 	ssize_t n;
@@ -458,7 +459,7 @@ int child_release(struct child *c, struct err *err)
 	closep(&c->go_fd);
 	c->go_fd = -1;
 	/* exec may take long (a network file system): stay killable. */
-	while (poll(fds, ARRAY_SIZE(fds), -1) < 0 || !fds[0].revents)
+	while (sys->ops->poll(sys->ctx, fds, ARRAY_SIZE(fds), -1) < 0 || !fds[0].revents)
 		while (take_signal(c, &event))
 			;
 	while ((n = read(c->exec_fd, &failure, sizeof(failure))) < 0 && errno == EINTR)
@@ -468,60 +469,23 @@ int child_release(struct child *c, struct err *err)
 	return n == (ssize_t)sizeof(failure) ? release_error(c, &failure, err) : 0;
 }
 
-int child_watch(struct child *c, int fd, uint32_t events, struct err *err)
+/* Signals first: once SIGCHLD is read, only a look tells who has ended. */
+static bool take(struct child *c, struct child_event *event)
 {
-	struct epoll_event watch = { .events = events, .data.fd = fd };
-
-	if (epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &watch) < 0 &&
-	    (errno != EEXIST || epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, fd, &watch) < 0))
-		return err_set(err, ERR_FAILED, "cannot wait for events: %s", err_errno(errno));
-	return 0;
-}
-
-void child_unwatch(struct child *c, int fd)
-{
-	if (fd >= 0)
-		epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-}
-
-/* One that is ready: 1, 0 after the time, or a negated errno; -EINTR: perhaps. */
-static int wait_ready(struct child *c, int timeout_ms, struct epoll_event *ready)
-{
-	struct pollfd p = { .fd = c->epoll_fd, .events = POLLIN };
-	int n = c->sys->ops->poll(c->sys->ctx, &p, 1, timeout_ms);
-
-	if (n <= 0)
-		return n;
-	n = epoll_wait(c->epoll_fd, ready, 1, 0);
-	return n > 0 ? 1 : n < 0 ? -errno : -EINTR;
+	return take_typed(c, event) || take_signal(c, event) || reap_one(c, event);
 }
 
 int child_wait(struct child *c, int timeout_ms, struct child_event *event, struct err *err)
 {
-	long long deadline = timeout_ms < 0 ? 0 : sys_deadline(c->sys, timeout_ms);
-	struct epoll_event ready;
+	long long deadline = timeout_ms < 0 ? LOOP_FOREVER : sys_deadline(c->loop.sys, timeout_ms);
+	int rc;
 
-	for (;;) {
-		int n;
-
-		if (take_typed(c, event) || reap_one(c, event))
-			return 1;
-		n = wait_ready(c, timeout_ms < 0 ? -1 : sys_left(c->sys, deadline), &ready);
-		if (n < 0 && n != -EINTR)
-			return err_set(err, ERR_FAILED, "cannot wait for events: %s", err_errno(n));
-		if (n == 0)
-			return 0;
-		if (n < 0)
-			continue;
-		if (terminal_ready(c->terminal, ready.data.fd, ready.events))
-			continue;
-		if (ready.data.fd != c->signal_fd) {
-			*event = (struct child_event){ .type = CHILD_FD,
-						       .fd = ready.data.fd,
-						       .events = ready.events };
-			return 1;
-		}
-		if (take_signal(c, event))
-			return 1;
-	}
+	if (take(c, event))
+		return 1;
+	rc = loop_turn(&c->loop, deadline);
+	if (rc < 0)
+		return err_set(err, ERR_FAILED, "cannot wait for events: %s", err_errno(rc));
+	if (rc > 0 && !take(c, event))
+		*event = (struct child_event){ .type = CHILD_OTHER };
+	return rc;
 }

@@ -38,13 +38,12 @@
 #ifndef SHIELD_VM_CHILD_H
 #define SHIELD_VM_CHILD_H
 
-#include "shield/sys/sys.h"
+#include "shield/event/loop.h"
 #include "shield/vm/terminal.h"
 #include "shield/vm/user.h"
 
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 /* Exit statuses as env(1) and the shell use them. */
 enum { CHILD_OURS = 125, CHILD_CANNOT = 126, CHILD_NOT_FOUND = 127, CHILD_SIGNALLED = 128 };
@@ -55,10 +54,10 @@ struct child {
 	int status;	  /* when it ended: exit status, or 128 + signal */
 	int asked;	  /* the last signal that asked us to end, or 0 */
 	unsigned n_asked; /* how many did */
+	struct loop loop; /* child_wait() takes its turns; the caller may watch more */
 	/* the module's own */
-	struct sys *sys;
 	const char *name; /* argv[0], the caller's */
-	int signal_fd, epoll_fd, go_fd, exec_fd;
+	int signal_fd, go_fd, exec_fd;
 	sigset_t handled, old_mask;
 	bool session;		   /* it has one of its own */
 	struct terminal *terminal; /* or NULL */
@@ -102,20 +101,15 @@ int child_start(struct child *c, char *const argv[], const struct child_options 
  */
 int child_release(struct child *c, struct err *err);
 
-/* Have child_wait() watch a descriptor of the caller's (EPOLLIN …) too. */
-int child_watch(struct child *c, int fd, uint32_t events, struct err *err);
-void child_unwatch(struct child *c, int fd);
-
 struct child_event {
 	enum {
 		CHILD_ENDED,  /* the command ended: c->status */
 		CHILD_ORPHAN, /* another descendant of ours ended: pid, status */
 		CHILD_SIGNAL, /* signal: arrived, and forwarded if due */
-		CHILD_FD,     /* fd is ready: events */
+		CHILD_OTHER,  /* the loop has called others: look whether it matters */
 	} type;
 	pid_t pid;
-	int status, signal, fd;
-	uint32_t events;
+	int status, signal;
 	bool from_terminal; /* the signal went to the whole foreground group */
 };
 

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -58,11 +57,13 @@ static void command_ended(struct supervision *s)
 	supervise_look_in(s, 0);
 }
 
-static void read_events(struct supervision *s)
+static void events_ready(void *ctx, int fd, short ignored)
 {
+	struct supervision *s = ctx;
 	struct procevent events[32];
 	int n;
 
+	(void)ignored;
 	while ((n = procevents_read(&s->events, events, ARRAY_SIZE(events))) > 0)
 		for (int i = 0; i < n; i++) {
 			if (events[i].what == PROCEVENTS_THREAD)
@@ -73,28 +74,19 @@ static void read_events(struct supervision *s)
 	if (n == 0)
 		return;
 	if (n != -EOVERFLOW) { /* never seen; looking at intervals does as well */
-		child_unwatch(s->c, s->events.fd);
+		loop_unwatch(&s->c->loop, fd);
 		procevents_close(&s->events);
 	}
 	supervise_look_in(s, 0);
 }
 
-static void descriptor_ready(struct supervision *s, int fd)
+static void awaited(void *ctx, int fd, short events)
 {
-	pid_t vm = s->vm;
+	struct supervision *s = ctx;
 
-	if (fd == s->waiting_fd) {
-		s->fd_ready = true;
-	} else if (fd == s->events.fd) {
-		read_events(s);
-	} else if (fd == s->qmp.fd) {
-		qmp_drain(&s->qmp);
-	} else if (fd == s->vm_fd) {
-		supervise_forget_vm(s);
-		if (s->hooks->vm_ended)
-			s->hooks->vm_ended(s->ctx, vm);
-		supervise_look_in(s, 0); /* a script may have started the next */
-	}
+	(void)fd;
+	(void)events;
+	s->fd_ready = true;
 }
 
 int supervise_pump(struct supervision *s, int timeout_ms, struct err *err)
@@ -110,8 +102,6 @@ int supervise_pump(struct supervision *s, int timeout_ms, struct err *err)
 		command_ended(s);
 	else if (event.type == CHILD_ORPHAN && event.pid == s->last_vm)
 		s->vm_status = event.status;
-	else if (event.type == CHILD_FD)
-		descriptor_ready(s, event.fd);
 	return 1;
 }
 
@@ -120,15 +110,12 @@ int supervise_wait_fd(void *ctx, int fd, short events, int timeout_ms, struct er
 	struct supervision *s = ctx;
 	long long deadline = sys_deadline(s->sys, timeout_ms);
 
-	if (child_watch(s->c, fd, (uint32_t)events, err) < 0)
-		return -1;
 	s->fd_ready = false;
-	s->waiting_fd = fd;
+	loop_watch(&s->c->loop, fd, events, awaited, s);
 	while (!s->fd_ready && sys_left(s->sys, deadline) && !supervise_gone(s))
 		if (supervise_pump(s, sys_left(s->sys, deadline), err) < 0)
 			break;
-	s->waiting_fd = -1;
-	child_unwatch(s->c, fd);
+	loop_unwatch(&s->c->loop, fd);
 	if (s->fd_ready)
 		return 1;
 	if (sys_left(s->sys, deadline) == 0)
@@ -178,6 +165,7 @@ static int give_up(struct supervision *s, struct err *err)
 		supervise_watch_vm(s, pid, NULL);
 	child_terminal_leave(s->c);
 	s->hooks->abandon(s->ctx, pid, err);
+	loop_unwatch(&s->c->loop, s->qmp.fd);
 	/* Frozen by us and never let go, it would be of no use. */
 	if (s->launch.frozen &&
 	    (s->qmp.fd < 0 || qmp_cont(&s->qmp, sys_deadline(s->sys, TERM_MS), NULL) != 0))
@@ -185,8 +173,7 @@ static int give_up(struct supervision *s, struct err *err)
 			       "warning: QEMU stays frozen: it was started with -S, and its "
 			       "monitor does not take \"cont\"");
 	child_terminal_resume(s->c);
-	if (s->qmp.fd >= 0)
-		child_watch(s->c, s->qmp.fd, EPOLLIN, NULL);
+	supervise_watch_monitor(s);
 	return 0;
 }
 
@@ -211,9 +198,8 @@ static int start_command(struct supervision *s, int *status, struct err *err)
 		argv = s->launch.argv.items;
 	}
 	/* Before exec, or its event is missed. */
-	if (procevents_open(&s->events, s->direct ? 0 : PROCEVENTS_EXEC, 0, NULL) == 0 &&
-	    child_watch(s->c, s->events.fd, EPOLLIN, NULL) < 0)
-		procevents_close(&s->events);
+	procevents_open(&s->events, s->direct ? 0 : PROCEVENTS_EXEC, 0, NULL);
+	loop_watch(&s->c->loop, s->events.fd, POLLIN, events_ready, s);
 	if (s->events.fd < 0 && !s->direct)
 		supervise_look_in(s, 0);
 	if (child_start(s->c, argv, &options, err) < 0)
@@ -279,7 +265,6 @@ int supervise(struct child *c, struct sys *sys, const struct supervise_options *
 		.events = { .fd = -1 },
 		.vm_fd = -1,
 		.vm_status = -1,
-		.waiting_fd = -1,
 	};
 	int rc;
 
@@ -297,9 +282,10 @@ int supervise(struct child *c, struct sys *sys, const struct supervise_options *
 		*status = c->status == 0 && s.vm_status > 0 ? s.vm_status : c->status;
 	supervise_forget_vm(&s);
 	vm_vcpus_clear(&s.seen);
+	loop_unwatch(&c->loop, s.qmp.fd);
 	qmp_close(&s.qmp);
 	qmp_launch_clear(&s.launch);
-	child_unwatch(c, s.events.fd);
+	loop_unwatch(&c->loop, s.events.fd);
 	procevents_close(&s.events);
 	return rc;
 }

@@ -41,8 +41,7 @@ struct supervision {
 
 	long long look_at; /* the next look; 0: when something happens */
 	long long linger;  /* how long to look for a VM after the command ended */
-	int waiting_fd;	   /* a QMP call waits for it */
-	bool fd_ready;
+	bool fd_ready;	   /* a QMP call waits for it */
 };
 
 /* supervise.c */
@@ -63,6 +62,8 @@ int supervise_look(struct supervision *s, struct err *err);
 /* From now on wait for this process, however it ends. */
 int supervise_watch_vm(struct supervision *s, pid_t pid, struct err *err);
 void supervise_forget_vm(struct supervision *s);
+/* Read what its own monitor says while it is not asked anything. */
+void supervise_watch_monitor(struct supervision *s);
 /* A QEMU by its name was seen. */
 void supervise_candidate(struct supervision *s, pid_t pid);
 /* The VM has a new thread: look soon; for a burst of them once. */

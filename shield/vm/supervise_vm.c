@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -57,6 +56,19 @@ void supervise_candidate(struct supervision *s, pid_t pid)
 	supervise_look_in(s, STARTING_MS);
 }
 
+static void vm_ended(void *ctx, int fd, short events)
+{
+	struct supervision *s = ctx;
+	pid_t vm = s->vm;
+
+	(void)fd;
+	(void)events;
+	supervise_forget_vm(s);
+	if (s->hooks->vm_ended)
+		s->hooks->vm_ended(s->ctx, vm);
+	supervise_look_in(s, 0); /* a script may have started the next */
+}
+
 int supervise_watch_vm(struct supervision *s, pid_t pid, struct err *err)
 {
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -64,11 +76,8 @@ int supervise_watch_vm(struct supervision *s, pid_t pid, struct err *err)
 	if (fd < 0)
 		return err_set(err, ERR_FAILED, "cannot watch QEMU (process %d): %s", (int)pid,
 			       err_errno(errno));
-	if (child_watch(s->c, fd, EPOLLIN, err) < 0) {
-		close(fd);
-		return -1;
-	}
 	supervise_forget_vm(s);
+	loop_watch(&s->c->loop, fd, POLLIN, vm_ended, s);
 	s->vm = s->last_vm = pid;
 	s->vm_status = -1;
 	s->vm_fd = fd;
@@ -78,7 +87,7 @@ int supervise_watch_vm(struct supervision *s, pid_t pid, struct err *err)
 
 void supervise_forget_vm(struct supervision *s)
 {
-	child_unwatch(s->c, s->vm_fd);
+	loop_unwatch(&s->c->loop, s->vm_fd);
 	closep(&s->vm_fd);
 	s->vm_fd = -1;
 	s->vm = 0;
@@ -137,6 +146,22 @@ static int place_late(struct supervision *s, pid_t pid, struct vm_vcpus *vcpus, 
 	return 0;
 }
 
+/* Its events are of no interest, but must not pile up. */
+static void monitor_ready(void *ctx, int fd, short events)
+{
+	struct supervision *s = ctx;
+
+	(void)events;
+	qmp_drain(&s->qmp);
+	if (s->qmp.fd < 0)
+		loop_unwatch(&s->c->loop, fd);
+}
+
+void supervise_watch_monitor(struct supervision *s)
+{
+	loop_watch(&s->c->loop, s->qmp.fd, POLLIN, monitor_ready, s);
+}
+
 /* What QEMU's own monitor says. A daemon's process is not the one we started:
  * the threads tell whose they are. */
 static int ask_own_monitor(struct supervision *s, long long deadline, pid_t *pid,
@@ -159,6 +184,17 @@ static int ask_own_monitor(struct supervision *s, long long deadline, pid_t *pid
 		       (int)vcpus->items[0].tid);
 }
 
+/* The connection may be closed then. */
+static int ask_again(struct supervision *s, pid_t *pid, struct vm_vcpus *vcpus, struct err *err)
+{
+	int rc;
+
+	loop_unwatch(&s->c->loop, s->qmp.fd);
+	rc = ask_own_monitor(s, sys_deadline(s->sys, QMP_MS), pid, vcpus, err);
+	supervise_watch_monitor(s);
+	return rc;
+}
+
 static int start(struct supervision *s, struct err *err)
 {
 	_cleanup_vcpus_ struct vm_vcpus vcpus = { 0 };
@@ -175,8 +211,8 @@ static int start(struct supervision *s, struct err *err)
 		supervise_look_in(s, SLOW_MS);
 	if (s->launch.frozen && qmp_cont(&s->qmp, deadline, err) != 0)
 		return -1;
-	/* Its events are of no interest, but must not pile up. */
-	return child_watch(s->c, s->qmp.fd, EPOLLIN, err);
+	supervise_watch_monitor(s);
+	return 0;
 }
 
 int supervise_start_vm(struct supervision *s, struct err *err)
@@ -223,13 +259,9 @@ static void look_at_vm(struct supervision *s)
 		return;
 	if (++s->looks < SETTLED_LOOKS)
 		supervise_look_in(s, SETTLE_MS << s->looks);
-	if (s->qmp.fd >= 0) {
-		rc = ask_own_monitor(s, sys_deadline(s->sys, QMP_MS), &pid, &vcpus, &err);
-		if (s->qmp.fd >= 0)
-			child_watch(s->c, s->qmp.fd, EPOLLIN, NULL);
-	} else {
-		rc = vm_vcpus_find(s->sys, pid, ASK_MS, supervise_wait_fd, s, &vcpus, &err);
-	}
+	rc = s->qmp.fd >= 0
+		     ? ask_again(s, &pid, &vcpus, &err)
+		     : vm_vcpus_find(s->sys, pid, ASK_MS, supervise_wait_fd, s, &vcpus, &err);
 	/* Meanwhile it may have ended, or the monitor may have told of another. */
 	if (rc <= 0 || pid != s->vm || vm_vcpus_within(&vcpus, &s->vcpus))
 		return;
@@ -251,12 +283,8 @@ static int find_vcpus(struct supervision *s, pid_t *pid, struct vm_vcpus *vcpus)
 	bool same;
 	int rc;
 
-	if (s->qmp.fd >= 0) {
-		rc = ask_own_monitor(s, sys_deadline(s->sys, QMP_MS), pid, vcpus, NULL);
-		if (s->qmp.fd >= 0)
-			child_watch(s->c, s->qmp.fd, EPOLLIN, NULL);
-		return rc > 0;
-	}
+	if (s->qmp.fd >= 0)
+		return ask_again(s, pid, vcpus, NULL) > 0;
 	rc = vm_vcpus_find(s->sys, *pid, ASK_MS, supervise_wait_fd, s, vcpus, NULL);
 	if (rc != 1)
 		return rc == 2;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "shield/vm/terminal.h"
 
-#include "shield/base/deadline.h"
+#include "shield/sys/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -34,8 +33,8 @@ struct terminal {
 	struct termios saved;
 	struct buffer typed, shown; /* on their way */
 	int signal;
-	int epoll_fd, life; /* the keeper lives as long as the other end is open */
-	uint32_t tty_events, master_events;
+	struct loop *loop;
+	int life; /* the keeper lives as long as the other end is open */
 	pid_t keeper, pid;
 };
 
@@ -69,14 +68,14 @@ static void copy_size(const struct terminal *t)
 		ioctl(t->master, TIOCSWINSZ, &size);
 }
 
-int terminal_new(struct terminal **ret, uid_t owner, int epoll_fd, struct err *err)
+int terminal_new(struct terminal **ret, uid_t owner, struct loop *loop, struct err *err)
 {
 	struct terminal *t = xcalloc(1, sizeof(*t));
 	int stream = -1;
 
 	*ret = NULL;
 	t->master = t->slave = t->tty = t->life = -1;
-	t->epoll_fd = epoll_fd;
+	t->loop = loop;
 	for (int fd = 2; fd >= 0; fd--) {
 		t->is_terminal[fd] = isatty(fd);
 		stream = t->is_terminal[fd] ? fd : stream;
@@ -205,35 +204,24 @@ void terminal_streams(const struct terminal *t)
 			dup2(t->slave, fd);
 }
 
-static void watch(const struct terminal *t, int fd, uint32_t *now, uint32_t want)
-{
-	struct epoll_event event = { .events = want, .data.fd = fd };
-
-	if (fd < 0 || *now == want)
-		return;
-	if (!want)
-		epoll_ctl(t->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-	else
-		epoll_ctl(t->epoll_fd, *now ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
-	*now = want;
-}
+static loop_fn tty_ready, master_ready;
 
 /* Each side is read only while there is room, and written while there is something:
  * data that cannot be passed on must not wake us. */
 static void watch_both(struct terminal *t)
 {
-	uint32_t tty = 0, master = 0;
+	short tty = 0, master = 0;
 
 	if (t->raw && t->input && !t->typed.n)
-		tty |= EPOLLIN;
+		tty |= POLLIN;
 	if (t->shown.n)
-		tty |= EPOLLOUT;
+		tty |= POLLOUT;
 	if (t->shown.n < sizeof(t->shown.bytes) / 2)
-		master |= EPOLLIN;
+		master |= POLLIN;
 	if (t->typed.n)
-		master |= EPOLLOUT;
-	watch(t, t->tty, &t->tty_events, tty);
-	watch(t, t->master, &t->master_events, master);
+		master |= POLLOUT;
+	loop_watch(t->loop, t->tty, tty, tty_ready, t);
+	loop_watch(t->loop, t->master, master, master_ready, t);
 }
 
 static bool foreground(const struct terminal *t)
@@ -283,7 +271,7 @@ static bool again(void)
 
 static void hung_up(struct terminal *t)
 {
-	watch(t, t->tty, &t->tty_events, 0);
+	loop_unwatch(t->loop, t->tty);
 	closep(&t->tty);
 	t->tty = -1;
 	t->raw = false;
@@ -381,22 +369,28 @@ static void write_master(struct terminal *t)
 		t->typed.n = 0;
 }
 
-bool terminal_ready(struct terminal *t, int fd, uint32_t events)
+static void master_ready(void *ctx, int fd, short events)
 {
-	if (!t || (fd != t->master && fd != t->tty))
-		return false;
-	if (fd == t->master) {
-		if (events & EPOLLOUT && t->typed.n)
-			write_master(t);
-		if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-			read_master(t);
-	} else if (events & EPOLLOUT && t->shown.n) {
-		write_tty(t);
-	} else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-		read_tty(t);
-	}
+	struct terminal *t = ctx;
+
+	(void)fd;
+	if (events & POLLOUT && t->typed.n)
+		write_master(t);
+	if (events & (POLLIN | POLLHUP | POLLERR))
+		read_master(t);
 	watch_both(t);
-	return true;
+}
+
+static void tty_ready(void *ctx, int fd, short events)
+{
+	struct terminal *t = ctx;
+
+	(void)fd;
+	if (events & POLLOUT && t->shown.n)
+		write_tty(t);
+	else if (events & (POLLIN | POLLHUP | POLLERR))
+		read_tty(t);
+	watch_both(t);
 }
 
 int terminal_typed(struct terminal *t)
@@ -426,15 +420,17 @@ bool terminal_in_group(const struct terminal *t, pid_t pid)
  * it says so, else it has been quiet. */
 static void drain(struct terminal *t)
 {
-	long long deadline = deadline_in(DRAIN_MS);
+	struct sys *sys = t->loop->sys;
+	long long deadline = sys_deadline(sys, DRAIN_MS);
 
 	closep(&t->slave);
 	t->slave = -1;
-	while (t->tty >= 0 && deadline_left(deadline)) {
+	while (t->tty >= 0 && sys_left(sys, deadline)) {
 		struct pollfd fds[] = { { .fd = t->shown.n ? -1 : t->master, .events = POLLIN },
 					{ .fd = t->shown.n ? t->tty : -1, .events = POLLOUT } };
 
-		if (poll(fds, 2, t->shown.n ? deadline_left(deadline) : QUIET_MS) <= 0)
+		if (sys->ops->poll(sys->ctx, fds, 2,
+				   t->shown.n ? sys_left(sys, deadline) : QUIET_MS) <= 0)
 			return;
 		if (t->shown.n)
 			write_tty(t);
@@ -454,6 +450,8 @@ void terminal_free(struct terminal *t)
 		kill(t->keeper, SIGKILL);
 		waitpid(t->keeper, NULL, __WALL);
 	}
+	loop_unwatch(t->loop, t->tty);
+	loop_unwatch(t->loop, t->master);
 	closep(&t->life);
 	closep(&t->tty);
 	closep(&t->slave);

@@ -13,7 +13,7 @@
  *				own, in the foreground of the new terminal
  *	terminal_streams()	in the new process
  *	terminal_start()	from now on keys go to the command, as they are
- *	terminal_ready()	again and again
+ *	loop_turn()		again and again
  *	terminal_free()		what is still to be shown; the old modes
  *
  * A process of ours, the keeper, leads the session of the new terminal: if the
@@ -34,25 +34,22 @@
 #define SHIELD_VM_TERMINAL_H
 
 #include "shield/base/err.h"
+#include "shield/event/loop.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 struct terminal;
 
 /* *ret is NULL if no stream is a terminal. owner: who may open it by its name.
- * epoll_fd: where to wait for it; its events have descriptors that
- * terminal_ready() knows. */
-int terminal_new(struct terminal **ret, uid_t owner, int epoll_fd, struct err *err);
+ * loop: where it waits; it lives longer. */
+int terminal_new(struct terminal **ret, uid_t owner, struct loop *loop, struct err *err);
 void terminal_free(struct terminal *t);
 
 pid_t terminal_fork(struct terminal *t);
 void terminal_streams(const struct terminal *t);
 void terminal_start(struct terminal *t, pid_t pid);
 
-/* Is this event ours? Then it is dealt with. */
-bool terminal_ready(struct terminal *t, int fd, uint32_t events);
 /* The signal that was typed since, for its foreground; or 0. */
 int terminal_typed(struct terminal *t);
 /* Ctrl-Z was typed, and it is for us to stop the command. */

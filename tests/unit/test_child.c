@@ -12,7 +12,6 @@
 #include <pty.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -306,24 +305,29 @@ static void test_orphan(void **state)
 	child_deinit(&c);
 }
 
+static void note_ready(void *ctx, int fd, short events)
+{
+	(void)events;
+	*(int *)ctx = fd;
+}
+
 static void test_watch(void **state)
 {
 	struct child_event event;
 	struct err err = { 0 };
 	struct child c;
-	int ends[2];
+	int ends[2], ready = -1;
 
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
 	assert_int_equal(child_init(&c, &sys, &err), 0);
-	assert_int_equal(child_watch(&c, ends[0], EPOLLIN, &err), 0);
-	assert_int_equal(child_watch(&c, ends[0], EPOLLIN, &err), 0); /* again: no harm */
+	loop_watch(&c.loop, ends[0], POLLIN, note_ready, &ready);
 	assert_int_equal(child_wait(&c, 0, &event, &err), 0);
 	assert_int_equal(write(ends[1], "x", 1), 1);
 	assert_int_equal(child_wait(&c, 1000, &event, &err), 1);
-	assert_int_equal(event.type, CHILD_FD);
-	assert_int_equal(event.fd, ends[0]);
-	child_unwatch(&c, ends[0]);
+	assert_int_equal(event.type, CHILD_OTHER);
+	assert_int_equal(ready, ends[0]);
+	loop_unwatch(&c.loop, ends[0]);
 	assert_int_equal(child_wait(&c, 0, &event, &err), 0);
 	child_deinit(&c);
 	close(ends[0]);
