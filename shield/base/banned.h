@@ -14,7 +14,7 @@
  *				what a terminal obeys. CMake defines it for
  *				shield/base/text.c
  *	without SHIELD_MAY_CALL	what touches files or the affinity of
- *				threads: the one door is sys.h. CMake defines it
+ *				threads, or waits: the one door is sys.h. CMake defines it
  *				for shield/sys (the door itself), shield/event,
  *				and what starts processes in shield/vm
  */
@@ -24,12 +24,14 @@
 /* The declarations must be there before they can be banned. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #if defined(__clang__) && defined(__USE_FORTIFY_LEVEL) && __USE_FORTIFY_LEVEL > 0
@@ -88,6 +90,13 @@ BANNED(mount, ONE_DOOR);
 BANNED(umount2, ONE_DOOR);
 BANNED(sched_setaffinity, ONE_DOOR);
 BANNED(sched_getaffinity, ONE_DOOR);
+#define CLOCK "time is that of struct sys: clock.h, or event/loop.h for several descriptors"
+BANNED(poll, CLOCK);
+BANNED(ppoll, CLOCK);
+BANNED(select, CLOCK);
+BANNED(sleep, CLOCK);
+BANNED(usleep, CLOCK);
+BANNED(nanosleep, CLOCK);
 #endif
 
 #endif

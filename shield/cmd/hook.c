@@ -15,7 +15,7 @@
 #include "profiles/domain.h"
 #include "profiles/find.h"
 #include "profiles/profile.h"
-#include "shield/base/deadline.h"
+#include "shield/sys/clock.h"
 #include "shield/cgroup/libvirt.h"
 #include "shield/cmd/change.h"
 #include "shield/cmd/hook_conf.h"
@@ -72,16 +72,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static int read_description(struct hook *h, char **ret)
 {
 	struct pollfd p = { .fd = 0, .events = POLLIN };
-	long long deadline = deadline_in(ANSWER_MS);
+	struct sys *sys = &h->app->sys;
+	long long deadline = sys_deadline(sys, ANSWER_MS);
 	size_t size = 0, room = 1, kept = 0;
 	char buffer[16384];
 	ssize_t n;
 
 	*ret = xcalloc(1, 1);
 	for (;;) {
-		if (poll(&p, 1, deadline_left(deadline)) <= 0)
+		if (sys->ops->poll(sys->ctx, &p, 1, sys_left(sys, deadline)) <= 0)
 			return -ETIMEDOUT;
-		n = h->app->sys.ops->read(h->app->sys.ctx, 0, buffer, sizeof(buffer));
+		n = sys->ops->read(sys->ctx, 0, buffer, sizeof(buffer));
 		if (n < 0)
 			return (int)n;
 		if (n == 0)
@@ -273,7 +274,7 @@ static int started(struct hook *h, const char *xml, int rc)
 	}
 	if (h->required)
 		h->deadline += NEEDED_MS - ANSWER_MS;
-	if (detach(work, h, h->deadline, err.text, sizeof(err.text)) < 0)
+	if (detach(&h->app->sys, work, h, h->deadline, err.text, sizeof(err.text)) < 0)
 		err_set(&err, ERR_FAILED,
 			"it was not complete after %d ms: another command of Shield is at work "
 			"('shield status'), or the host is very busy; start the domain again",
@@ -320,7 +321,8 @@ static int check_clash(struct hook *h, const struct domain *domain, const struct
 		return 0;
 	/* If it takes longer, it may still be over when QEMU is there to be pinned. */
 	if (strcmp(s->name, h->name) == 0 && is_idle(&h->app->sys, s) &&
-	    (detach(work, h, h->deadline + NEEDED_MS - ANSWER_MS, text, sizeof(text)) < 0 ||
+	    (detach(&h->app->sys, work, h, h->deadline + NEEDED_MS - ANSWER_MS, text,
+		    sizeof(text)) < 0 ||
 	     !*text))
 		return 0;
 	/* Its VM has ended, and so does it at this moment. */
@@ -358,7 +360,7 @@ static int ended(struct hook *h)
 	if (h->app->dry_run)
 		return show(h, end);
 	if (sys_exists(&h->app->sys, STATE_FILE))
-		detach(work, h, h->deadline, ignored, sizeof(ignored));
+		detach(&h->app->sys, work, h, h->deadline, ignored, sizeof(ignored));
 	return 0;
 }
 
@@ -392,7 +394,8 @@ int cmd_hook(struct app *app, int argc, char **argv)
 		NULL,
 		NULL,
 	};
-	struct hook h = { .app = app, .deadline = deadline_in(ANSWER_MS - age_ms(&app->sys)) };
+	struct hook h = { .app = app,
+			  .deadline = sys_deadline(&app->sys, ANSWER_MS - age_ms(&app->sys)) };
 	_cleanup_free_ char *xml = NULL;
 	int status = 0, rc;
 

@@ -5,11 +5,11 @@
 #include "irq/irq.h"
 #include "shield/cmd/cmd.h"
 #include "shield/ops/irq_policies.h"
+#include "shield/sys/clock.h"
 #include "shield/txn/txn.h"
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 struct options {
 	double interval; /* seconds; 0: no --watch */
@@ -297,16 +297,16 @@ static void print_text(const struct app *app, const struct table *t, const struc
 	print_legend(t);
 }
 
-/* When it began to count, in seconds: the look takes its time, too. */
-static double count(struct app *app, const struct table *t, unsigned long long *counts, bool *cut)
+/* When it began to count, in milliseconds: the look takes its time, too. */
+static long long count(struct app *app, const struct table *t, unsigned long long *counts,
+		       bool *cut)
 {
-	struct timespec now;
+	long long now = sys_deadline(&app->sys, 0);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	for (size_t i = 0; i < t->irqs.n; i++)
 		counts[i] = irq_count(&app->sys, t->rows[i].irq->number, &t->possible, &t->watched,
 				      cut);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	return now;
 }
 
 /* One interval of --watch: two counts, and the rates between them. */
@@ -316,18 +316,17 @@ static int watch(struct app *app, const struct options *o, struct err *err)
 	struct table t = { .txn.lock = -1 };
 	_cleanup_free_ unsigned long long *before = NULL, *after = NULL;
 	_cleanup_free_ char *watched = NULL;
-	struct timespec pause = { (time_t)o->interval, 0 };
 	bool cut = false;
+	long long begun;
 	double seconds;
 
 	if (read_table(app, &t, err) < 0)
 		return -1;
-	pause.tv_nsec = (long)((o->interval - (double)pause.tv_sec) * 1e9);
 	before = xcalloc(t.irqs.n, sizeof(*before));
 	after = xcalloc(t.irqs.n, sizeof(*after));
-	seconds = -count(app, &t, before, &cut);
-	nanosleep(&pause, NULL);
-	seconds += count(app, &t, after, &cut);
+	begun = count(app, &t, before, &cut);
+	sys_pause(&app->sys, (int)(o->interval * 1000));
+	seconds = (double)(count(app, &t, after, &cut) - begun) / 1000;
 	if (cut)
 		cmd_note(app,
 			 "warning: the kernel does not count all of these CPUs: it gives a page "

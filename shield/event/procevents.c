@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "shield/event/procevents.h"
 
-#include "shield/base/deadline.h"
+#include "shield/sys/clock.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -96,14 +96,14 @@ static int receive(int fd, struct proc_event *event)
 
 /* The kernel answers a request from where it will send events, and says nothing
  * in another namespace or without CONFIG_PROC_EVENTS. */
-static int await_answer(int fd)
+static int await_answer(struct sys *sys, int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	long long deadline = deadline_in(ACK_MS);
+	long long deadline = sys_deadline(sys, ACK_MS);
 	struct proc_event event;
 
 	do {
-		int rc = poll(&p, 1, deadline_left(deadline));
+		int rc = sys->ops->poll(sys->ctx, &p, 1, sys_left(sys, deadline));
 
 		if (rc > 0)
 			rc = receive(fd, &event);
@@ -111,11 +111,11 @@ static int await_answer(int fd)
 			return -(int)event.event_data.ack.err;
 		if (rc < 0 && rc != -EAGAIN && rc != -EOVERFLOW)
 			return rc;
-	} while (deadline_left(deadline));
+	} while (sys_left(sys, deadline));
 	return -EOPNOTSUPP;
 }
 
-int procevents_open(struct procevents *p, unsigned what, pid_t of, struct err *err)
+int procevents_open(struct procevents *p, struct sys *sys, unsigned what, pid_t of, struct err *err)
 {
 	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC };
 	int rc;
@@ -133,7 +133,7 @@ int procevents_open(struct procevents *p, unsigned what, pid_t of, struct err *e
 	if (rc == 0)
 		rc = send_request(p->fd, PROC_CN_MCAST_LISTEN);
 	if (rc == 0)
-		rc = await_answer(p->fd);
+		rc = await_answer(sys, p->fd);
 	if (rc < 0) {
 		procevents_close(p);
 		return err_set(err, ERR_UNSUPPORTED, "this kernel reports no process events%s: %s",

@@ -13,7 +13,7 @@
 #ifndef SHIELD_EVENT_PROCEVENTS_H
 #define SHIELD_EVENT_PROCEVENTS_H
 
-#include "shield/base/err.h"
+#include "shield/sys/sys.h"
 
 #include <sys/types.h>
 
@@ -33,8 +33,9 @@ struct procevent {
 	pid_t tid;     /* the thread: differs from pid for PROCEVENTS_THREAD */
 };
 
-/* Start listening for the kinds in `what`. On failure p->fd is -1. */
-int procevents_open(struct procevents *p, unsigned what, pid_t of, struct err *err);
+/* Start listening for the kinds in `what`. On failure p->fd is -1. sys: whose clock counts. */
+int procevents_open(struct procevents *p, struct sys *sys, unsigned what, pid_t of,
+		    struct err *err);
 void procevents_close(struct procevents *p);
 
 /* Listen for something else from now on. What is queued already still comes. */

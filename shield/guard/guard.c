@@ -155,7 +155,7 @@ static void watch(struct guard *g)
 	/* Not before the lock is ours: `on` itself takes CPUs offline for a flush. */
 	g->uevent_fd = uevents_open();
 	resume_open(&g->resume, g->sys);
-	procevents_open(&g->procevents, guard_thread_events(g), g->vm.pid, &ignored);
+	procevents_open(&g->procevents, g->sys, guard_thread_events(g), g->vm.pid, &ignored);
 	loop_watch(&g->loop, g->inotify_fd, POLLIN, inotify_ready, g);
 	loop_watch(&g->loop, g->uevent_fd, POLLIN, uevents_ready, g);
 	loop_watch(&g->loop, g->resume.fd, POLLIN, resume_ready, g);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Start a guard that outlives the command that starts it. */
-#include "shield/base/deadline.h"
+#include "shield/sys/clock.h"
 #include "shield/cgroup/layout.h"
 #include "shield/guard/guard.h"
 #include "shield/sys/systemd_adapter.h"
@@ -191,20 +191,20 @@ int guard_wait(struct sys *sys, const char *name, struct err *err)
 {
 	_cleanup_(closep)
 	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	long long deadline = deadline_in(READY_SECONDS * 1000);
+	long long deadline = sys_deadline(sys, READY_SECONDS * 1000);
 	char events[4096] __attribute__((aligned(8)));
 
 	inotify_add_watch(fd, STATE_DIR, IN_MOVED_TO | IN_DELETE);
 	while (!watched(sys, name)) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int left = deadline_left(deadline);
+		int left = sys_left(sys, deadline);
 
 		if (!left || !booted(sys))
 			return err_set(err, ERR_FAILED,
 				       "the guard of %s does not run, so the shield may not end "
 				       "by itself: 'shield off %s' ends it",
 				       name, name);
-		poll(&p, 1, left < LOOK_MS ? left : LOOK_MS);
+		sys->ops->poll(sys->ctx, &p, 1, left < LOOK_MS ? left : LOOK_MS);
 		(void)!read(fd, events, sizeof(events));
 	}
 	return 0;

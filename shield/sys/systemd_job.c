@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "shield/sys/systemd_job.h"
 
+#include "shield/base/deadline.h"
+
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -32,14 +34,6 @@ void job_close(struct job *job)
 	sd_bus_flush_close_unref(job->bus);
 }
 
-static long long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
 static void rest(void)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = PAUSE_MS * 1000000L }, NULL);
@@ -50,11 +44,11 @@ bool job_again(int rc, long long *until)
 	if (rc != -EAGAIN && rc != -EEXIST)
 		return false;
 	if (!*until) {
-		*until = now_ms() + JOB_SECONDS * 1000LL;
+		*until = deadline_in(JOB_SECONDS * 1000);
 		return true;
 	}
 	rest();
-	return now_ms() < *until;
+	return deadline_left(*until) > 0;
 }
 
 int job_result(int rc)
@@ -83,7 +77,7 @@ int job_open(struct job *job, const char *unit, bool starts)
 
 	job->unit = unit;
 	job->starts = starts;
-	job->deadline = now_ms() + JOB_SECONDS * 1000LL;
+	job->deadline = deadline_in(JOB_SECONDS * 1000);
 	if (rc >= 0)
 		rc = sd_bus_match_signal(job->bus, &job->slot, MANAGER, "JobRemoved", removed, job);
 	/* Without a subscriber no signals are sent. */
@@ -132,7 +126,7 @@ static bool job_exists(const struct job *job)
 /* By the state of its unit, as soon as that is one that stays. */
 static int job_outcome(const struct job *job)
 {
-	for (; now_ms() < job->deadline; rest()) {
+	for (; deadline_left(job->deadline); rest()) {
 		_cleanup_free_ char *state = NULL;
 		int rc = unit_state(job, &state);
 		bool active = rc >= 0 && strcmp(state, "active") == 0;
@@ -160,7 +154,7 @@ static int job_last_word(struct job *job)
 
 static int job_wait(struct job *job)
 {
-	while (now_ms() < job->deadline) {
+	while (deadline_left(job->deadline)) {
 		int rc = sd_bus_process(job->bus, NULL);
 
 		if (rc < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "shield/vm/detach.h"
 
-#include "shield/base/deadline.h"
 #include "shield/base/mem.h"
+#include "shield/sys/clock.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -25,8 +25,8 @@ _Noreturn static void worker(void (*work)(void *ctx, int answer), void *ctx, int
 	_exit(0);
 }
 
-int detach(void (*work)(void *ctx, int answer), void *ctx, long long deadline, char *text,
-	   size_t size)
+int detach(struct sys *sys, void (*work)(void *ctx, int answer), void *ctx, long long deadline,
+	   char *text, size_t size)
 {
 	int ends[2];
 	size_t got = 0;
@@ -42,8 +42,8 @@ int detach(void (*work)(void *ctx, int answer), void *ctx, long long deadline, c
 	}
 	close(ends[1]);
 	while (pid > 0 && got + 1 < size &&
-	       poll(&(struct pollfd){ .fd = ends[0], .events = POLLIN }, 1,
-		    deadline_left(deadline)) > 0) {
+	       sys->ops->poll(sys->ctx, &(struct pollfd){ .fd = ends[0], .events = POLLIN }, 1,
+			      sys_left(sys, deadline)) > 0) {
 		n = read(ends[0], text + got, size - 1 - got);
 		if (n <= 0)
 			break;

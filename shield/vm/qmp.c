@@ -20,12 +20,11 @@
 static int wait_alone(void *ctx, int fd, short events, int timeout_ms, struct err *err)
 {
 	struct pollfd p = { .fd = fd, .events = events };
-	int rc = poll(&p, 1, timeout_ms);
+	struct sys *sys = ctx;
+	int rc = sys->ops->poll(sys->ctx, &p, 1, timeout_ms);
 
-	(void)ctx;
-	if (rc < 0 && errno != EINTR)
-		return err_set(err, ERR_FAILED, "cannot wait for QEMU's answer: %s",
-			       err_errno(errno));
+	if (rc < 0 && rc != -EINTR)
+		return err_set(err, ERR_FAILED, "cannot wait for QEMU's answer: %s", err_errno(rc));
 	return rc != 0; /* interrupted: the caller tries, and waits again */
 }
 
@@ -246,7 +245,11 @@ int qmp_attach(struct qmp *q, struct sys *sys, int fd, qmp_wait_fn *wait, void *
 	json_t *greeting = NULL;
 	int rc;
 
-	*q = (struct qmp){ .fd = fd, .sys = sys, .wait = wait ? wait : wait_alone, .ctx = ctx };
+	*q = (struct qmp){ .fd = fd, .sys = sys, .wait = wait, .ctx = ctx };
+	if (!wait) {
+		q->wait = wait_alone;
+		q->ctx = sys;
+	}
 	rc = expect(q, deadline, 0, &greeting, err);
 	json_decref(greeting);
 	if (rc == 0)

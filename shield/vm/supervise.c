@@ -198,7 +198,7 @@ static int start_command(struct supervision *s, int *status, struct err *err)
 		argv = s->launch.argv.items;
 	}
 	/* Before exec, or its event is missed. */
-	procevents_open(&s->events, s->direct ? 0 : PROCEVENTS_EXEC, 0, NULL);
+	procevents_open(&s->events, s->sys, s->direct ? 0 : PROCEVENTS_EXEC, 0, NULL);
 	loop_watch(&s->c->loop, s->events.fd, POLLIN, events_ready, s);
 	if (s->events.fd < 0 && !s->direct)
 		supervise_look_in(s, 0);

@@ -385,7 +385,7 @@ static void test_events(void **state)
 	pid_t pid;
 
 	(void)state;
-	if (procevents_open(&p, PROCEVENTS_EXEC, 0, &err) < 0)
+	if (procevents_open(&p, &sys, PROCEVENTS_EXEC, 0, &err) < 0)
 		fail_msg("this test needs root, and to be in no container: %s", err.text);
 	pid = fork();
 	if (pid == 0) {
@@ -424,7 +424,7 @@ static void test_no_events(void **state)
 	(void)state;
 	if (pid == 0)
 		_exit(unshare(CLONE_NEWNET) < 0					   ? 10
-		      : procevents_open(&p, PROCEVENTS_EXEC, 0, &err) == 0	   ? 11
+		      : procevents_open(&p, &sys, PROCEVENTS_EXEC, 0, &err) == 0   ? 11
 		      : p.fd != -1						   ? 12
 		      : !strstr(err.text, "this kernel reports no process events") ? 13
 										   : (int)err.kind);
