@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/shield-test-topology.XXXXXX";
+/* In memory: these are 50,000 files. */
+static char folder[] = "/dev/shm/shield-test-topology.XXXXXX";
 
 static int setup(void **state)
 {
