@@ -102,10 +102,10 @@ static _Noreturn void be_the_shell(const char *script)
 	while (waitpid(job, &status, WUNTRACED) == job && !WIFEXITED(status)) {
 		tcsetpgrp(0, getpgrp());
 		/* The keeper of one that was killed needs a moment. */
-		for (int i = 0; i < 200 && tcgetattr(0, &modes) == 0; i++) {
+		for (int i = 0; i < 1000 && tcgetattr(0, &modes) == 0; i++) {
 			if (modes.c_lflag & ECHO || WIFSTOPPED(status))
 				break;
-			usleep(50000);
+			usleep(10000);
 		}
 		printf("job %s, echo %s\n", WIFSTOPPED(status) ? "stopped" : "killed",
 		       modes.c_lflag & ECHO ? "on" : "off");
@@ -204,8 +204,8 @@ static void new_size(void **state)
 	struct winsize size = { .ws_row = 44, .ws_col = 99 };
 
 	(void)state;
-	begin("trap 'echo new $(stty size)' WINCH; echo ready; "
-	      "n=0; while [ $n -lt 30 ]; do sleep 0.1; n=$((n+1)); done");
+	begin("trap 'echo new $(stty size); exit 0' WINCH; echo ready; "
+	      "while :; do sleep 0.05; done");
 	expect("ready");
 	ioctl(screen.master, TIOCSWINSZ, &size);
 	expect("new 44 99");
@@ -290,14 +290,14 @@ static void killed(void **state)
 	expect("end 137, echo on");
 	ends(137);
 	/* And we: the keeper gives the modes back, and the command goes on. */
-	begin("echo ready; read x; echo $x; sleep 1; echo x; : >/tmp/shield-alive");
+	begin("echo ready; read x; echo $x; sleep 0.3; echo x; : >/tmp/shield-alive");
 	expect("ready");
 	type("typed\n");
 	expect("typed\r\ntyped");
 	kill(tcgetpgrp(screen.master), SIGKILL);
 	expect("job killed, echo on");
-	for (int i = 0; i < 50 && access("/tmp/shield-alive", F_OK) < 0; i++)
-		usleep(100000);
+	for (int i = 0; i < 500 && access("/tmp/shield-alive", F_OK) < 0; i++)
+		usleep(10000);
 	assert_int_equal(unlink("/tmp/shield-alive"), 0);
 	close(screen.master);
 	waitpid(screen.pid, NULL, 0);
@@ -307,7 +307,7 @@ static void killed(void **state)
 static void left_behind(void **state)
 {
 	(void)state;
-	begin("(trap 'echo hung up' HUP; sleep 1; echo left alone) & exit 6");
+	begin("(trap 'echo hung up' HUP; sleep 0.3; echo left alone) & exit 6");
 	expect("left alone");
 	expect("end 6");
 	assert_null(strstr(screen.text, "hung up"));
@@ -335,7 +335,7 @@ static void much(void **state)
 	}
 	ends(9);
 	getrusage(RUSAGE_CHILDREN, &before);
-	begin("exec sleep 2");
+	begin("exec sleep 1");
 	expect("end 0");
 	ends(0);
 	getrusage(RUSAGE_CHILDREN, &after);
@@ -345,8 +345,8 @@ static void much(void **state)
 	     (after.ru_utime.tv_usec - before.ru_utime.tv_usec + after.ru_stime.tv_usec -
 	      before.ru_stime.tv_usec) /
 		     1000;
-	if (ms > 700)
-		fail_msg("%ld ms of CPU time to wait for 2 s", ms);
+	if (ms > 400)
+		fail_msg("%ld ms of CPU time to wait for 1 s", ms);
 }
 
 static int quiet_shell(const char *script, const struct child_options *options)
