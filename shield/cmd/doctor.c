@@ -45,7 +45,6 @@ struct findings {
 /* What is looked at. */
 struct visit {
 	struct sys *sys;
-	const char *root;	       /* "" or --sysroot */
 	const char *which;	       /* the profile, or NULL */
 	struct host_snapshot snapshot; /* without interrupts: they cannot prevent a shield */
 	bool has_host, has_topo;       /* these parts of it could be read */
@@ -144,7 +143,7 @@ static void look_at_cpus(struct visit *v)
 	unsigned cores, need = v->has_host && !v->snapshot.host.remote ? 3 : 2;
 	struct err err = { 0 };
 
-	v->has_topo = topology_load(v->root, &v->snapshot.topo, &err) == 0;
+	v->has_topo = topology_load(v->sys, &v->snapshot.topo, &err) == 0;
 	if (!v->has_topo) {
 		found(v, PROBLEM, "CPUs", "%s", err.text);
 		return;
@@ -448,12 +447,11 @@ int cmd_doctor(struct app *app, int argc, char **argv)
 		look_at_tasks,	     look_at_others, look_at_systemd, look_at_libvirt,
 		look_at_passthrough, look_at_state,
 	};
-	struct visit v = { .sys = &app->sys, .root = app->sysroot };
+	struct visit v = { .sys = &app->sys };
 	struct err err = { 0 };
 	int status;
 
 	cmd_parse(app, &argp, argc, argv, 0, &v.which);
-	v.root = app->sysroot;
 	for (size_t i = 0; i < ARRAY_SIZE(looks); i++)
 		looks[i](&v);
 	if (look_at_profile(&v, &err) < 0) {

@@ -78,8 +78,7 @@ static int on(struct app *app, const struct options *o)
 	if (find_owner(app, o->owner, &owner, &err) < 0 || cmd_begin(app, o->force, &txn, &err) < 0)
 		return cmd_fail(&err);
 	cmd_end_abandoned(app, &txn);
-	if (shield_on(&txn, app->sysroot, o->profile, o->partition, owner, &warnings, &name, &err) <
-	    0) {
+	if (shield_on(&txn, o->profile, o->partition, owner, &warnings, &name, &err) < 0) {
 		cmd_report(app, &txn);
 		txn_end(&txn);
 		return cmd_fail(&err);

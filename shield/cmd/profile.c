@@ -362,7 +362,7 @@ static int dispatch(struct app *app, struct args *args)
 		return usage("show takes one name or path, or none for this machine's profile");
 	if (import && words->n != 2)
 		return usage("import takes the file of a libvirt domain, or - for standard input");
-	if (topology_load(app->sysroot, &topo, &err) < 0)
+	if (topology_load(&app->sys, &topo, &err) < 0)
 		return cmd_fail(&err);
 	if (advice)
 		return suggest_print(app, &topo, &args->request);

@@ -240,8 +240,8 @@ static int begin(struct run *run, struct err *err)
 	if (cmd_begin(run->app, run->force, &txn, err) < 0)
 		return -1;
 	cmd_end_abandoned(run->app, &txn);
-	rc = shield_on(&txn, "", run->profile, vm ? "isolated" : "root", self, &warnings,
-		       &run->name, err);
+	rc = shield_on(&txn, run->profile, vm ? "isolated" : "root", self, &warnings, &run->name,
+		       err);
 	if (rc == 0) {
 		const struct shield *shield = state_shield(&txn.state, run->name);
 
@@ -325,7 +325,7 @@ static int ask_profile(struct run *run, struct err *err)
 
 	if (run->argv && run->user)
 		return 0;
-	if (topology_load("", &topo, err) < 0 ||
+	if (topology_load(&run->app->sys, &topo, err) < 0 ||
 	    profile_load(&run->app->sys, &topo, run->profile, &profile, &ignored, err) < 0)
 		return -1;
 	if (!run->user && profile.user)

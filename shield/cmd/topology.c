@@ -174,7 +174,7 @@ static int write_pictures(struct app *app, const struct topology *topo, const st
 		status = write_file(args->svg, svg);
 	}
 	if (args->xml && status == 0) {
-		xml = draw_xml(app->sysroot, owners->items, owners->n, &err);
+		xml = draw_xml(&app->sys, owners->items, owners->n, &err);
 		status = xml ? write_file(args->xml, xml) : cmd_fail(&err);
 	}
 	return status;
@@ -196,7 +196,7 @@ int cmd_topology(struct app *app, int argc, char **argv)
 	int width;
 
 	cmd_parse(app, &argp, argc, argv, 0, &args);
-	if (topology_load(app->sysroot, &topo, &err) < 0)
+	if (topology_load(&app->sys, &topo, &err) < 0)
 		return cmd_fail(&err);
 	load_owners(app, &topo, &owners);
 	if (args.svg || args.xml)

@@ -14,14 +14,14 @@
 
 #define QMP_MS 5000
 
-static int assign(const struct shield *shield, const struct vm_vcpus *vcpus, unsigned *cpus,
-		  struct err *err)
+static int assign(struct sys *sys, const struct shield *shield, const struct vm_vcpus *vcpus,
+		  unsigned *cpus, struct err *err)
 {
 	_cleanup_topology_ struct topology topo = { 0 };
 
 	if (shield->map.n_vcpus)
 		return assign_listed(shield->map.vcpus, shield->map.n_vcpus, vcpus, cpus, err);
-	if (topology_load("", &topo, err) < 0)
+	if (topology_load(sys, &topo, err) < 0)
 		return -1;
 	return assign_vcpus(&topo, &shield->guest, vcpus, cpus, err);
 }
@@ -185,7 +185,7 @@ int shield_attach(struct txn *txn, const char *name, pid_t pid, const struct vm_
 
 	if (shield_check_attach(txn, name, pid, err) < 0)
 		return -1;
-	if (assign(shield, vcpus, cpus, err) < 0 ||
+	if (assign(txn->sys, shield, vcpus, cpus, err) < 0 ||
 	    attach_plan(txn, shield, pid, vcpus, cpus, placed, &vm, &plan, err) < 0)
 		return err_wrap(err, "shield %s", name);
 	if (vcpus->n_iothreads < shield->map.n_iothreads)

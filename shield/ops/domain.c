@@ -157,7 +157,7 @@ int shield_on_domain(struct txn *txn, const char *name, pid_t pid, struct strv *
 				.partitions = &partitions };
 
 	state_taken(&txn->state, &active);
-	if (host_snapshot_read(txn->sys, "", &active, &snapshot, err) < 0)
+	if (host_snapshot_read(txn->sys, &active, &snapshot, err) < 0)
 		return -1;
 	if (!snapshot.host.remote)
 		return err_set(

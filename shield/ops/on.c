@@ -208,15 +208,15 @@ int shield_begin(struct txn *txn, const struct on_request *b, struct strv *warni
 	return rc < 0 ? err_wrap(err, "shield %s", name) : 0;
 }
 
-int shield_on(struct txn *txn, const char *root, const char *which, const char *partition,
-	      struct process owner, struct strv *warnings, char **name, struct err *err)
+int shield_on(struct txn *txn, const char *which, const char *partition, struct process owner,
+	      struct strv *warnings, char **name, struct err *err)
 {
 	_cleanup_host_snapshot_ struct host_snapshot snapshot = { 0 };
 	_cleanup_profile_ struct profile profile = { 0 };
 	_cleanup_cpuset_ struct cpuset active = { 0 };
 
 	state_taken(&txn->state, &active);
-	if (host_snapshot_read(txn->sys, root, &active, &snapshot, err) < 0 ||
+	if (host_snapshot_read(txn->sys, &active, &snapshot, err) < 0 ||
 	    profile_load(txn->sys, &snapshot.topo, which, &profile, warnings, err) < 0 ||
 	    shield_begin(txn,
 			 &(struct on_request){ .snapshot = &snapshot,

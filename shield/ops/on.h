@@ -11,13 +11,12 @@
 #include "shield/txn/txn.h"
 
 /*
- * Begin the shield of a profile (a name or a path). root: of a recorded machine, or "".
- * owner: the process whose
+ * Begin the shield of a profile (a name or a path). owner: the process whose
  * death the guard waits for, or pid 0. name receives the shield's name, which
  * the caller frees. Warnings are appended.
  */
-int shield_on(struct txn *txn, const char *root, const char *which, const char *partition,
-	      struct process owner, struct strv *warnings, char **name, struct err *err);
+int shield_on(struct txn *txn, const char *which, const char *partition, struct process owner,
+	      struct strv *warnings, char **name, struct err *err);
 
 /* Is no shield of that name active, and none that has a CPU which the profile asks
  * for? ERR_FAILED names the one that is. */

@@ -19,12 +19,11 @@ void host_snapshot_clear(struct host_snapshot *snapshot)
 	*snapshot = (struct host_snapshot){ 0 };
 }
 
-int host_snapshot_read_host(struct sys *sys, const char *root, struct host_snapshot *snapshot,
-			    struct err *err)
+int host_snapshot_read_host(struct sys *sys, struct host_snapshot *snapshot, struct err *err)
 {
 	if (host_caps_probe(sys, &snapshot->host, err) < 0)
 		return -1;
-	return topology_load(root, &snapshot->topo, err);
+	return topology_load(sys, &snapshot->topo, err);
 }
 
 /* A mask file of the table, as a cpulist; NULL where there is none. */
@@ -47,15 +46,15 @@ void host_snapshot_find_irqbalance(struct sys *sys, struct host_snapshot *snapsh
 			snapshot->irqbalance.without_socket = true;
 }
 
-int host_snapshot_read(struct sys *sys, const char *root, const struct cpuset *active,
-		       struct host_snapshot *snapshot, struct err *err)
+int host_snapshot_read(struct sys *sys, const struct cpuset *active, struct host_snapshot *snapshot,
+		       struct err *err)
 {
 	_cleanup_cpuset_ struct cpuset before = { 0 };
 	struct task_filter threads = { 0 };
 
 	/* First of all: it may answer late, having moved interrupts meanwhile. */
 	irqbalance_snapshot(sys, &snapshot->irqbalance);
-	if (host_snapshot_read_host(sys, root, snapshot, err) < 0)
+	if (host_snapshot_read_host(sys, snapshot, err) < 0)
 		return -1;
 	cpuset_copy(&before, &snapshot->host.online);
 	cpuset_andnot(&before, active);

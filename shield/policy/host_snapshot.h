@@ -23,14 +23,13 @@ struct host_snapshot {
 	char *workqueues;  /* cpulist of the unbound workqueues, or NULL */
 };
 
-/* Read all of it; root is "" or --sysroot. Of the threads whose CPUs the kernel
+/* Read all of it. Of the threads whose CPUs the kernel
  * keeps, only those that have others than the shields left them (active: the
  * CPUs that these took). */
-int host_snapshot_read(struct sys *sys, const char *root, const struct cpuset *active,
-		       struct host_snapshot *snapshot, struct err *err);
+int host_snapshot_read(struct sys *sys, const struct cpuset *active, struct host_snapshot *snapshot,
+		       struct err *err);
 /* Without tasks, interrupts and masks: enough for profiles and preflight. */
-int host_snapshot_read_host(struct sys *sys, const char *root, struct host_snapshot *snapshot,
-			    struct err *err);
+int host_snapshot_read_host(struct sys *sys, struct host_snapshot *snapshot, struct err *err);
 /* Is there one without a socket among the tasks? */
 void host_snapshot_find_irqbalance(struct sys *sys, struct host_snapshot *snapshot);
 void host_snapshot_clear(struct host_snapshot *snapshot);

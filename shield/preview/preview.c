@@ -149,6 +149,13 @@ static int paper_poll(void *ctx, struct pollfd *fds, nfds_t n, int timeout_ms)
 	return 0;
 }
 
+static bool paper_machine(void *ctx, const char **ret)
+{
+	const struct preview *p = ctx;
+
+	return p->below->ops->machine(p->below->ctx, ret);
+}
+
 static int paper_cgroup_mount(void *ctx, char **ret)
 {
 	struct preview *p = ctx;
@@ -193,6 +200,7 @@ static const struct sys_ops paper_ops = {
 	.now = paper_now,
 	.poll = paper_poll,
 	.cgroup_mount = paper_cgroup_mount,
+	.machine = paper_machine,
 };
 
 /* A recorded machine has no scheduler to ask. */

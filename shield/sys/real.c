@@ -377,6 +377,14 @@ static int real_cgroup_mount(void *ctx, char **ret)
 	return cgroup_adapter_mount(ret);
 }
 
+static bool real_machine(void *ctx, const char **ret)
+{
+	const struct real *real = ctx;
+
+	*ret = real->root;
+	return true;
+}
+
 static const struct sys_ops real_ops = {
 	.open = real_open,
 	.read = real_read,
@@ -411,6 +419,7 @@ static const struct sys_ops real_ops = {
 	.now = real_now,
 	.poll = real_poll,
 	.cgroup_mount = real_cgroup_mount,
+	.machine = real_machine,
 };
 
 /* A recording keeps the allowed CPUs of a thread in its status file, and its

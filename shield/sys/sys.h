@@ -85,6 +85,10 @@ struct sys_ops {
 	int (*poll)(void *ctx, struct pollfd *fds, nfds_t n, int timeout_ms);
 	/* Where cgroup v2 is mounted, "/sys/fs/cgroup"; -ENOENT if nowhere. */
 	int (*cgroup_mount)(void *ctx, char **ret);
+	/* Where hwloc reads the machine, for it opens its files itself: true, and
+	 * the directory, "" for the root; or false, and hwloc's synthetic
+	 * description of a machine without files, "core:8 pu:1". */
+	bool (*machine)(void *ctx, const char **ret);
 };
 
 struct sys {

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "shield/topology/discover.h"
 
-#include "shield/sys/sys.h"
-
 #include <errno.h>
 
 void discover_clear(hwloc_topology_t *hwloc)
@@ -26,18 +24,6 @@ static void prepare_environment(const char *root)
 		setenv("HWLOC_FSROOT", root, 1);
 	else
 		unsetenv("HWLOC_FSROOT");
-}
-
-/* Below a prefix without a machine hwloc would describe the one it runs on. */
-static bool is_machine(const char *root)
-{
-	struct sys sys;
-	bool found;
-
-	sys_open_real(&sys, root);
-	found = sys_exists(&sys, "/sys/devices/system/cpu");
-	sys_close_real(&sys);
-	return found;
 }
 
 static int choose(hwloc_topology_t hwloc, bool whole)
@@ -66,23 +52,28 @@ static int choose(hwloc_topology_t hwloc, bool whole)
 	return 0;
 }
 
-int discover(const char *root, bool whole, hwloc_topology_t *ret, struct err *err)
+int discover(struct sys *sys, bool whole, hwloc_topology_t *ret, struct err *err)
 {
+	const char *machine;
+	bool files = sys->ops->machine(sys->ctx, &machine);
 	hwloc_topology_t hwloc = NULL;
 
-	if (*root && !is_machine(root))
+	/* Below a prefix without a machine hwloc would describe the one it runs on. */
+	if (files && *machine && !sys_exists(sys, "/sys/devices/system/cpu"))
 		return err_set(err, ERR_UNSUPPORTED,
 			       "%s/sys/devices/system/cpu is missing: this is not a recorded "
 			       "machine; scripts/record-machine makes one",
-			       root);
-	prepare_environment(root);
+			       machine);
+	prepare_environment(files ? machine : "");
 	errno = 0;
 	if (hwloc_topology_init(&hwloc) < 0)
 		mem_exhausted();
-	if (choose(hwloc, whole) < 0 || hwloc_topology_load(hwloc) < 0) {
+	if (choose(hwloc, whole) < 0 ||
+	    (!files && hwloc_topology_set_synthetic(hwloc, machine) < 0) ||
+	    hwloc_topology_load(hwloc) < 0) {
 		hwloc_topology_destroy(hwloc);
 		return err_set(err, ERR_UNSUPPORTED,
-			       "hwloc cannot read the topology below %s/sys: %s", root,
+			       "hwloc cannot read the topology below %s/sys: %s", machine,
 			       err_errno(errno ? errno : EIO));
 	}
 	*ret = hwloc;

@@ -6,15 +6,15 @@
 #ifndef SHIELD_TOPOLOGY_DISCOVER_H
 #define SHIELD_TOPOLOGY_DISCOVER_H
 
-#include "shield/base/err.h"
+#include "shield/sys/sys.h"
 
 #include <hwloc.h>
 #include <stdbool.h>
 
-/* Load the machine below root ("" or the --sysroot directory) into *ret; -1
- * with ERR_UNSUPPORTED. Release with discover_clear(). whole: with all that
- * hwloc knows, for drawing; else what topology.h tells, in half the time. */
-int discover(const char *root, bool whole, hwloc_topology_t *ret, struct err *err);
+/* Load the machine of this system into *ret; -1 with ERR_UNSUPPORTED. Release with
+ * discover_clear(). whole: with all that hwloc knows, for drawing; else what topology.h tells, in
+ * half the time. */
+int discover(struct sys *sys, bool whole, hwloc_topology_t *ret, struct err *err);
 void discover_clear(hwloc_topology_t *hwloc);
 #define _cleanup_discover_ _cleanup_(discover_clear)
 

@@ -236,14 +236,14 @@ static void add_boxes(hwloc_topology_t hwloc, const struct topo_owner *owners, s
 	free(boxes.items);
 }
 
-char *draw_xml(const char *root, const struct topo_owner *owners, size_t n, struct err *err)
+char *draw_xml(struct sys *sys, const struct topo_owner *owners, size_t n, struct err *err)
 {
 	_cleanup_discover_ hwloc_topology_t hwloc = NULL;
 	hwloc_obj_t pu = NULL;
 	char *buffer, *xml;
 	int size;
 
-	if (discover(root, true, &hwloc, err) < 0)
+	if (discover(sys, true, &hwloc, err) < 0)
 		return NULL;
 	while ((pu = hwloc_get_next_obj_by_type(hwloc, HWLOC_OBJ_PU, pu))) {
 		_cleanup_free_ char *owner = owner_text(owners, n, pu->os_index);

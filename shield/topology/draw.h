@@ -16,7 +16,7 @@ const char *draw_color(const struct topo_owner *owners, size_t n, unsigned cpu);
 void draw_svg(const struct topology *topo, const struct topo_owner *owners, size_t n, FILE *out);
 
 /* The topology as lstopo reads it (lstopo -i FILE.xml); the caller frees. NULL
- * with err if the machine below root cannot be read. */
-char *draw_xml(const char *root, const struct topo_owner *owners, size_t n, struct err *err);
+ * with err if the machine cannot be read. */
+char *draw_xml(struct sys *sys, const struct topo_owner *owners, size_t n, struct err *err);
 
 #endif

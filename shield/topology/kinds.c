@@ -194,22 +194,18 @@ static void find_low_power(struct topology *topo)
 			name(&topo->cpus[i], "LP-E");
 }
 
-void kinds_load(const char *root, hwloc_topology_t hwloc, struct topology *topo)
+void kinds_load(struct sys *sys, hwloc_topology_t hwloc, struct topology *topo)
 {
 	static const char *const dense[] = { "cpufreq/cpuinfo_max_freq", "acpi_cppc/highest_perf" };
-	struct sys sys;
 	bool alike = true;
 
-	sys_open_real(&sys, root);
-	from_perf(&sys, topo);
+	from_perf(sys, topo);
 	if (!known(topo))
-		from_strength(&sys, "cpu_capacity", topo);
+		from_strength(sys, "cpu_capacity", topo);
 	if (!known(topo) && hwloc_cpukinds_get_nr(hwloc, 0) != 1)
-		from_l2(&sys, topo);
+		from_l2(sys, topo);
 	for (size_t i = 0; i < ARRAY_SIZE(dense) && !known(topo); i++)
-		from_strength(&sys, dense[i], topo);
-	sys_close_real(&sys);
-
+		from_strength(sys, dense[i], topo);
 	find_low_power(topo);
 	for (size_t i = 1; i < topo->n; i++)
 		alike &= strcmp(topo->cpus[i].kind, topo->cpus[0].kind) == 0;

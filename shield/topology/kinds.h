@@ -28,6 +28,6 @@
 #include <hwloc.h>
 
 /* Fill in the kind of every CPU; all "" where the cores are alike. */
-void kinds_load(const char *root, hwloc_topology_t hwloc, struct topology *topo);
+void kinds_load(struct sys *sys, hwloc_topology_t hwloc, struct topology *topo);
 
 #endif

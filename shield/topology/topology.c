@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "shield/topology/topology.h"
 
-#include "shield/sys/sys.h"
 #include "shield/topology/discover.h"
 #include "shield/topology/kinds.h"
 
@@ -56,15 +55,12 @@ static int ascending(const void *a, const void *b)
 
 /* hwloc's complete set holds what is possible on some kernels; the kernel's
  * own list is exact. */
-static void read_present(const char *root, hwloc_topology_t hwloc, struct topology *topo)
+static void read_present(struct sys *sys, hwloc_topology_t hwloc, struct topology *topo)
 {
 	struct cpuset complete = { hwloc_get_root_obj(hwloc)->complete_cpuset };
-	struct sys sys;
 
-	sys_open_real(&sys, root);
-	if (sys_read_cpulist(&sys, "/sys/devices/system/cpu/present", &topo->present) < 0)
+	if (sys_read_cpulist(sys, "/sys/devices/system/cpu/present", &topo->present) < 0)
 		cpuset_copy(&topo->present, &complete);
-	sys_close_real(&sys);
 	cpuset_or(&topo->present, &topo->online);
 }
 
@@ -84,13 +80,13 @@ static void read_memory(hwloc_topology_t hwloc, struct topology *topo)
 		cpuset_clear(&topo->memoryless);
 }
 
-int topology_load(const char *root, struct topology *topo, struct err *err)
+int topology_load(struct sys *sys, struct topology *topo, struct err *err)
 {
 	_cleanup_discover_ hwloc_topology_t hwloc = NULL;
 	_cleanup_topology_ struct topology t = { 0 };
 	hwloc_obj_t pu = NULL;
 
-	if (discover(root, false, &hwloc, err) < 0)
+	if (discover(sys, false, &hwloc, err) < 0)
 		return -1;
 	t.cpus = xcalloc((size_t)hwloc_get_nbobjs_by_type(hwloc, HWLOC_OBJ_PU), sizeof(*t.cpus));
 	while ((pu = hwloc_get_next_obj_by_type(hwloc, HWLOC_OBJ_PU, pu))) {
@@ -99,11 +95,10 @@ int topology_load(const char *root, struct topology *topo, struct err *err)
 	}
 	read_memory(hwloc, &t);
 	if (t.n == 0)
-		return err_set(err, ERR_UNSUPPORTED,
-			       "no CPU is listed below %s/sys/devices/system/cpu", root);
+		return err_set(err, ERR_UNSUPPORTED, "no CPU is listed in /sys/devices/system/cpu");
 	qsort(t.cpus, t.n, sizeof(*t.cpus), ascending);
-	read_present(root, hwloc, &t);
-	kinds_load(root, hwloc, &t);
+	read_present(sys, hwloc, &t);
+	kinds_load(sys, hwloc, &t);
 	*topo = t;
 	t = (struct topology){ 0 };
 	return 0;

@@ -9,6 +9,7 @@
 #ifndef SHIELD_TOPOLOGY_TOPOLOGY_H
 #define SHIELD_TOPOLOGY_TOPOLOGY_H
 
+#include "shield/sys/sys.h"
 #include "shield/base/cpuset.h"
 
 #include <stddef.h>
@@ -35,9 +36,8 @@ struct topology {
 	struct cpuset memoryless; /* numbers of nodes without memory */
 };
 
-/* root: "" or the --sysroot directory. -1 with ERR_UNSUPPORTED if the machine
- * cannot be read. Release with topology_clear(). */
-int topology_load(const char *root, struct topology *topo, struct err *err);
+/* -1 with ERR_UNSUPPORTED if the machine cannot be read. Release with topology_clear(). */
+int topology_load(struct sys *sys, struct topology *topo, struct err *err);
 void topology_clear(struct topology *topo);
 #define _cleanup_topology_ _cleanup_(topology_clear)
 

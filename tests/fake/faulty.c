@@ -390,6 +390,14 @@ static int faulty_poll(void *ctx, struct pollfd *fds, nfds_t n, int timeout_ms)
 	return f->below.ops->poll(f->below.ctx, fds, n, timeout_ms);
 }
 
+/* Where it is, is known. */
+static bool faulty_machine(void *ctx, const char **ret)
+{
+	const struct sys *below = &((struct faulty *)ctx)->below;
+
+	return below->ops->machine(below->ctx, ret);
+}
+
 static int faulty_cgroup_mount(void *ctx, char **ret)
 {
 	ENTER(OP_CGROUP_MOUNT, "");
@@ -485,6 +493,7 @@ void faulty_door(struct faulty *faulty, struct sys *sys)
 		.now = faulty_now,
 		.poll = faulty_poll,
 		.cgroup_mount = faulty_cgroup_mount,
+		.machine = faulty_machine,
 		.unit_start = faulty_unit_start,
 		.unit_stop = faulty_unit_stop,
 		.unit_partitions = faulty_unit_partitions,

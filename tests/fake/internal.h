@@ -110,6 +110,7 @@ struct manager {
 struct fake {
 	enum flavour flavour;
 	unsigned ncpus;
+	char machine[24]; /* for hwloc */
 	struct cpuset possible, online;
 	struct cpuset taken;	   /* by partitions: subpartitions_cpus */
 	struct cpuset leaked;	   /* and those that no cgroup has any more */

@@ -449,6 +449,13 @@ static int fake_poll(void *ctx, struct pollfd *fds, nfds_t n, int timeout_ms)
 	return 0;
 }
 
+/* As many cores, each with one CPU; what is offline is there, too. */
+static bool fake_machine(void *ctx, const char **ret)
+{
+	*ret = ((struct fake *)ctx)->machine;
+	return false;
+}
+
 static int fake_cgroup_mount(void *ctx, char **ret)
 {
 	(void)ctx;
@@ -531,6 +538,7 @@ void fake_sys(struct fake *fake, struct sys *sys)
 		.cgroup_delete = fake_cgroup_delete,
 		.cgroup_attach = fake_cgroup_attach,
 		.cgroup_mount = fake_cgroup_mount,
+		.machine = fake_machine,
 		.unit_start = fake_unit_start,
 		.unit_stop = fake_unit_stop,
 		.unit_partitions = fake_unit_partitions,

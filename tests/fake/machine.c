@@ -3,6 +3,7 @@
  * sets. */
 #include "tests/fake/internal.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 int fake_parse(const struct fake *fake, const char *text, bool mask, struct cpuset *set)
@@ -151,6 +152,7 @@ struct fake *fake_new(enum flavour flavour, unsigned ncpus)
 
 	fake->flavour = flavour;
 	fake->ncpus = ncpus;
+	snprintf(fake->machine, sizeof(fake->machine), "core:%u pu:1", ncpus);
 	fake->next_pid = 100;
 	cpuset_add_range(&fake->possible, 0, ncpus - 1);
 	cpuset_copy(&fake->online, &fake->possible);

@@ -51,8 +51,8 @@ static void run(struct world *w, enum command command, struct said *said)
 
 	said_clear(said);
 	if (rc == 0 && command == CMD_ON)
-		rc = shield_on(&txn, "", "win11", "isolated", (struct process){ 0 }, &warnings,
-			       &name, &err);
+		rc = shield_on(&txn, "win11", "isolated", (struct process){ 0 }, &warnings, &name,
+			       &err);
 	else if (rc == 0 && command == CMD_OFF)
 		rc = shield_off(&txn, "win11", &err);
 	if (rc < 0 && !txn.leftover.n)

@@ -359,7 +359,7 @@ static int on_with(struct meddler *m, struct txn *txn, struct err *err)
 	m->faulty = (struct faulty){ .before = meddle, .ctx = m };
 	faulty_sys(&m->faulty, &m->w->sys, &m->sys);
 	assert_int_equal(txn_begin(txn, &m->sys, false, err), 0);
-	rc = shield_on(txn, "", "win11", "isolated", (struct process){ 0 }, &warnings, &name, err);
+	rc = shield_on(txn, "win11", "isolated", (struct process){ 0 }, &warnings, &name, err);
 	assert_null(m->other);
 	return rc;
 }

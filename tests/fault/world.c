@@ -16,23 +16,6 @@
 
 #include <string.h>
 
-/* The machine under the tests has other CPUs than the fake one. */
-int __wrap_topology_load(const char *root, struct topology *topo, struct err *err);
-
-int __wrap_topology_load(const char *root, struct topology *topo, struct err *err)
-{
-	(void)root;
-	(void)err;
-	*topo = (struct topology){ .n = 8, .cpus = xcalloc(8, sizeof(*topo->cpus)) };
-	for (unsigned cpu = 0; cpu < 8; cpu++) {
-		topo->cpus[cpu] = (struct topo_cpu){ .cpu = cpu, .core = (int)cpu };
-		cpuset_add(&topo->cpus[cpu].siblings, cpu);
-		cpuset_add(&topo->online, cpu);
-		cpuset_add(&topo->present, cpu);
-	}
-	return 0;
-}
-
 static void pin(struct world *w, pid_t tid, const char *list)
 {
 	_cleanup_cpuset_ struct cpuset cpus = { 0 };
@@ -221,8 +204,8 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 
 	switch (command) {
 	case CMD_ON:
-		return shield_on(txn, "", name, "isolated", (struct process){ 0 }, &warnings,
-				 &shield, err);
+		return shield_on(txn, name, "isolated", (struct process){ 0 }, &warnings, &shield,
+				 err);
 	case CMD_OFF:
 		return shield_off(txn, name, err);
 	case CMD_ATTACH:
