@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "irq/pci.h"
 
+#include "shield/base/pci_address.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -90,6 +92,11 @@ void pci_snapshot(struct sys *sys, struct pci *pci)
 		return;
 	strv_sort(&names);
 	for (size_t i = 0; i < names.n; i++) {
+		_cleanup_free_ char *address = pci_address_parse(names.items[i]);
+
+		/* The kernel has no others; a tree of files may. */
+		if (!address)
+			continue;
 		GROW(pci->devices, pci->n, pci->cap);
 		pci->devices[pci->n++] = (struct pci_device){
 			xstrdup(names.items[i]),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The real kernel, or a recorded one below a prefix. */
 #include "shield/base/deadline.h"
+#include "shield/sys/below.h"
 #include "shield/sys/cgroup_adapter.h"
 #include "shield/sys/spawn.h"
 #include "shield/sys/sys.h"
@@ -42,11 +43,13 @@ static int result(long rc)
 
 static int real_open(void *ctx, const char *path, int flags)
 {
-	_cleanup_free_ char *buffer = NULL;
-	const char *p = full(ctx, path, &buffer);
-	int fd = open(p, flags | O_CLOEXEC, 0644);
-	int rc = result(fd);
+	const struct real *real = ctx;
+	int fd, rc;
 
+	if (*real->root)
+		return below_open(real->root, path, flags);
+	fd = open(path, flags | O_CLOEXEC, 0644);
+	rc = result(fd);
 	if (fd >= 0 && (flags & O_CREAT) && fchmod(fd, 0644) < 0) {
 		rc = -errno;
 		close(fd);
@@ -101,10 +104,14 @@ static int real_fstatfs(void *ctx, int fd, unsigned long *type)
 
 static int real_lstat(void *ctx, const char *path, struct stat *st)
 {
-	_cleanup_free_ char *buffer = NULL;
-	const char *p = full(ctx, path, &buffer);
+	const struct real *real = ctx;
+	_cleanup_(closep)
+	int fd = -1;
 
-	return result(lstat(p, st));
+	if (!*real->root)
+		return result(lstat(path, st));
+	fd = below_open(real->root, path, O_PATH | O_NOFOLLOW);
+	return fd < 0 ? fd : result(fstat(fd, st));
 }
 
 static int real_mkdir(void *ctx, const char *path)
@@ -143,14 +150,19 @@ static int real_rename(void *ctx, const char *from, const char *to)
 
 static int real_list(void *ctx, const char *path, struct strv *names)
 {
-	_cleanup_free_ char *buffer = NULL;
-	const char *p = full(ctx, path, &buffer);
+	int fd = real_open(ctx, path, O_RDONLY | O_DIRECTORY);
 	struct dirent *entry;
-	DIR *dir = opendir(p);
+	DIR *dir;
 	int rc;
 
-	if (!dir)
-		return -errno;
+	if (fd < 0)
+		return fd;
+	dir = fdopendir(fd);
+	if (!dir) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
 	while ((void)(errno = 0), (entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
 			strv_add(names, entry->d_name);
@@ -161,11 +173,17 @@ static int real_list(void *ctx, const char *path, struct strv *names)
 
 static int real_readlink(void *ctx, const char *path, char **ret)
 {
-	_cleanup_free_ char *buffer = NULL;
-	const char *p = full(ctx, path, &buffer);
+	const struct real *real = ctx;
 	char target[4096]; /* PATH_MAX */
-	ssize_t n = readlink(p, target, sizeof(target));
+	_cleanup_(closep)
+	int fd = *real->root ? below_open(real->root, path, O_PATH | O_NOFOLLOW) : -1;
+	ssize_t n;
 
+	if (*real->root && fd < 0)
+		return fd;
+	/* An empty path is the link that the descriptor is. */
+	n = readlinkat(*real->root ? fd : AT_FDCWD, *real->root ? "" : path, target,
+		       sizeof(target));
 	if (n < 0)
 		return -errno;
 	*ret = xstrndup(target, (size_t)n);
@@ -196,10 +214,9 @@ static int connect_to(const char *path)
 
 static int real_ask(void *ctx, const char *path, const char *request, char **answer)
 {
-	_cleanup_free_ char *buffer = NULL;
-	const char *p = full(ctx, path, &buffer);
+	const struct real *real = ctx;
 	_cleanup_(closep)
-	int fd = connect_to(p);
+	int fd = *real->root ? -ENOENT : connect_to(path); /* a recording has none to ask */
 	size_t size = strlen(request), at = 0, room = 65536;
 	char *text;
 	ssize_t n;

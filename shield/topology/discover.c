@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "shield/topology/discover.h"
 
+#include "shield/sys/below.h"
+
 #include <errno.h>
 
 void discover_clear(hwloc_topology_t *hwloc)
@@ -54,6 +56,7 @@ static int choose(hwloc_topology_t hwloc, bool whole)
 
 int discover(struct sys *sys, bool whole, hwloc_topology_t *ret, struct err *err)
 {
+	_cleanup_free_ char *unfit = NULL;
 	const char *machine;
 	bool files = sys->ops->machine(sys->ctx, &machine);
 	hwloc_topology_t hwloc = NULL;
@@ -64,6 +67,12 @@ int discover(struct sys *sys, bool whole, hwloc_topology_t *ret, struct err *err
 			       "%s/sys/devices/system/cpu is missing: this is not a recorded "
 			       "machine; scripts/record-machine makes one",
 			       machine);
+	unfit = files && *machine ? below_unfit(machine) : NULL;
+	if (unfit)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "%s/%s: this is not a recorded machine as scripts/record-machine "
+			       "makes one",
+			       machine, unfit);
 	prepare_environment(files ? machine : "");
 	errno = 0;
 	if (hwloc_topology_init(&hwloc) < 0)
