@@ -2,15 +2,15 @@
 /* The command table. */
 #include "shield/cmd/cmd.h"
 #include "shield/base/text.h"
+#include "shield/cmd/tool.h"
 #include "shield/vm/child.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct command {
 	const char *name;
-	cmd_fn *fn;
+	cmd_fn *fn;	     /* NULL: a tool, a program of its own (tool.h) */
 	const char *summary; /* NULL: not shown */
 } commands[] = {
 	{ "run", cmd_run, "run a VM on CPUs of its own, and restore the host afterwards" },
@@ -21,7 +21,7 @@ static const struct command {
 	{ "plan", cmd_plan, "every write that 'on' would make (does not need root)" },
 	{ "recover", cmd_recover, "finish or undo what was interrupted" },
 	{ "irq", cmd_irq, "every interrupt: where it goes, and what it is" },
-	{ "topology", cmd_topology, "the machine's CPUs and who owns them" },
+	{ "topology", NULL, "the machine's CPUs and who owns them" },
 	{ "profile", cmd_profile, "list, show and check profiles" },
 	{ "doctor", cmd_doctor, "can this host do it, and what to change if not" },
 	{ "guard", cmd_guard, NULL },
@@ -67,13 +67,11 @@ static int command_index(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	const struct command *command;
-	struct app app = { .sysroot = "" };
-	int at, status;
+	int at = command_index(argc, argv);
 
 	child_std_fds();
 	mem_init();
 	cmd_open_stderr();
-	at = command_index(argc, argv);
 	for (int i = 1; i < at; i++) {
 		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
 			usage(stdout);
@@ -100,9 +98,5 @@ int main(int argc, char **argv)
 	argv[0] = (char *)command->name;
 	memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof(*argv));
 	argc--;
-	app.color = cmd_wants_color();
-	sys_open_real(&app.sys, "");
-	status = command->fn(&app, argc, argv);
-	sys_close_real(app.host.ops ? &app.host : &app.sys);
-	return status;
+	return cmd_start(command->fn ? command->fn : tool_run, argc, argv);
 }

@@ -63,9 +63,13 @@ add_file() {
 	fi || die "--file $source: cannot be copied"
 }
 
-# add_program ROOT SOURCE DESTINATION: a program, and the shared libraries that it is linked with, at their own paths.
+# add_program ROOT SOURCE DESTINATION: a program, and the shared libraries that it is linked with, at their own paths; so are the
+# programs in its own folder of libexec, where a build tree has one beside bin.
 add_program() {
-	local root=$1 source=$2 destination=$3 libraries library
+	local root=$1 source=$2 destination=$3 libraries library file
+	for file in "$(realpath "$(dirname "$source")")/../libexec/${source##*/}"/*; do
+		[ ! -f "$file" ] || add_program "$root" "$file" "$(realpath "$file")"
+	done
 	[ -f "$source" ] || die "--program $source: there is no such file"
 	mkdir -p "$root$(dirname "$destination")"
 	cp -pL "$source" "$root$destination" || die "--program $source: cannot be copied"

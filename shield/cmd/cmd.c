@@ -196,3 +196,14 @@ json_t *cmd_json_strings(const struct strv *v)
 		json_array_append_new(array, cmd_json_bytes(v->items[i]));
 	return array;
 }
+
+int cmd_start(cmd_fn *command, int argc, char **argv)
+{
+	struct app app = { .sysroot = "", .color = cmd_wants_color() };
+	int status;
+
+	sys_open_real(&app.sys, "");
+	status = command(&app, argc, argv);
+	sys_close_real(app.host.ops ? &app.host : &app.sys);
+	return status;
+}

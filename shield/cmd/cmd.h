@@ -81,7 +81,10 @@ json_t *cmd_json_strings(const struct strv *v);
 
 /* The commands: argv[0] is the command's name. */
 typedef int cmd_fn(struct app *app, int argc, char **argv);
-cmd_fn cmd_run, cmd_on, cmd_off, cmd_attach, cmd_status, cmd_plan, cmd_recover, cmd_topology,
-	cmd_profile, cmd_irq, cmd_doctor, cmd_guard, cmd_hook;
+cmd_fn cmd_run, cmd_on, cmd_off, cmd_attach, cmd_status, cmd_plan, cmd_recover, cmd_profile,
+	cmd_irq, cmd_doctor, cmd_guard, cmd_hook;
+
+/* Run one on this system; main() returns what it does. */
+int cmd_start(cmd_fn *command, int argc, char **argv);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * devices: where interrupts and PCI devices are, for `shield topology`.
  */
-#ifndef SHIELD_CMD_DEVICES_H
-#define SHIELD_CMD_DEVICES_H
+#ifndef SHIELD_TOOLS_DEVICES_H
+#define SHIELD_TOOLS_DEVICES_H
 
 #include "shield/cmd/cmd.h"
 #include "shield/topology/topology.h"

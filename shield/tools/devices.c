@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "shield/cmd/devices.h"
+#include "shield/tools/devices.h"
 
 #include "shield/base/text.h"
 #include "irq/irq.h"

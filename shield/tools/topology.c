@@ -2,7 +2,7 @@
 /* shield topology: the machine, and who owns each CPU now. */
 #include "shield/cmd/cmd.h"
 #include "shield/base/text.h"
-#include "shield/cmd/devices.h"
+#include "shield/tools/devices.h"
 #include "shield/topology/draw.h"
 #include "shield/txn/state.h"
 
@@ -180,7 +180,7 @@ static int write_pictures(struct app *app, const struct topology *topo, const st
 	return status;
 }
 
-int cmd_topology(struct app *app, int argc, char **argv)
+static int show(struct app *app, int argc, char **argv)
 {
 	static const struct argp argp = {
 		.options = options,
@@ -207,4 +207,12 @@ int cmd_topology(struct app *app, int argc, char **argv)
 	map_print(&topo, owners.items, owners.n, width, app->color, stdout);
 	devices_print(app, &topo, width);
 	return cmd_finish(0);
+}
+
+int main(int argc, char **argv)
+{
+	argv[0] = (char *)"topology"; /* called by its path, too */
+	mem_init();
+	cmd_open_stderr();
+	return cmd_start(show, argc, argv);
 }
