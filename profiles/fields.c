@@ -10,19 +10,7 @@
 #include <ctype.h>
 #include <string.h>
 
-struct field {
-	const char *key;
-	int (*check)(const struct document *doc, const struct json_position *place, json_t *value,
-		     const struct field *field, struct err *err);
-	const char *expected;	     /* in words, for messages */
-	const char *choices;	     /* of an enumeration: "a|b" */
-	const struct field *members; /* of an object; of an array's only sort of element */
-	json_int_t min, max; /* of a number; of a string's or an array's length, 0: no most */
-};
-
 #define MEMBERS_MAX 32
-/* Of what is held against each interrupt, or looked up on the machine. */
-#define ITEMS_MAX 1024
 
 static const char *type_name(const json_t *value)
 {
@@ -56,10 +44,16 @@ static int check_string(const struct document *doc, const struct json_position *
 {
 	if (!json_is_string(value))
 		return wrong_type(doc, place, value, field, err);
-	if (json_string_length(value) < (size_t)field->min)
+	return 0;
+}
+
+static int check_text(const struct document *doc, const struct json_position *place, json_t *value,
+		      const struct field *field, struct err *err)
+{
+	if (json_is_string(value) && json_string_length(value) == 0)
 		return document_error(doc, place, err, "expected %s, not an empty string",
 				      field->expected);
-	return 0;
+	return check_string(doc, place, value, field, err);
 }
 
 static int check_name(const struct document *doc, const struct json_position *place, json_t *value,
@@ -129,16 +123,37 @@ static int check_match(const struct document *doc, const struct json_position *p
 	return document_error(doc, place, err, "expected %s", field->expected);
 }
 
+/* "\"a\", \"b\" or \"c\"", of "a|b|c"; the caller frees. */
+static char *name_choices(const char *choices)
+{
+	char *text = xstrdup("");
+
+	for (const char *at = choices; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL) {
+		bool last = !strchr(at, '|');
+		char *longer = xasprintf("%s%s\"%.*s\"", text,
+					 !*text ? ""
+					 : last ? " or "
+						: ", ",
+					 (int)strcspn(at, "|"), at);
+
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
 static int check_choice(const struct document *doc, const struct json_position *place,
 			json_t *value, const struct field *field, struct err *err)
 {
-	const char *names[8], *meant, *string = json_string_value(value);
+	const char *names[MEMBERS_MAX], *meant, *string = json_string_value(value);
 	_cleanup_free_ char *copy = xstrdup(field->choices), *shown = NULL;
+	_cleanup_free_ char *expected = name_choices(field->choices);
 	char *rest = copy, *choice;
 	size_t n = 0;
 
 	if (!string)
-		return wrong_type(doc, place, value, field, err);
+		return document_error(doc, place, err, "expected %s, not %s", expected,
+				      type_name(value));
 	while ((choice = strsep(&rest, "|")) && n < ARRAY_SIZE(names)) {
 		if (strcmp(choice, string) == 0)
 			return 0;
@@ -146,8 +161,8 @@ static int check_choice(const struct document *doc, const struct json_position *
 	}
 	shown = text_escape(string);
 	meant = similar_find(string, names, n);
-	return document_error(doc, place, err, "expected %s, not \"%.60s\"%s%s%s", field->expected,
-			      shown, meant ? "; did you mean \"" : "", meant ? meant : "",
+	return document_error(doc, place, err, "expected %s, not \"%.60s\"%s%s%s", expected, shown,
+			      meant ? "; did you mean \"" : "", meant ? meant : "",
 			      meant ? "\"?" : "");
 }
 
@@ -164,7 +179,7 @@ static int check_value(const struct document *doc, const struct json_position *p
 		return document_error(doc, place, err,
 				      "expected %s, not one with a NUL in it; remove \"\\u0000\"",
 				      field->expected);
-	return field->check(doc, place, value, field, err);
+	return field->type->check(doc, place, value, field, err);
 }
 
 /* The elements are all described by field->members. */
@@ -214,6 +229,22 @@ static int unknown_key(const struct document *doc, const struct json_position *p
 				  all);
 }
 
+static int check_required(const struct document *doc, const struct json_position *place,
+			  const json_t *value, const struct field *members, struct err *err)
+{
+	for (const struct field *m = members; m->key; m++) {
+		struct json_position inner = { .in = place, .key = m->key };
+
+		if (!m->required || json_object_get(value, m->key))
+			continue;
+		if (!place)
+			return document_error(doc, &inner, err,
+					      "is missing; every profile has one");
+		return document_error(doc, &inner, err, "is missing; expected %s", m->expected);
+	}
+	return 0;
+}
+
 static int check_object(const struct document *doc, const struct json_position *place,
 			json_t *value, const struct field *field, struct err *err)
 {
@@ -240,23 +271,7 @@ static int check_object(const struct document *doc, const struct json_position *
 	if (n < field->min)
 		return document_error(doc, place, err, "expected %s, not an empty object",
 				      field->expected);
-	return 0;
-}
-
-/* A rule needs all of its members. */
-static int check_rule(const struct document *doc, const struct json_position *place, json_t *value,
-		      const struct field *field, struct err *err)
-{
-	if (check_object(doc, place, value, field, err) < 0)
-		return -1;
-	for (const struct field *m = field->members; m->key; m++) {
-		struct json_position inner = { .in = place, .key = m->key };
-
-		if (!json_object_get(value, m->key))
-			return document_error(doc, &inner, err, "is missing; expected %s",
-					      m->expected);
-	}
-	return 0;
+	return check_required(doc, place, value, field->members, err);
 }
 
 static int check_vcpus(const struct document *doc, const struct json_position *place, json_t *value,
@@ -314,136 +329,52 @@ static int check_host(const struct document *doc, const struct json_position *pl
 	return 0;
 }
 
-/* Objects: the members are listed before what has them. */
-static const struct field word = { .check = check_string, .expected = "a string" };
+/* (?!\n): Python's $ would take a newline at the end. */
+#define NO_NUL DOC("{ \"type\": \"string\", \"pattern\": \"^[^\\\\u0000]*$(?!\\\\n)\" }")
 
-static const struct field iothread = {
-	.check = check_string,
-	.expected = "an I/O thread's CPUs as a string like \"0-1\"",
+const struct field_type field_string = { check_string, NO_NUL };
+const struct field_type field_text = {
+	check_text,
+	DOC("{ \"type\": \"string\", \"pattern\": \"^[^\\\\u0000]+$(?!\\\\n)\" }"),
 };
-
-static const struct field vcpu = {
-	.check = check_integer,
-	.expected = "the number of a vCPU's CPU",
-	.max = CPUSET_MAX_CPU,
+const struct field_type field_name = {
+	check_name,
+	DOC("{ \"type\": \"string\", \"minLength\": 1, \"maxLength\": 64,"
+	    "  \"pattern\": \"^(?![.-])[A-Za-z0-9._@+-]+$(?!\\\\n)\" }"),
 };
-
-static const struct field machine[] = {
-	{ .key = "cpu", .check = check_string, .expected = "a glob like \"*i9-9900K*\"", .min = 1 },
-	{ .key = "board", .check = check_string, .expected = "a glob like \"Z390*\"", .min = 1 },
-	{ .key = "vendor",
-	  .check = check_string,
-	  .expected = "a glob like \"Gigabyte*\"",
-	  .min = 1 },
-	{ 0 },
+const struct field_type field_cpus = {
+	check_string,
+	DOC("{ \"type\": \"string\","
+	    "  \"pattern\": \"^(?=.*[0-9a-z])[- \\\\t0-9a-zA-F,:^@.&+()]+$(?!\\\\n)\" }"),
 };
-
-static const struct field rule_members[] = {
-	{ .key = "match",
-	  .check = check_match,
-	  .expected = "action:, chip:, driver: or pci: and a glob, like \"driver:nvme\"" },
-	{ .key = "cpus", .check = check_string, .expected = "CPUs as a string like \"0-1\"" },
-	{ 0 },
+const struct field_type field_integer = { check_integer, DOC("{ \"type\": \"integer\" }") };
+const struct field_type field_bool = { check_bool, DOC("{ \"type\": \"boolean\" }") };
+const struct field_type field_choice = { check_choice, DOC("{ }") };
+const struct field_type field_pci = {
+	check_pci,
+	DOC("{ \"type\": \"string\", \"pattern\": "
+	    "\"^([0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\\\\.[0-7]$(?!\\\\n)\" }"),
 };
-
-static const struct field rule = {
-	.check = check_rule,
-	.members = rule_members,
-	.expected = "a rule like { \"match\": \"driver:nvme\", \"cpus\": \"0-1\" }",
+const struct field_type field_match = {
+	check_match,
+	DOC("{ \"type\": \"string\", \"pattern\": \"^((action|chip|driver):[^\\\\u0000]+$(?!\\\\n)"
+	    "|pci:[-0-9a-f:.*?\\\\[\\\\]!]+$(?!\\\\n))\" }"),
 };
-
-static const struct field device = {
-	.check = check_pci,
-	.expected = "a PCI address like \"0000:01:00.0\"",
+const struct field_type field_vcpus = {
+	check_vcpus,
+	DOC("{ \"oneOf\": [ { \"const\": \"auto\" },"
+	    "  { \"type\": \"array\", \"minItems\": 1, \"uniqueItems\": true,"
+	    "    \"items\": { \"type\": \"integer\", \"minimum\": 0, \"maximum\": 65535 } } ] }"),
 };
-
-static const struct field irq[] = {
-	{ .key = "vfio",
-	  .check = check_choice,
-	  .expected = "\"spread\", \"guest\", \"housekeeping\" or \"leave\"",
-	  .choices = &("" PROFILE_VFIO(NAMES_CHOICE))[1] },
-	{ .key = "devices",
-	  .check = check_array,
-	  .members = &device,
-	  .max = ITEMS_MAX,
-	  .expected = "the guest's PCI devices as an array of addresses" },
-	{ .key = "rules",
-	  .check = check_array,
-	  .members = &rule,
-	  .max = ITEMS_MAX,
-	  .expected = "an array of rules" },
-	{ 0 },
-};
-
-static const struct field profile[] = {
-	{ .key = "version",
-	  .check = check_integer,
-	  .expected = "the number 1",
-	  .min = 1,
-	  .max = 1 },
-	{ .key = "name", .check = check_name, .expected = "the profile's name as a string" },
-	{ .key = "description", .check = check_string, .expected = "a text" },
-	{ .key = "extends", .check = check_name, .expected = "the name of a profile" },
-	{ .key = "machine",
-	  .check = check_object,
-	  .members = machine,
-	  .expected = "an object with \"cpu\", \"board\" or \"vendor\"",
-	  .min = 1 },
-	{ .key = "guest",
-	  .check = check_string,
-	  .expected = "the guest's CPUs as a string like \"2-5\" or \"cores:6\"" },
-	{ .key = "emulator",
-	  .check = check_string,
-	  .expected = "\"housekeeping\" or CPUs as a string like \"0-1\"" },
-	{ .key = "iothreads",
-	  .check = check_array,
-	  .members = &iothread,
-	  .max = ITEMS_MAX,
-	  .expected = "CPUs for each I/O thread, as an array of strings" },
-	{ .key = "vcpus",
-	  .check = check_vcpus,
-	  .members = &vcpu,
-	  .expected = "\"auto\", or the CPU of each vCPU as an array of numbers",
-	  .min = 1 },
-	{ .key = "smt",
-	  .check = check_choice,
-	  .expected = "\"whole\" or \"split\"",
-	  .choices = "whole|split" },
-	{ .key = "housekeeping_cores",
-	  .check = check_integer,
-	  .expected = "how many whole cores the host keeps, at least 1",
-	  .min = 1,
-	  .max = CPUSET_MAX_CPU },
-	{ .key = "irq",
-	  .check = check_object,
-	  .members = irq,
-	  .expected = "an object with \"vfio\", \"devices\" or \"rules\"" },
-	{ .key = "host", .check = check_host, .expected = "an object of host settings" },
-	{ .key = "flush", .check = check_bool, .expected = "true or false" },
-	{ .key = "user", .check = check_string, .expected = "the name of a user", .min = 1 },
-	{ .key = "command",
-	  .check = check_array,
-	  .members = &word,
-	  .min = 1,
-	  .expected = "the command's words as an array of strings" },
-	{ 0 },
-};
+const struct field_type field_array = { check_array, DOC("{ \"type\": \"array\" }") };
+const struct field_type field_object = { check_object, DOC("{ \"type\": \"object\" }") };
+const struct field_type field_host = { check_host, DOC("{ \"type\": \"object\" }") };
 
 int fields_check(const struct document *doc, struct err *err)
 {
-	static const struct field root = { .check = check_object,
-					   .members = profile,
-					   .expected = "an object" };
-	static const char *const required[] = { "version", "name" };
+	const struct field root = { .type = &field_object,
+				    .members = profile_keys,
+				    .expected = "an object" };
 
-	if (check_object(doc, NULL, doc->root, &root, err) < 0)
-		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(required); i++) {
-		struct json_position place = { .key = required[i] };
-
-		if (!json_object_get(doc->root, required[i]))
-			return document_error(doc, &place, err,
-					      "is missing; every profile has one");
-	}
-	return 0;
+	return check_object(doc, NULL, doc->root, &root, err);
 }

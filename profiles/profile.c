@@ -3,6 +3,7 @@
 
 #include "profiles/advise.h"
 #include "profiles/chain.h"
+#include "profiles/fields.h"
 #include "profiles/machine.h"
 #include "shield/base/pci_address.h"
 #include "shield/base/text.h"
@@ -65,10 +66,8 @@ struct load {
 	bool foreign; /* for another machine: which CPUs it comes to is unknown */
 };
 
-/* Evaluate the CPU expression at place. */
-static int evaluate(struct load *load, const struct document *doc,
-		    const struct json_position *place, const json_t *value, bool guest,
-		    struct cpuset *set)
+/* Evaluate the CPU expression of a value. */
+static int evaluate(struct load *load, const struct field_value *v, bool guest, struct cpuset *set)
 {
 	_cleanup_strv_ struct strv notes = { 0 };
 	struct expr_env env = { .sys = load->sys,
@@ -79,10 +78,10 @@ static int evaluate(struct load *load, const struct document *doc,
 				.keep_first = guest };
 	struct err why = { 0 };
 
-	if (expr_eval(&env, json_string_value(value), set, &notes, &why) < 0)
-		return document_string_error(doc, place, env.at, load->err, "%s", why.text);
+	if (expr_eval(&env, json_string_value(v->json), set, &notes, &why) < 0)
+		return document_string_error(v->doc, v->place, env.at, load->err, "%s", why.text);
 	for (size_t i = 0; i < notes.n && load->warnings->n < WARNINGS_MAX; i++) {
-		_cleanup_free_ char *where = document_where(doc, place);
+		_cleanup_free_ char *where = document_where(v->doc, v->place);
 
 		strv_addf(load->warnings, "%s: %s", where, notes.items[i]);
 	}
@@ -90,122 +89,123 @@ static int evaluate(struct load *load, const struct document *doc,
 }
 
 /* The same for threads of QEMU that are not the guest's. */
-static int evaluate_beside(struct load *load, const struct document *doc,
-			   const struct json_position *place, const json_t *value,
-			   struct cpuset *set)
+static int evaluate_beside(struct load *load, const struct field_value *v, struct cpuset *set)
 {
 	_cleanup_cpuset_ struct cpuset both = { 0 };
 	_cleanup_free_ char *list = NULL;
 
-	if (evaluate(load, doc, place, value, false, set) < 0)
+	if (evaluate(load, v, false, set) < 0)
 		return -1;
 	cpuset_copy(&both, set);
 	cpuset_and(&both, &load->profile->guest);
 	if (cpuset_empty(&both) || load->foreign)
 		return 0;
 	list = cpulist_format(&both);
-	return document_error(doc, place, load->err,
+	return document_error(v->doc, v->place, load->err,
 			      "CPU %s belongs to the guest as well; choose others, or "
 			      "\"housekeeping\"",
 			      list);
 }
 
-static int check_housekeeping(struct load *load)
+/*
+ * The readers of the keys, in the order of the table. The value is what fields.h has
+ * checked, or not there.
+ */
+static int read_name(struct load *load, const struct field_value *v)
 {
-	struct json_position place = { .key = "housekeeping_cores" };
-	const struct document *doc;
-	json_t *value = chain_get(load->chain, place.key, &doc);
-	unsigned have = topology_whole_cores(load->topo, &load->housekeeping);
-
-	load->profile->housekeeping_cores = (unsigned)json_integer_value(value);
-	if (!value || have >= load->profile->housekeeping_cores)
-		return 0;
-	return document_error(
-		doc, &place, load->err,
-		"%u whole cores are left to the host, not %u; take fewer for the guest", have,
-		load->profile->housekeeping_cores);
+	load->profile->name = xstrdup(json_string_value(v->json));
+	return 0;
 }
 
-static int read_guest(struct load *load)
+static int read_smt(struct load *load, const struct field_value *v)
 {
-	struct json_position place = { .key = "guest" };
-	const struct document *doc;
-	json_t *value = chain_get(load->chain, place.key, &doc);
+	load->profile->smt_split = v->json && strcmp(json_string_value(v->json), "split") == 0;
+	return 0;
+}
+
+static int read_guest(struct load *load, const struct field_value *v)
+{
 	_cleanup_free_ char *list = NULL;
 
-	if (!value)
-		return document_error(doc, &place, load->err,
+	if (!v->json)
+		return document_error(v->doc, v->place, load->err,
 				      "is missing; say which CPUs the guest gets, like \"2-5\"");
-	if (evaluate(load, doc, &place, value, true, &load->profile->guest) < 0)
+	if (evaluate(load, v, true, &load->profile->guest) < 0)
 		return -1;
 	cpuset_copy(&load->housekeeping, &load->topo->online);
 	if (load->foreign)
 		return 0;
 	cpuset_andnot(&load->housekeeping, &load->profile->guest);
 	if (!cpuset_empty(&load->housekeeping))
-		return check_housekeeping(load);
+		return 0;
 	list = cpulist_format(&load->topo->online);
 	return document_error(
-		doc, &place, load->err,
+		v->doc, v->place, load->err,
 		"takes every CPU of this machine (%s); leave the host a core at least", list);
 }
 
-static int read_emulator(struct load *load)
+static int read_housekeeping_cores(struct load *load, const struct field_value *v)
 {
-	struct json_position place = { .key = "emulator" };
-	const struct document *doc;
-	json_t *value = chain_get(load->chain, place.key, &doc);
+	unsigned have = topology_whole_cores(load->topo, &load->housekeeping);
 
-	if (!value || strcmp(json_string_value(value), "housekeeping") == 0)
+	load->profile->housekeeping_cores = (unsigned)json_integer_value(v->json);
+	if (load->foreign || have >= load->profile->housekeeping_cores)
 		return 0;
-	return evaluate_beside(load, doc, &place, value, &load->profile->emulator);
+	return document_error(
+		v->doc, v->place, load->err,
+		"%u whole cores are left to the host, not %u; take fewer for the guest", have,
+		load->profile->housekeeping_cores);
 }
 
-static int read_iothreads(struct load *load)
+static int read_emulator(struct load *load, const struct field_value *v)
 {
-	struct json_position place = { .key = "iothreads" };
-	const struct document *doc;
-	json_t *array = chain_get(load->chain, place.key, &doc), *value;
+	if (!v->json || strcmp(json_string_value(v->json), "housekeeping") == 0)
+		return 0;
+	return evaluate_beside(load, v, &load->profile->emulator);
+}
+
+static int read_iothreads(struct load *load, const struct field_value *v)
+{
 	struct profile *p = load->profile;
+	json_t *element;
 	size_t i;
 
-	p->iothreads = xcalloc(json_array_size(array), sizeof(*p->iothreads));
-	p->n_iothreads = json_array_size(array);
-	json_array_foreach (array, i, value) {
-		struct json_position inner = { .in = &place, .index = i };
+	p->iothreads = xcalloc(json_array_size(v->json), sizeof(*p->iothreads));
+	p->n_iothreads = json_array_size(v->json);
+	json_array_foreach (v->json, i, element) {
+		struct json_position place = { .in = v->place, .index = i };
+		struct field_value inner = { v->doc, &place, element };
 
-		if (evaluate_beside(load, doc, &inner, value, &p->iothreads[i]) < 0)
+		if (evaluate_beside(load, &inner, &p->iothreads[i]) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int read_vcpus(struct load *load)
+static int read_vcpus(struct load *load, const struct field_value *v)
 {
-	struct json_position place = { .key = "vcpus" };
-	const struct document *doc;
-	json_t *array = chain_get(load->chain, place.key, &doc), *value;
 	_cleanup_cpuset_ struct cpuset seen = { 0 };
 	struct profile *p = load->profile;
+	json_t *element;
 	size_t i;
 
-	if (!json_is_array(array))
+	if (!json_is_array(v->json))
 		return 0;
-	p->vcpus = xcalloc(json_array_size(array), sizeof(*p->vcpus));
-	json_array_foreach (array, i, value) {
-		struct json_position inner = { .in = &place, .index = i };
-		unsigned cpu = (unsigned)json_integer_value(value);
+	p->vcpus = xcalloc(json_array_size(v->json), sizeof(*p->vcpus));
+	json_array_foreach (v->json, i, element) {
+		struct json_position inner = { .in = v->place, .index = i };
+		unsigned cpu = (unsigned)json_integer_value(element);
 
 		if (!load->foreign && !cpuset_has(&p->guest, cpu)) {
 			_cleanup_free_ char *list = cpulist_format(&p->guest);
 
-			return document_error(doc, &inner, load->err,
+			return document_error(v->doc, &inner, load->err,
 					      "CPU %u is not one of the guest's, which are %s", cpu,
 					      list);
 		}
 		if (cpuset_has(&seen, cpu))
 			return document_error(
-				doc, &inner, load->err,
+				v->doc, &inner, load->err,
 				"CPU %u has a vCPU already; give each vCPU another one", cpu);
 		cpuset_add(&seen, cpu);
 		p->vcpus[p->n_vcpus++] = cpu;
@@ -225,66 +225,213 @@ int profile_vfio_parse(const char *name)
 	return names_find(vfio_names, ARRAY_SIZE(vfio_names), name);
 }
 
-static int read_irq(struct load *load)
+static int read_vfio(struct load *load, const struct field_value *v)
 {
-	struct json_position irq = { .key = "irq" }, rules = { .in = &irq, .key = "rules" };
-	const struct document *doc;
-	json_t *object = chain_get(load->chain, irq.key, &doc), *value;
-	json_t *array = json_object_get(object, "rules");
-	const char *vfio = json_string_value(json_object_get(object, "vfio"));
-	struct profile *p = load->profile;
+	if (v->json) /* one of the names: it was checked */
+		load->profile->vfio =
+			(enum profile_vfio)profile_vfio_parse(json_string_value(v->json));
+	return 0;
+}
+
+static int read_devices(struct load *load, const struct field_value *v)
+{
+	json_t *element;
 	size_t i;
 
-	if (vfio) /* one of the names, says fields.c */
-		p->vfio = (enum profile_vfio)profile_vfio_parse(vfio);
-	json_array_foreach (json_object_get(object, "devices"), i, value)
-		strv_take(&p->devices, pci_address_parse(json_string_value(value)));
-	p->rules = xcalloc(json_array_size(array), sizeof(*p->rules));
-	json_array_foreach (array, i, value) {
-		struct json_position rule = { .in = &rules, .index = i };
-		struct json_position cpus = { .in = &rule, .key = "cpus" };
+	json_array_foreach (v->json, i, element)
+		strv_take(&load->profile->devices, pci_address_parse(json_string_value(element)));
+	return 0;
+}
+
+static int read_rules(struct load *load, const struct field_value *v)
+{
+	struct profile *p = load->profile;
+	json_t *element;
+	size_t i;
+
+	p->rules = xcalloc(json_array_size(v->json), sizeof(*p->rules));
+	json_array_foreach (v->json, i, element) {
+		struct json_position rule = { .in = v->place, .index = i };
+		struct json_position place = { .in = &rule, .key = "cpus" };
+		struct field_value cpus = { v->doc, &place, json_object_get(element, "cpus") };
 		struct profile_rule *r = &p->rules[p->n_rules++];
 
-		r->match = xstrdup(json_string_value(json_object_get(value, "match")));
-		if (evaluate(load, doc, &cpus, json_object_get(value, "cpus"), false, &r->cpus) < 0)
+		r->match = xstrdup(json_string_value(json_object_get(element, "match")));
+		if (evaluate(load, &cpus, false, &r->cpus) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static const char *get_string(const struct load *load, const char *key)
+static int read_host(struct load *load, const struct field_value *v)
 {
-	const struct document *doc;
-
-	return json_string_value(chain_get(load->chain, key, &doc));
+	load->profile->host = json_incref(v->json);
+	return 0;
 }
 
-static void read_words(struct load *load)
+static int read_flush(struct load *load, const struct field_value *v)
 {
-	const struct document *profile_doc = &load->chain->docs[0], *doc;
-	const char *user = get_string(load, "user"), *smt = get_string(load, "smt");
-	struct profile *p = load->profile;
+	load->profile->flush = json_is_true(v->json);
+	return 0;
+}
+
+static int read_user(struct load *load, const struct field_value *v)
+{
+	load->profile->user = v->json ? xstrdup(json_string_value(v->json)) : NULL;
+	return 0;
+}
+
+static int read_command(struct load *load, const struct field_value *v)
+{
 	json_t *word;
 	size_t i;
 
-	p->name = xstrdup(json_string_value(json_object_get(profile_doc->root, "name")));
-	p->path = xstrdup(profile_doc->path);
-	p->text = chain_text(load->chain);
-	p->user = user ? xstrdup(user) : NULL;
-	p->smt_split = smt && strcmp(smt, "split") == 0;
-	p->flush = json_is_true(chain_get(load->chain, "flush", &doc));
-	p->host = json_incref(chain_get(load->chain, "host", &doc));
-	json_array_foreach (chain_get(load->chain, "command", &doc), i, word)
-		strv_add(&p->command, json_string_value(word));
+	json_array_foreach (v->json, i, word)
+		strv_add(&load->profile->command, json_string_value(word));
+	return 0;
 }
+
+/*
+ * The table of all keys. It is what documents are checked against (fields.h), what is
+ * read, and what the schema and the list of shield-profile(5) are made of: after a
+ * change run `scripts/generate`. Members stand before what has them.
+ */
+/* Of what is held against each interrupt, or looked up on the machine. */
+#define ITEMS_MAX 1024
+
+static const struct field word = FIELD(NULL, field_string, NULL, "a string", "a word");
+static const struct field iothread =
+	FIELD(NULL, field_cpus, NULL, "an I/O thread's CPUs as a string like \"0-1\"",
+	      "the CPUs of one I/O thread");
+static const struct field vcpu = FIELD(NULL, field_integer, NULL, "the number of a vCPU's CPU",
+				       "the CPU of one vCPU", .max = CPUSET_MAX_CPU);
+static const struct field device =
+	FIELD(NULL, field_pci, NULL, "a PCI address like \"0000:01:00.0\"", "a PCI address");
+
+static const struct field machine[] = {
+	FIELD("cpu", field_text, NULL, "a glob like \"*i9-9900K*\"",
+	      "the model name of /proc/cpuinfo"),
+	FIELD("board", field_text, NULL, "a glob like \"Z390*\"",
+	      "the name of the board or product (DMI), or the device tree's model"),
+	FIELD("vendor", field_text, NULL, "a glob like \"Gigabyte*\"",
+	      "the board's or the system's vendor (DMI)"),
+	{ 0 },
+};
+
+static const struct field rule_members[] = {
+	FIELD("match", field_match, NULL,
+	      "action:, chip:, driver: or pci: and a glob, like \"driver:nvme\"",
+	      "`action:`, `chip:`, `driver:` or `pci:` and a glob (of an address with or without "
+	      "its domain 0000); `shield irq --json` shows all four",
+	      .required = true),
+	FIELD("cpus", field_cpus, NULL, "CPUs as a string like \"0-1\"",
+	      "CPU expression: where they go", .required = true),
+	{ 0 },
+};
+static const struct field rule = FIELD(
+	NULL, field_object, NULL, "a rule like { \"match\": \"driver:nvme\", \"cpus\": \"0-1\" }",
+	"interrupts, and their CPUs", .members = rule_members);
+
+static const struct field irq[] = {
+	FIELD("vfio", field_choice, read_vfio, NULL,
+	      "where interrupts of the guest's devices go" PROFILE_VFIO(NAMES_ABOUT),
+	      .choices = &("" PROFILE_VFIO(NAMES_CHOICE))[1]),
+	FIELD("devices", field_array, read_devices,
+	      "the guest's PCI devices as an array of addresses", "the guest's PCI addresses",
+	      .members = &device, .max = ITEMS_MAX),
+	FIELD("rules", field_array, read_rules, "an array of rules",
+	      "an array of objects like { \"match\": \"driver:nvme\", \"cpus\": \"0-1\" }; the first "
+	      "that matches counts",
+	      .members = &rule, .max = ITEMS_MAX),
+	{ 0 },
+};
+
+static int read_irq(struct load *load, const struct field_value *v)
+{
+	for (const struct field *m = irq; m->key; m++) {
+		struct json_position place = { .in = v->place, .key = m->key };
+		struct field_value inner = { v->doc, &place, json_object_get(v->json, m->key) };
+
+		if (m->read(load, &inner) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static const struct field keys[] = {
+	FIELD("version", field_integer, NULL, "the number 1", "the number 1; needed",
+	      .required = true, .min = 1, .max = 1),
+	FIELD("name", field_name, read_name, "the profile's name as a string",
+	      "1 to 64 of A-Z a-z 0-9 . _ - @ +, not beginning with a dot or dash; needed",
+	      .required = true),
+	FIELD("description", field_string, NULL, "a text", "a text for people"),
+	FIELD("extends", field_name, NULL, "the name of a profile",
+	      "the name of another profile: each key that is missing here is taken from there, "
+	      "whole. At most 8 deep, no cycles"),
+	FIELD("machine", field_object, NULL, "an object with \"cpu\", \"board\" or \"vendor\"",
+	      "the machines that this profile is for: globs for one or more of the names below, and "
+	      "all that are given must match. Without a name the profile with most of them is taken; "
+	      "two with equally many are an error",
+	      .members = machine, .min = 1),
+	FIELD("smt", field_choice, read_smt, NULL,
+	      "\"whole\" completes SMT siblings, \"split\" takes CPUs as they are named",
+	      .choices = "whole|split"),
+	FIELD("guest", field_cpus, read_guest,
+	      "the guest's CPUs as a string like \"2-5\" or \"cores:6\"",
+	      "CPU expression (below): the CPUs of the vCPU threads. Needed, here or in a profile "
+	      "that is extended"),
+	FIELD("housekeeping_cores", field_integer, read_housekeeping_cores,
+	      "how many whole cores the host keeps, at least 1",
+	      "how many whole cores the host keeps at least", .min = 1, .max = CPUSET_MAX_CPU),
+	FIELD("emulator", field_cpus, read_emulator,
+	      "\"housekeeping\" or CPUs as a string like \"0-1\"",
+	      "CPU expression: where QEMU's other threads run. \"housekeeping\", all that the guest "
+	      "leaves, if missing"),
+	FIELD("iothreads", field_array, read_iothreads,
+	      "CPUs for each I/O thread, as an array of strings",
+	      "CPU expressions, one for each I/O thread in the order of their ids (io2 comes before "
+	      "io10). They are told by QMP, or by their names (`IO io2`). Where `emulator` names "
+	      "CPUs, these are added to it",
+	      .members = &iothread, .max = ITEMS_MAX),
+	FIELD("vcpus", field_vcpus, read_vcpus,
+	      "\"auto\", or the CPU of each vCPU as an array of numbers",
+	      "\"auto\": threads of one core of the guest, as QMP reports it, get siblings of one core; "
+	      "where the guest has no siblings, each vCPU gets a core of its own while there are "
+	      "enough. Or the CPU of each vCPU as an array of numbers",
+	      .members = &vcpu, .min = 1),
+	FIELD("irq", field_object, read_irq, "an object with \"vfio\", \"devices\" or \"rules\"",
+	      "where interrupts go", .members = irq),
+	FIELD("host", field_host, read_host, "an object of host settings",
+	      "an object of host settings; see below"),
+	FIELD("flush", field_bool, read_flush, "true or false",
+	      "if true, before its partition is made each guest CPU goes offline and online once, one "
+	      "after the other, which pushes away timers and work that it carries. Left out, with a "
+	      "warning, while any other partition stands, since kernels damage one when CPUs go "
+	      "offline. Drivers may set their interrupts anew then"),
+	FIELD("user", field_text, read_user, "the name of a user",
+	      "who runs the command of `shield run`, where the command line does not say otherwise"),
+	FIELD("command", field_array, read_command, "the command's words as an array of strings",
+	      "what `shield run` starts, as an array of its words, where the command line does not "
+	      "say otherwise",
+	      .members = &word, .min = 1),
+	{ 0 },
+};
+
+const struct field *const profile_keys = keys;
 
 static int read_all(struct load *load)
 {
-	read_words(load);
-	if (read_guest(load) < 0 || read_emulator(load) < 0 || read_iothreads(load) < 0 ||
-	    read_vcpus(load) < 0)
-		return -1;
-	return read_irq(load);
+	load->profile->path = xstrdup(load->chain->docs[0].path);
+	load->profile->text = chain_text(load->chain);
+	for (const struct field *key = keys; key->key; key++) {
+		struct json_position place = { .key = key->key };
+		struct field_value v = { .place = &place };
+
+		v.json = chain_get(load->chain, key->key, &v.doc);
+		if (key->read && key->read(load, &v) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int profile_load(struct sys *sys, const struct topology *topo, const char *which,

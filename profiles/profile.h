@@ -11,8 +11,8 @@
  *
  * Profiles are untrusted until checked: regular files of at most 1 MiB, UTF-8,
  * no duplicate and no unknown key. Used by root, the file must belong to root and no other user may
- * write it. All keys are in schema/profile.schema.json, and what they mean in
- * scripts/shield-profile.5.
+ * write it. All keys are in one table, profile_keys; the schema and the list of
+ * shield-profile(5) are made of it.
  */
 #ifndef SHIELD_PROFILES_PROFILE_H
 #define SHIELD_PROFILES_PROFILE_H
@@ -25,11 +25,11 @@
 
 #include <jansson.h>
 
-#define PROFILE_VFIO(X)                      \
-	X(VFIO_SPREAD, "spread")             \
-	X(VFIO_GUEST, "guest")               \
-	X(VFIO_HOUSEKEEPING, "housekeeping") \
-	X(VFIO_LEAVE, "leave")
+#define PROFILE_VFIO(X)                                                    \
+	X(VFIO_SPREAD, "spread", "one vCPU's CPU after the other")         \
+	X(VFIO_GUEST, "guest", "all guest CPUs")                           \
+	X(VFIO_HOUSEKEEPING, "housekeeping", "where those of the host go") \
+	X(VFIO_LEAVE, "leave", "where they are")
 enum profile_vfio { PROFILE_VFIO(NAMES_ITEM) };
 const char *profile_vfio_name(enum profile_vfio vfio);
 /* The one that is called so, or -1. */
@@ -63,6 +63,10 @@ struct profile {
 	char *user;	     /* run the command as this user, or NULL */
 	struct strv command; /* what `run` starts if it is given nothing else */
 };
+
+/* The rows of all keys, in the order in which they are read; one without a key ends them. */
+struct field;
+extern const struct field *const profile_keys;
 
 /*
  * Find, read and check a profile with all that it extends, and evaluate its CPU

@@ -12,10 +12,12 @@
 
 #include <string.h>
 
-#define NAMES_ITEM(item, text) item,
-#define NAMES_TEXT(item, text) [item] = (text),
+#define NAMES_ITEM(item, ...) item,
+#define NAMES_TEXT(item, text, ...) [item] = (text),
 /* "|small|large", for a list of choices */
-#define NAMES_CHOICE(item, text) "|" text
+#define NAMES_CHOICE(item, text, ...) "|" text
+/* Where each has a third part, what it means: "; \"small\": MEANING; \"large\": MEANING" */
+#define NAMES_ABOUT(item, text, about) "; \"" text "\": " about
 
 /* The value that is called so, or -1. names: n of them. */
 static inline int names_find(const char *const *names, size_t n, const char *text)

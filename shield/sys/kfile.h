@@ -32,6 +32,7 @@
 #ifndef SHIELD_SYS_KFILE_H
 #define SHIELD_SYS_KFILE_H
 
+#include "shield/base/doc.h"
 #include "shield/sys/sys.h"
 
 enum kfile_type {
@@ -63,6 +64,7 @@ struct kfile {
 	const char *drags; /* the file that it rewrites, or NULL */
 	/* Of host settings: what a profile may ask for. */
 	const char *setting; /* its name there */
+	const char *about;   /* what it means (doc.h) */
 	long min, max;	     /* numbers; none if both are 0 */
 	const char *words;   /* "always|never"; "*": any one word */
 	const char *choices; /* the file beside it that lists the words, or NULL */
