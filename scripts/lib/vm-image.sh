@@ -64,11 +64,12 @@ add_file() {
 }
 
 # add_program ROOT SOURCE DESTINATION: a program, and the shared libraries that it is linked with, at their own paths; so are the
-# programs in its own folder of libexec, where a build tree has one beside bin.
+# tools that it starts (shield/cmd/tool.c), where it looks for them.
 add_program() {
-	local root=$1 source=$2 destination=$3 libraries library file
-	for file in "$(realpath "$(dirname "$source")")/../libexec/${source##*/}"/*; do
-		[ ! -f "$file" ] || add_program "$root" "$file" "$(realpath "$file")"
+	local root=$1 source=$2 destination=$3 libraries library tools file
+	tools=$({ readelf -Wp .shield.tools "$source" 2>/dev/null || true; } | sed -n 's/^ *\[ *0\] *//p')
+	for file in ${tools:+"$tools"/*}; do
+		[ ! -f "$file" ] || add_program "$root" "$file" "$file"
 	done
 	[ -f "$source" ] || die "--program $source: there is no such file"
 	mkdir -p "$root$(dirname "$destination")"
