@@ -319,6 +319,8 @@ static int check_clash(struct hook *h, const struct domain *domain, const struct
 
 	if (!what)
 		return 0;
+	if (h->app->dry_run && strcmp(s->name, h->name) == 0 && is_idle(&h->app->sys, s))
+		return show(h, end);
 	/* If it takes longer, it may still be over when QEMU is there to be pinned. */
 	if (strcmp(s->name, h->name) == 0 && is_idle(&h->app->sys, s) &&
 	    (detach(&h->app->sys, work, h, h->deadline + NEEDED_MS - ANSWER_MS, text,
