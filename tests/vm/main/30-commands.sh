@@ -105,7 +105,7 @@ shield run -p win11 --isolated -- taskset -c 5 $T/pinned >$T/run.out 2>$T/run.er
 run=$!
 pinned_ones() { [ "$(pidof sleep | wc -w)" = 3 ] && status 0 shield status >$T/out && cat $T/out && ! grep -q 'as it was asked for' $T/out; }
 check "command: --isolated, all pinned: nothing to say" wait_for 5 pinned_ones
-kill $(pidof sleep)
+pidof sleep | xargs kill
 check "command: --isolated: ends" wait_for 20 not_running $run
 finish "command: --isolated, pinned"
 shield run -p win11 --isolated -- sh -c 'sleep 60 & sleep 60 & wait' >$T/run.out 2>$T/run.err &
@@ -115,7 +115,7 @@ unpinned_ones() {
 	[ "$(grep -c 'nothing balances' $T/out)" = 3 ] && shield status --json | jq -e '[.shields[0].problems[] | select(.severity | IN("immovable", "pending") | not).severity] | unique == ["chosen"]'
 }
 check "command: --isolated, not pinned: named, and not broken" wait_for 5 unpinned_ones
-kill $(pidof sleep)
+pidof sleep | xargs kill
 check "command: --isolated: ends" wait_for 20 not_running $run
 finish "command: --isolated, not pinned"
 

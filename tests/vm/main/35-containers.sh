@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Containers whose CPUs a shield takes: named before, with where they run meanwhile, which is where they do; and put back.
-# shellcheck shell=sh disable=SC1091,SC2154,SC2015  # guest.sh is in the VM
+# shellcheck shell=sh disable=SC1091,SC2154,SC2015,SC2086,SC2016  # guest.sh is in the VM
 . /t/guest.sh
 before
 containers=$cgroups/containers
