@@ -98,11 +98,12 @@ struct unit {
 	char *cgroup;	    /* of a slice or scope, from the root; else NULL */
 	bool scope;	    /* it ends when its cgroup is empty */
 	struct cpuset cpus; /* AllowedCPUs= */
+	char *partition;    /* CPUSetPartition=; NULL: not set */
 	char *guards;	    /* a service: the shield that it guards; else NULL */
 };
 
 struct manager {
-	bool runs, prompt;
+	bool runs, prompt, partitions;
 	struct unit *units;
 	size_t n, cap;
 };

@@ -84,8 +84,12 @@ void fake_irq_vanish(struct fake *fake, unsigned number);
 pid_t fake_irqbalance(struct fake *fake);
 
 /* PID 1 is systemd, and has D-Bus. prompt: it acts at once on what happens to its
- * units, instead of when it is asked for something else. */
-void fake_systemd(struct fake *fake, bool prompt);
+ * units, instead of when it is asked for something else. partitions: it has
+ * CPUSetPartition=, as from systemd 261 on. */
+void fake_systemd(struct fake *fake, bool prompt, bool partitions);
+/* daemon-reload: it makes every cgroup what its unit says, and takes the controllers
+ * that none needs. Nothing, where it does not run. */
+void fake_systemd_reload(struct fake *fake);
 /* Does it run a guard of that shield? */
 bool fake_guarded(struct fake *fake, const char *shield);
 

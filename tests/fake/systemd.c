@@ -12,10 +12,11 @@
 #define ROOT_SLICE "-.slice"
 #define STATE "/run/shield/state.json"
 
-void fake_systemd(struct fake *fake, bool prompt)
+void fake_systemd(struct fake *fake, bool prompt, bool partitions)
 {
 	fake->manager.runs = true;
 	fake->manager.prompt = prompt;
+	fake->manager.partitions = partitions;
 	fake_dir(fake, "/run/systemd/system");
 }
 
@@ -24,6 +25,7 @@ static void unit_free(struct unit *unit)
 	free(unit->name);
 	free(unit->cgroup);
 	free(unit->guards);
+	free(unit->partition);
 	cpuset_clear(&unit->cpus);
 }
 
@@ -44,6 +46,7 @@ void manager_copy(const struct manager *from, struct manager *to)
 		to->units[i] = (struct unit){ .name = xstrdup(u->name), .scope = u->scope };
 		to->units[i].cgroup = u->cgroup ? xstrdup(u->cgroup) : NULL;
 		to->units[i].guards = u->guards ? xstrdup(u->guards) : NULL;
+		to->units[i].partition = u->partition ? xstrdup(u->partition) : NULL;
 		cpuset_copy(&to->units[i].cpus, &u->cpus);
 	}
 }
@@ -108,6 +111,50 @@ static void take_controllers(struct fake *fake)
 	}
 	if (!needed(m, ""))
 		cg_control(fake, fake->root, false);
+}
+
+/* What a scope needs. */
+static void give_controllers(struct fake *fake, const struct unit *scope)
+{
+	const char *name = strrchr(scope->cgroup, '/');
+	_cleanup_free_ char *slice = NULL;
+
+	cg_control(fake, fake->root, true);
+	if (!name)
+		return;
+	slice = xstrndup(scope->cgroup, (size_t)(name - scope->cgroup));
+	if (cg_find(fake, slice))
+		cg_control(fake, cg_find(fake, slice), true);
+}
+
+/* AllowedCPUs= and CPUSetPartition= go into the cgroup, where there is a cpuset. What
+ * the kernel says to that ends nothing. */
+static void apply(struct fake *fake, const struct unit *unit)
+{
+	struct cg *cg = unit->cgroup ? cg_find(fake, unit->cgroup) : NULL;
+	_cleanup_free_ char *list = NULL;
+
+	if (!cg || !has_cpuset(cg))
+		return;
+	list = cpulist_format(&unit->cpus);
+	cpuset_write_cpus(fake, cg, list);
+	if (unit->partition)
+		cpuset_write_partition(fake, cg, unit->partition);
+}
+
+void fake_systemd_reload(struct fake *fake)
+{
+	struct manager *m = &fake->manager;
+
+	if (!m->runs)
+		return;
+	manager_catch_up(fake);
+	take_controllers(fake);
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->units[i].scope)
+			give_controllers(fake, &m->units[i]);
+		apply(fake, &m->units[i]);
+	}
 }
 
 static void forget(struct fake *fake, struct unit *unit)
@@ -186,31 +233,25 @@ static int start_slice(struct fake *fake, const char *name)
 }
 
 static int start_scope(struct fake *fake, const char *name, const char *slice, pid_t pid,
-		       const struct cpuset *cpus)
+		       const struct cpuset *cpus, const char *partition)
 {
 	bool top = strcmp(slice, ROOT_SLICE) == 0;
-	_cleanup_free_ char *list = NULL;
 	struct unit *unit;
-	struct cg *cg;
 
 	if (find(fake, name))
 		return -EEXIST;
 	if (!ftask_find(fake, pid))
 		return -ESRCH;
 	start_slice(fake, slice);
-	cg_control(fake, fake->root, true);
-	if (!top)
-		cg_control(fake, cg_find(fake, slice), true);
 	unit = add(fake, name);
 	unit->scope = true;
 	unit->cgroup = top ? xstrdup(name) : xasprintf("%s/%s", slice, name);
+	unit->partition = fake->manager.partitions ? xstrdup(partition) : NULL;
 	cpuset_copy(&unit->cpus, cpus);
+	give_controllers(fake, unit);
 	cg_mkdir(fake, unit->cgroup);
-	cg = cg_find(fake, unit->cgroup);
-	list = cpulist_format(cpus);
-	if (*list)
-		cpuset_write_cpus(fake, cg, list);
-	return cg_attach(fake, cg, pid, true);
+	apply(fake, unit);
+	return cg_attach(fake, cg_find(fake, unit->cgroup), pid, true);
 }
 
 int fake_unit_start(void *ctx, const char *unit, const char *slice, pid_t pid,
@@ -218,11 +259,11 @@ int fake_unit_start(void *ctx, const char *unit, const char *slice, pid_t pid,
 {
 	struct fake *fake = ctx;
 
-	(void)partition; /* CPUSetPartition=: it is too old for that */
 	if (!fake->manager.runs)
 		return -ECONNREFUSED;
 	manager_catch_up(fake);
-	return slice ? start_scope(fake, unit, slice, pid, cpus) : start_slice(fake, unit);
+	return slice ? start_scope(fake, unit, slice, pid, cpus, partition)
+		     : start_slice(fake, unit);
 }
 
 /* Every process in it is killed. */
@@ -277,7 +318,7 @@ int fake_unit_partitions(void *ctx)
 {
 	const struct fake *fake = ctx;
 
-	return fake->manager.runs ? 0 : -ECONNREFUSED;
+	return fake->manager.runs ? fake->manager.partitions : -ECONNREFUSED;
 }
 
 /* One that is there is restarted, and so is there. */
@@ -303,8 +344,9 @@ void manager_show(struct fake *fake, FILE *out)
 		const struct unit *u = &m->units[i];
 		_cleanup_free_ char *cpus = cpulist_format(&u->cpus);
 
-		strv_addf(&lines, "unit %s in %s: AllowedCPUs=%s, guards %s\n", u->name,
-			  u->cgroup ? u->cgroup : "its own", cpus, u->guards ? u->guards : "none");
+		strv_addf(&lines, "unit %s in %s: AllowedCPUs=%s, CPUSetPartition=%s, guards %s\n",
+			  u->name, u->cgroup ? u->cgroup : "its own", cpus,
+			  u->partition ? u->partition : "", u->guards ? u->guards : "none");
 	}
 	strv_sort(&lines);
 	for (size_t i = 0; i < lines.n; i++)

@@ -51,6 +51,11 @@ static const struct {
 	  3,
 	  { CMD_SYSTEMD, CMD_ON, CMD_ATTACH, CMD_OFF },
 	  { "x", "win11", "win11", "win11" } },
+	{ "on with a later systemd", 1, { CMD_SYSTEMD_261, CMD_ON }, { "x", "win11" } },
+	{ "off with a VM and a later systemd",
+	  3,
+	  { CMD_SYSTEMD_261, CMD_ON, CMD_ATTACH, CMD_OFF },
+	  { "x", "win11", "win11", "win11" } },
 	{ "second on with systemd", 2, { CMD_SYSTEMD, CMD_ON, CMD_ON }, { "x", "win11", "lin" } },
 	{ "first off with systemd",
 	  3,
@@ -115,7 +120,7 @@ static void compare(struct world *w, enum flavour flavour, const char *where,
 
 static bool with_systemd(size_t s)
 {
-	return scenes[s].commands[0] == CMD_SYSTEMD;
+	return scenes[s].commands[0] == CMD_SYSTEMD || scenes[s].commands[0] == CMD_SYSTEMD_261;
 }
 
 /* PID 1 runs who recovers it, if there is anything to recover. */

@@ -59,6 +59,11 @@ static const struct scene_case scenes[] = {
 	  { { CMD_SYSTEMD, "x", 0 }, { CMD_ON, "win11", 26 } },
 	  CMD_RECOVER,
 	  "win11" },
+	{ "on with a later systemd", { { CMD_SYSTEMD_261, "x", 0 } }, CMD_ON, "win11" },
+	{ "off with a VM and a later systemd",
+	  { { CMD_SYSTEMD_261, "x", 0 }, { CMD_ON, "win11", 0 }, { CMD_ATTACH, "win11", 0 } },
+	  CMD_OFF,
+	  "win11" },
 	{ "domain", { { CMD_START, "vm", 0 } }, CMD_DOMAIN, "vm" },
 	{ "domain off", { { CMD_START, "vm", 0 }, { CMD_DOMAIN, "vm", 0 } }, CMD_OFF, "vm" },
 	{ "domain with a thread of a vCPU",
@@ -203,6 +208,11 @@ static void attempt(enum flavour flavour, const struct scene_case *s, const stru
 	world_clear(&w);
 }
 
+static bool has_systemd(const struct scene_case *s)
+{
+	return s->before[0].command == CMD_SYSTEMD || s->before[0].command == CMD_SYSTEMD_261;
+}
+
 static void snapshot(const struct scene_case *s)
 {
 	struct tally tally = { 0 };
@@ -225,8 +235,7 @@ static void snapshot(const struct scene_case *s)
 
 			for (const int *e = fault_op_errnos(op); *e; e++) {
 				/* The rest is as without systemd. */
-				if (s->before[0].command == CMD_SYSTEMD && !fault_op_bus(op) &&
-				    e != fault_op_errnos(op))
+				if (has_systemd(s) && !fault_op_bus(op) && e != fault_op_errnos(op))
 					break;
 				attempt(flavour, s, &r, at, FAULT_ONCE, *e, &tally);
 				/* No call is interrupted for ever. */

@@ -238,7 +238,8 @@ static int act(struct world *w, struct txn *txn, enum command command, const cha
 		start_irqbalance(w);
 		return 0;
 	case CMD_SYSTEMD:
-		fake_systemd(w->fake, w->flavour == FAKE_6_12);
+	case CMD_SYSTEMD_261:
+		fake_systemd(w->fake, w->flavour == FAKE_6_12, command == CMD_SYSTEMD_261);
 		return 0;
 	case CMD_REPIN:
 		repin_domain(w);

@@ -35,8 +35,10 @@ enum command {
 	CMD_REPIN,
 	/* irqbalance is started, on a machine with PCI devices */
 	CMD_BALANCE,
-	/* PID 1 is systemd; beside Linux 6.12 a prompt one */
+	/* PID 1 is systemd; beside Linux 6.12 a prompt one. Or a later one, which
+	 * has CPUSetPartition= */
 	CMD_SYSTEMD,
+	CMD_SYSTEMD_261,
 	/* a user lets the kernel lose a CPU of it: then 7.3 does, when the pin
 	 * of its vCPU 1 becomes CPU 7 only */
 	CMD_LOSE,
