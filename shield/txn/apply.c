@@ -246,6 +246,8 @@ static enum applied verify(struct txn *txn, const struct object *object, struct 
 		return APPLIED_GONE;
 	if (rc < 0)
 		return failed(txn, object, rc, err);
+	if (cgroup_rewritten(txn, object))
+		return APPLIED;
 	row = object_row(txn, object);
 	if ((object->kind == STEP_AFFINITY || (row && row->soft)) &&
 	    cpulist_parse(current, &have, NULL) == 0 &&

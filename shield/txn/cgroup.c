@@ -117,6 +117,32 @@ bool cgroup_is_unit(const struct txn *txn, const struct object *object)
 	return layout_is_unit(below_mount(txn, object->path), &unit, &slice);
 }
 
+/* The file of that cgroup's own, "cgroup.subtree_control". */
+static bool is_file(const char *path, const char *dir, const char *name)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && path[n] == '/' && strcmp(path + n + 1, name) == 0;
+}
+
+bool cgroup_rewritten(const struct txn *txn, const struct object *object)
+{
+	if (object->kind != STEP_WRITE || !txn->mount)
+		return false;
+	for (size_t i = 0; i < txn->state.n_objects; i++) {
+		const struct object *o = txn->state.objects[i];
+
+		if (o->kind != STEP_DIR || !o->target || !cgroup_is_unit(txn, o))
+			continue;
+		if (strcmp(o->target, "absent") == 0
+			    ? is_file(object->path, o->path, "cpuset.cpus.partition")
+			    : strcmp(object->target, "+cpuset") == 0 &&
+				      is_file(object->path, txn->mount, "cgroup.subtree_control"))
+			return true;
+	}
+	return false;
+}
+
 int cgroup_make(struct txn *txn, const struct object *object)
 {
 	const char *cgroup = below_mount(txn, object->path);

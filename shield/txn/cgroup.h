@@ -14,6 +14,15 @@
 /* Is it made by PID 1? */
 bool cgroup_is_unit(const struct txn *txn, const struct object *object);
 
+/*
+ * Whenever it is told to read its units again PID 1 makes their cgroups what they say:
+ * the root loses a controller that no unit needs yet, and a scope is the partition
+ * again that it was to be (CPUSetPartition=). Is that of no account, since the unit is
+ * about to start, which brings the controller, or to end, with the partition? Both are
+ * looked at themselves.
+ */
+bool cgroup_rewritten(const struct txn *txn, const struct object *object);
+
 /* Both return 0 or a negated errno. */
 int cgroup_make(struct txn *txn, const struct object *object);
 
