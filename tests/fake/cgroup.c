@@ -188,7 +188,7 @@ int cg_control(struct fake *fake, struct cg *cg, bool enable)
 
 int cg_attach(struct fake *fake, struct cg *to, pid_t tid, bool whole)
 {
-	struct ftask *task = ftask_find(fake, tid ? tid : getpid());
+	struct ftask *task = ftask_find(fake, tid ? tid : fake->self);
 
 	if (!task)
 		return -ESRCH;

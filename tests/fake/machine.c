@@ -164,8 +164,9 @@ struct fake *fake_new(enum flavour flavour, unsigned ncpus)
 	fake_process_as(fake, 1, "init");
 	fake_process_as(fake, 2, "kthreadd");
 	ftask_find(fake, 2)->kthread = true;
-	if (getpid() > 2)
-		fake_process_as(fake, getpid(), "shield");
+	fake->self = getpid();
+	if (fake->self > 2)
+		fake_process_as(fake, fake->self, "shield");
 	for (unsigned cpu = 0; cpu < ncpus; cpu += 2) {
 		_cleanup_free_ char *name = xasprintf("migration/%u", cpu);
 		_cleanup_free_ char *only = xasprintf("%u", cpu);

@@ -148,7 +148,7 @@ pid_t fake_process_as(struct fake *fake, pid_t pid, const char *comm)
 /* What holds a scope is started where its parent is. */
 void ftask_held(struct fake *fake, pid_t pid)
 {
-	add(fake, pid, pid, "shield-hold", ftask_find(fake, getpid())->cg);
+	add(fake, pid, pid, "shield-hold", ftask_find(fake, fake->self)->cg);
 }
 
 void fake_task_as(struct fake *fake, pid_t tid, pid_t tgid, unsigned long long start,
@@ -289,7 +289,7 @@ static const struct ftask *locate(const struct fake *fake, const char *path, con
 	if (strncmp(path, "/proc/", 6) != 0)
 		return NULL;
 	if (strncmp(path + 6, "self", 4) == 0 && (path[10] == '/' || !path[10])) {
-		task = ftask_find(fake, getpid());
+		task = ftask_find(fake, fake->self);
 		end = (char *)path + 10;
 	} else {
 		task = ftask_find(fake, (pid_t)strtol(path + 6, &end, 10));

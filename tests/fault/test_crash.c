@@ -97,14 +97,6 @@ static void prepare(struct world *w, enum flavour flavour, size_t s)
 	}
 }
 
-/* Nothing but that process: it stays until its scope ends (scope_anchor.h). */
-static bool only_held(const char *diff)
-{
-	const char *line = strstr(diff, " (shield-hold): ");
-
-	return line && *diff == '+' && strchr(diff, '\n') > line && !strchr(diff, '\n')[1];
-}
-
 static void compare(struct world *w, enum flavour flavour, const char *where,
 		    const char *const *allowed)
 {
@@ -114,7 +106,7 @@ static void compare(struct world *w, enum flavour flavour, const char *where,
 		if (strcmp(now, allowed[i]) == 0)
 			return;
 	diff = text_diff(allowed[1] ? allowed[1] : allowed[0], now);
-	if (!allowed[1] || !only_held(diff))
+	if (!allowed[1] || !diff_is_anchor(diff))
 		complain(flavour, where, diff);
 }
 

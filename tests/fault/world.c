@@ -496,6 +496,13 @@ char *text_diff(const char *a, const char *b)
 	return diff;
 }
 
+bool diff_is_anchor(const char *diff)
+{
+	const char *line = strstr(diff, " (shield-hold): ");
+
+	return line && *diff == '+' && strchr(diff, '\n') > line && !strchr(diff, '\n')[1];
+}
+
 bool diff_is_soft(const char *diff)
 {
 	_cleanup_strv_ struct strv lines = { 0 };

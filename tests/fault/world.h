@@ -92,6 +92,9 @@ char *world_restore(struct world *w);
 
 /* The lines that are in one of the two texts only; "" if there are none. */
 char *text_diff(const char *a, const char *b);
+/* Is there nothing more than the process that held the scope of who died? It stays
+ * until the scope ends (scope_anchor.h). */
+bool diff_is_anchor(const char *diff);
 /* Is every differing line about a thread's or interrupt's CPUs, or a host
  * setting? */
 bool diff_is_soft(const char *diff);
