@@ -49,7 +49,7 @@ killed_often() {
 		[ "$old" -gt 1 ] && kill -9 "$old" && i=$((i + 1))
 		usleep 20000
 	done
-	wait_for 5 guard_lives "$old" && wait_for 5 status 0 shield status && shield off && back_in $LIMIT
+	wait_for $LIMIT guard_lives "$old" && wait_for $LIMIT status 0 shield status && shield off && back_in $LIMIT
 }
 check "a guard that was killed 20 times is there again" killed_often
 [ ! -e $state ] || clean
@@ -102,7 +102,7 @@ with_busy() { # COMMAND…
 }
 calls=$(calls /usr/local/bin/shield on win11)
 shield off
-wait_for 5 as_before
+wait_for $LIMIT as_before
 killed_while_busy() { # VICTIMS QUARTER
 	timeout -k 1 120 kill-at -k $1 $((calls * $2 / 4)) /usr/local/bin/shield on win11
 	got=$?
@@ -155,7 +155,7 @@ waits() {
 	systemctl status -n 20 shield@win11
 	pidof shield
 	kill $lock
-	[ $got = 0 ] && wait_for 5 sh -c '! pidof shield' && systemctl reset-failed 2>/dev/null
+	[ $got = 0 ] && wait_for $LIMIT sh -c '! pidof shield' && systemctl reset-failed 2>/dev/null
 	systemctl stop system-shield.slice
 	back_in $LIMIT
 }
