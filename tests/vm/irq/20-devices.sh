@@ -189,12 +189,14 @@ cpu_comes 5
 sleep 1
 echo 5 >"/proc/irq/$rtc/smp_affinity_list"
 # What the kernel itself widened when the CPU went. Handlers that are threads follow their interrupts to the CPU that it chose; and on
-# 6.1 the threads that a partition gave back have what was online then.
+# 6.1 the threads that a partition gave back, or that Shield gave their node's CPUs back (kswapd1), have what was online then.
 while read -r irq mask action; do
 	echo "$mask" >"/proc/irq/$irq/smp_affinity_list"
 done <$T/irqs.before 2>/dev/null
 sleep 1
-[ $kernel != 6.1 ] || snapshot on 0-7 | awk '$3 != "fixed" && $4 == "0-4,6-7" { print $1, "0-7" }' >>$T/lost
+[ $kernel != 6.1 ] || snapshot on 0-7 | awk '
+	$3 != "fixed" && $4 == "0-4,6-7" { print $1, "0-7" }
+	$3 != "fixed" && $4 == "4,6-7" { print $1, "4-7" }' >>$T/lost
 while read -r tid cpus; do
 	taskset -pc "$cpus" "$tid"
 done <$T/lost >/dev/null
