@@ -215,11 +215,6 @@ static int read_vcpus(struct load *load, const struct field_value *v)
 
 static const char *const vfio_names[] = { PROFILE_VFIO(NAMES_TEXT) };
 
-const char *profile_vfio_name(enum profile_vfio vfio)
-{
-	return vfio_names[vfio];
-}
-
 int profile_vfio_parse(const char *name)
 {
 	return names_find(vfio_names, ARRAY_SIZE(vfio_names), name);

@@ -31,7 +31,6 @@
 	X(VFIO_HOUSEKEEPING, "housekeeping", "where those of the host go") \
 	X(VFIO_LEAVE, "leave", "where they are")
 enum profile_vfio { PROFILE_VFIO(NAMES_ITEM) };
-const char *profile_vfio_name(enum profile_vfio vfio);
 /* The one that is called so, or -1. */
 int profile_vfio_parse(const char *name);
 

@@ -97,11 +97,6 @@ const char *step_kind_name(enum step_kind kind)
 	return kinds[kind];
 }
 
-int step_kind_parse(const char *name)
-{
-	return names_find(kinds, ARRAY_SIZE(kinds), name);
-}
-
 char *step_object(enum step_kind kind, const char *path, pid_t pid, const char *identity)
 {
 	if (kind == STEP_WRITE || kind == STEP_DIR || kind == STEP_UNIT)

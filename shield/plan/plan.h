@@ -76,9 +76,8 @@ void plan_keep(struct plan *plan, bool (*keep)(const struct step *step, void *ar
 void plan_clear(struct plan *plan);
 #define _cleanup_plan_ _cleanup_(plan_clear)
 
-/* What a kind is called; and back (-1: none). */
+/* What a kind is called. */
 const char *step_kind_name(enum step_kind kind);
-int step_kind_parse(const char *name);
 
 /* What a person would call the object: its path, or "thread 12 (kswapd0)". */
 char *step_object(enum step_kind kind, const char *path, pid_t pid, const char *identity);

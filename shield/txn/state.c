@@ -34,7 +34,7 @@ static void claim_clear(struct claim *claim)
 	free(claim->set);
 }
 
-static void object_free(struct object *object)
+void object_free(struct object *object)
 {
 	free(object->path);
 	free(object->identity);
@@ -142,6 +142,19 @@ struct object *state_file_object(const struct state *state, const char *path)
 	return state_object(state, &key);
 }
 
+bool state_take_object(struct state *state, struct object *object)
+{
+	struct object *const *found = tsearch(object, &state->index, compare);
+
+	if (!found)
+		mem_exhausted();
+	if (*found != object)
+		return false;
+	GROW(state->objects, state->n_objects, state->cap_objects);
+	state->objects[state->n_objects++] = object;
+	return true;
+}
+
 struct object *state_add_object(struct state *state, const struct step *step)
 {
 	struct object *o = state_object(state, step);
@@ -158,10 +171,7 @@ struct object *state_add_object(struct state *state, const struct step *step)
 		.ours = xstrdup(step->from),
 		.scoped = step->scoped,
 	};
-	GROW(state->objects, state->n_objects, state->cap_objects);
-	state->objects[state->n_objects++] = o;
-	if (!tsearch(o, &state->index, compare))
-		mem_exhausted();
+	state_take_object(state, o);
 	return o;
 }
 

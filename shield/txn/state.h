@@ -152,6 +152,9 @@ struct object *state_file_object(const struct state *state, const char *path);
 struct object *state_add_object(struct state *state, const struct step *step);
 /* It is to be changed before, and restored after, all that are there. */
 void state_lead(struct state *state, const struct object *object);
+/* Take over an allocated one, if there is none of the same thing yet. */
+bool state_take_object(struct state *state, struct object *object);
+void object_free(struct object *object);
 /* n objects have other paths now, which are taken over. An object that had one of
  * these is forgotten: it does not exist any more. */
 void state_move(struct state *state, struct object *const *objects, char *const *paths, size_t n);

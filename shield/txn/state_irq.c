@@ -30,59 +30,21 @@ void state_irq_take(struct state_irq *irq, const struct profile *profile)
 		strv_add(&irq->devices, profile->devices.items[i]);
 }
 
-json_t *state_irq_to_json(const struct state_irq *irq)
-{
-	json_t *rules = json_array(), *devices = json_array();
+static const char *const vfio_names[] = { PROFILE_VFIO(NAMES_TEXT) };
 
-	for (size_t i = 0; i < irq->n_rules; i++) {
-		_cleanup_free_ char *cpus = cpulist_format(&irq->rules[i].cpus);
+static const struct field rule_fields[] = {
+	FIELD("match", struct profile_rule, match, FIELD_TEXT),
+	FIELD("cpus", struct profile_rule, cpus, FIELD_LIST),
+	{ 0 },
+};
+static const struct field rule = { .type = FIELD_OBJECT, .of = rule_fields };
+static const struct field device = { .type = FIELD_TEXT };
 
-		json_array_append_new(
-			rules, json_pack("{s:s, s:s}", "match", irq->rules[i].match, "cpus", cpus));
-	}
-	for (size_t i = 0; i < irq->devices.n; i++)
-		json_array_append_new(devices, json_string(irq->devices.items[i]));
-	return json_pack("{s:s, s:o, s:o}", "vfio", profile_vfio_name(irq->vfio), "rules", rules,
-			 "devices", devices);
-}
-
-static int read_rule(json_t *json, struct state_irq *irq)
-{
-	_cleanup_cpuset_ struct cpuset set = { 0 };
-	const char *match, *cpus;
-
-	if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:s, s:s}", "match", &match, "cpus", &cpus) <
-		    0 ||
-	    cpulist_parse(cpus, &set, NULL) < 0)
-		return -1;
-	add_rule(irq, match, &set);
-	return 0;
-}
-
-int state_irq_from_json(const json_t *json, struct state_irq *irq)
-{
-	json_t *rules, *devices, *value;
-	const char *vfio;
-	size_t i;
-	int mode;
-
-	if (!json)
-		return 0;
-	if (json_unpack_ex((json_t *)json, NULL, JSON_STRICT, "{s:s, s:o, s:o}", "vfio", &vfio,
-			   "rules", &rules, "devices", &devices) < 0 ||
-	    !json_is_array(rules) || !json_is_array(devices))
-		return -1;
-	mode = profile_vfio_parse(vfio);
-	if (mode < 0)
-		return -1;
-	irq->vfio = (enum profile_vfio)mode;
-	json_array_foreach (rules, i, value)
-		if (read_rule(value, irq) < 0)
-			return -1;
-	json_array_foreach (devices, i, value) {
-		if (!json_is_string(value))
-			return -1;
-		strv_add(&irq->devices, json_string_value(value));
-	}
-	return 0;
-}
+const struct field state_irq_fields[] = {
+	FIELD("vfio", struct state_irq, vfio, FIELD_NAME, .names = vfio_names,
+	      .max = ARRAY_SIZE(vfio_names)),
+	FIELD_ITEMS("rules", struct state_irq, rules, n_rules, FIELD_ARRAY, &rule),
+	FIELD_ITEMS("devices", struct state_irq, devices.items, devices.n, FIELD_ARRAY, &device,
+		    .cap = offsetof(struct strv, cap)),
+	{ 0 },
+};

@@ -10,6 +10,7 @@
 #define SHIELD_TXN_STATE_IRQ_H
 
 #include "profiles/profile.h"
+#include "shield/txn/state_fields.h"
 
 struct state_irq {
 	enum profile_vfio vfio;
@@ -22,8 +23,6 @@ void state_irq_clear(struct state_irq *irq);
 /* Copy it from a profile into a zeroed struct. */
 void state_irq_take(struct state_irq *irq, const struct profile *profile);
 
-json_t *state_irq_to_json(const struct state_irq *irq);
-/* -1 if Shield cannot have written it; a missing one (NULL) is all defaults. */
-int state_irq_from_json(const json_t *json, struct state_irq *irq);
+extern const struct field state_irq_fields[];
 
 #endif

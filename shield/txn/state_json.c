@@ -14,92 +14,101 @@
 #define CGROUP_LONGEST 4000
 /* Each has a CPU of its own at least. */
 #define SHIELDS_MAX 1024
+#define PID_LARGEST (1 << 22) /* PID_MAX_LIMIT */
 
 static const char *const phases[] = { PHASES(NAMES_TEXT) };
+static const char *const kinds[] = { STEP_KINDS(NAMES_TEXT) };
 
 const char *phase_name(enum phase phase)
 {
 	return phases[phase];
 }
 
-static json_t *list(const struct cpuset *set)
+static bool has_anchor(const void *shield)
 {
-	_cleanup_free_ char *text = cpulist_format(set);
-
-	return json_string(text);
+	return ((const struct shield *)shield)->anchor.pid;
 }
 
-/* What the kernel, or the maker of a cgroup, chose as a name. */
-static json_t *bytes(const char *name)
+static bool has_freed(const void *shield)
 {
-	_cleanup_free_ char *text = text_encode(name);
-
-	return json_string(text);
+	return !cpuset_empty(&((const struct shield *)shield)->freed);
 }
 
-static json_t *process(const struct process *p)
+static bool has_map(const void *shield)
 {
-	return json_pack("{s:I, s:I}", "pid", (json_int_t)p->pid, "start", (json_int_t)p->start);
+	const struct state_map *map = &((const struct shield *)shield)->map;
+
+	return map->n_vcpus || map->n_iothreads;
 }
+
+static bool has_task(const void *object)
+{
+	return ((const struct object *)object)->task.pid;
+}
+
+static const struct field process_fields[] = {
+	FIELD("pid", struct process, pid, FIELD_NUMBER, .max = PID_LARGEST),
+	FIELD("start", struct process, start, FIELD_NUMBER, .max = INT64_MAX),
+	{ 0 },
+};
+
+static const struct field vcpu_fields[] = {
+	FIELD("index", struct vcpu, index, FIELD_NUMBER, .max = CPUSET_MAX_CPU),
+	FIELD("tid", struct vcpu, thread.pid, FIELD_NUMBER, .max = PID_LARGEST),
+	FIELD("start", struct vcpu, thread.start, FIELD_NUMBER, .max = INT64_MAX),
+	FIELD("cpu", struct vcpu, cpu, FIELD_NUMBER, .max = CPUSET_MAX_CPU),
+	{ 0 },
+};
+static const struct field vcpu = { .type = FIELD_OBJECT, .of = vcpu_fields };
+static const struct field partition_cpus = FIELD(NULL, struct partition, cpus, FIELD_LIST);
+
+static const struct field shield_fields[] = {
+	FIELD("phase", struct shield, phase, FIELD_NAME, .names = phases,
+	      .max = ARRAY_SIZE(phases)),
+	FIELD("owner", struct shield, owner, FIELD_OBJECT, .of = process_fields),
+	FIELD("guard", struct shield, guard, FIELD_OBJECT, .of = process_fields),
+	FIELD("vm", struct shield, vm, FIELD_OBJECT, .of = process_fields),
+	FIELD("guest", struct shield, guest, FIELD_LIST),
+	FIELD("emulator", struct shield, emulator, FIELD_LIST),
+	FIELD("taken", struct shield, taken, FIELD_LIST),
+	FIELD("cgroup", struct shield, cgroup, FIELD_BYTES),
+	FIELD("home", struct shield, home, FIELD_BYTES),
+	FIELD_ITEMS("partitions", struct shield, partitions.items, partitions.n, FIELD_MAP,
+		    &partition_cpus, .cap = offsetof(struct partitions, cap)),
+	FIELD("partition", struct shield, partition, FIELD_TEXT),
+	FIELD_ITEMS("vcpus", struct shield, vcpus, n_vcpus, FIELD_ARRAY, &vcpu),
+	FIELD("irq", struct shield, irq, FIELD_OBJECT, .of = state_irq_fields, .optional = true),
+	FIELD("map", struct shield, map, FIELD_OBJECT, .of = state_map_fields, .optional = true,
+	      .has = has_map),
+	FIELD("freed", struct shield, freed, FIELD_LIST, .optional = true, .has = has_freed),
+	FIELD("hold", struct shield, anchor, FIELD_OBJECT, .of = process_fields, .optional = true,
+	      .has = has_anchor),
+	{ 0 },
+};
+
+static const struct field claim_set = FIELD(NULL, struct claim, set, FIELD_BYTES, .optional = true);
+
+static const struct field object_fields[] = {
+	FIELD("kind", struct object, kind, FIELD_NAME, .names = kinds, .max = ARRAY_SIZE(kinds)),
+	FIELD("original", struct object, original, FIELD_BYTES),
+	FIELD("ours", struct object, ours, FIELD_BYTES),
+	FIELD("path", struct object, path, FIELD_BYTES, .optional = true),
+	FIELD("pid", struct object, task.pid, FIELD_NUMBER, .max = PID_LARGEST, .optional = true,
+	      .has = has_task),
+	FIELD("start", struct object, task.start, FIELD_NUMBER, .max = INT64_MAX, .optional = true,
+	      .has = has_task),
+	FIELD("identity", struct object, identity, FIELD_BYTES, .optional = true),
+	FIELD("next", struct object, next, FIELD_BYTES, .optional = true),
+	FIELD("uncertain", struct object, uncertain, FIELD_FLAG, .optional = true),
+	FIELD("scoped", struct object, scoped, FIELD_FLAG, .optional = true),
+	FIELD("refused", struct object, refused, FIELD_FLAG, .optional = true),
+	FIELD_ITEMS("claims", struct object, claims, n_claims, FIELD_MAP, &claim_set),
+	{ 0 },
+};
 
 json_t *state_shield_to_json(const struct shield *s)
 {
-	json_t *vcpus = json_array(), *partitions = json_object(), *json;
-
-	for (size_t i = 0; i < s->partitions.n; i++) {
-		_cleanup_free_ char *cgroup = text_encode(s->partitions.items[i].cgroup);
-
-		json_object_set_new(partitions, cgroup, list(&s->partitions.items[i].cpus));
-	}
-	for (size_t i = 0; i < s->n_vcpus; i++)
-		json_array_append_new(vcpus, json_pack("{s:I, s:I, s:I, s:I}", "index",
-						       (json_int_t)s->vcpus[i].index, "tid",
-						       (json_int_t)s->vcpus[i].thread.pid, "start",
-						       (json_int_t)s->vcpus[i].thread.start, "cpu",
-						       (json_int_t)s->vcpus[i].cpu));
-	json = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "phase",
-			 phases[s->phase], "owner", process(&s->owner), "guard", process(&s->guard),
-			 "vm", process(&s->vm), "guest", list(&s->guest), "emulator",
-			 list(&s->emulator), "taken", list(&s->taken), "cgroup", bytes(s->cgroup),
-			 "home", bytes(s->home), "partitions", partitions, "partition",
-			 s->partition, "vcpus", vcpus);
-	json_object_set_new(json, "irq", state_irq_to_json(&s->irq));
-	if (s->map.n_vcpus || s->map.n_iothreads)
-		json_object_set_new(json, "map", state_map_to_json(&s->map));
-	if (!cpuset_empty(&s->freed))
-		json_object_set_new(json, "freed", list(&s->freed));
-	if (s->anchor.pid)
-		json_object_set_new(json, "hold", process(&s->anchor));
-	return json;
-}
-
-static json_t *object_to_json(const struct object *o)
-{
-	json_t *json = json_pack("{s:s, s:o, s:o}", "kind", step_kind_name(o->kind), "original",
-				 bytes(o->original), "ours", bytes(o->ours));
-	json_t *claims = json_object();
-
-	if (o->path)
-		json_object_set_new(json, "path", bytes(o->path));
-	if (o->task.pid) {
-		json_object_set_new(json, "pid", json_integer(o->task.pid));
-		json_object_set_new(json, "start", json_integer((json_int_t)o->task.start));
-	}
-	if (o->identity)
-		json_object_set_new(json, "identity", bytes(o->identity));
-	if (o->next)
-		json_object_set_new(json, "next", bytes(o->next));
-	if (o->uncertain)
-		json_object_set_new(json, "uncertain", json_true());
-	if (o->scoped)
-		json_object_set_new(json, "scoped", json_true());
-	if (o->refused)
-		json_object_set_new(json, "refused", json_true());
-	for (size_t i = 0; i < o->n_claims; i++)
-		json_object_set_new(claims, o->claims[i].shield,
-				    o->claims[i].set ? bytes(o->claims[i].set) : json_null());
-	json_object_set_new(json, "claims", claims);
-	return json;
+	return fields_put(shield_fields, s);
 }
 
 json_t *state_to_json(const struct state *state, const char *boot_id)
@@ -110,7 +119,7 @@ json_t *state_to_json(const struct state *state, const char *boot_id)
 		json_object_set_new(shields, state->shields[i].name,
 				    state_shield_to_json(&state->shields[i]));
 	for (size_t i = 0; i < state->n_objects; i++)
-		json_array_append_new(objects, object_to_json(state->objects[i]));
+		json_array_append_new(objects, fields_put(object_fields, state->objects[i]));
 	return json_pack("{s:i, s:s, s:o, s:o}", "version", STATE_VERSION, "boot_id", boot_id,
 			 "shields", shields, "objects", objects);
 }
@@ -120,34 +129,9 @@ const char *state_json_boot(const json_t *document)
 	return json_string_value(json_object_get(document, "boot_id"));
 }
 
-static int bad(struct err *err, const char *where, const char *what)
+static int bad(struct err *err, const char *key, const char *what)
 {
-	return err_set(err, ERR_FAILED, "%s: %s", where, what);
-}
-
-/* One that is too long was made by another program. */
-static int bad_cgroup(struct err *err, const char *where, const char *path)
-{
-	if (strlen(path) <= CGROUP_LONGEST)
-		return bad(err, where, "a value that Shield never writes");
-	return err_set(err, ERR_FAILED,
-		       "%s: the path of its cgroup is %zu bytes long, and beyond %d nothing can be "
-		       "put back there; move it to another cgroup",
-		       where, strlen(path), CGROUP_LONGEST);
-}
-
-static int read_list(const char *text, struct cpuset *set, const char *where, struct err *err)
-{
-	if (cpulist_parse(text, set, err) < 0) {
-		err->kind = ERR_FAILED;
-		return err_wrap(err, "%s", where);
-	}
-	return 0;
-}
-
-static bool pid_ok(json_int_t pid)
-{
-	return pid >= 0 && pid <= (1 << 22); /* PID_MAX_LIMIT */
+	return err_set(err, ERR_FAILED, "%s: %s", key, what);
 }
 
 /* "/" or "/a/b" without empty, "." and ".." segments. */
@@ -166,116 +150,69 @@ static bool cgroup_ok(const char *path)
 	return true;
 }
 
-static int read_process(json_t *json, struct process *p)
+/* One that is too long was made by another program. */
+static int bad_cgroup(struct err *err, const char *key, const char *path)
 {
-	json_int_t pid, start;
-
-	if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:I, s:I}", "pid", &pid, "start", &start) <
-		    0 ||
-	    !pid_ok(pid) || start < 0)
-		return -1;
-	*p = (struct process){ (pid_t)pid, (unsigned long long)start };
-	return 0;
+	if (strlen(path) <= CGROUP_LONGEST)
+		return bad(err, key, "a value that Shield never writes");
+	return err_set(err, ERR_FAILED,
+		       "%s: the path of its cgroup is %zu bytes long, and beyond %d nothing can be "
+		       "put back there; move it to another cgroup",
+		       key, strlen(path), CGROUP_LONGEST);
 }
 
-static int read_vcpus(json_t *array, struct shield *s)
-{
-	size_t i;
-	json_t *json;
-
-	if (!json_is_array(array) || json_array_size(array) > CPUSET_MAX_CPU)
-		return -1;
-	s->vcpus = xcalloc(json_array_size(array), sizeof(*s->vcpus));
-	json_array_foreach (array, i, json) {
-		json_int_t index, tid, start, cpu;
-
-		if (json_unpack_ex(json, NULL, JSON_STRICT, "{s:I, s:I, s:I, s:I}", "index", &index,
-				   "tid", &tid, "start", &start, "cpu", &cpu) < 0 ||
-		    index < 0 || index > CPUSET_MAX_CPU || !pid_ok(tid) || start < 0 || cpu < 0 ||
-		    cpu > CPUSET_MAX_CPU)
-			return -1;
-		s->vcpus[s->n_vcpus++] = (struct vcpu){ (unsigned)index,
-							{ (pid_t)tid, (unsigned long long)start },
-							(unsigned)cpu };
-	}
-	return 0;
-}
-
-/* They have the guest CPUs among them. */
-static int read_partitions(json_t *json, struct shield *s)
+static int check_shield(const struct shield *s, struct err *err)
 {
 	_cleanup_cpuset_ struct cpuset all = { 0 };
-	const char *name;
-	json_t *cpus;
 
-	json_object_foreach (json, name, cpus) {
-		_cleanup_cpuset_ struct cpuset set = { 0 };
-		_cleanup_free_ char *cgroup = text_decode(name);
-
-		if (!cgroup_ok(cgroup) || !json_is_string(cpus) ||
-		    cpulist_parse(json_string_value(cpus), &set, NULL) < 0)
-			return -1;
-		partitions_add(&s->partitions, cgroup, &set);
-		cpuset_or(&all, &set);
+	if (!cgroup_ok(s->cgroup))
+		return bad_cgroup(err, "cgroup", s->cgroup);
+	if (!cgroup_ok(s->home))
+		return bad_cgroup(err, "home", s->home);
+	for (size_t i = 0; i < s->partitions.n; i++) {
+		if (!cgroup_ok(s->partitions.items[i].cgroup))
+			return bad_cgroup(err, "partitions", s->partitions.items[i].cgroup);
+		cpuset_or(&all, &s->partitions.items[i].cpus);
 	}
-	return s->partitions.n && cpuset_equal(&all, &s->guest) ? 0 : -1;
+	if (!s->partitions.n || !cpuset_equal(&all, &s->guest) ||
+	    !(layout_is_own(s->cgroup, &s->partitions, s->name) ||
+	      libvirt_is_cgroup(s->cgroup, &s->partitions)))
+		return bad(err, "partitions", "such as it cannot have");
+	if (strcmp(s->partition, "isolated") != 0 && strcmp(s->partition, "root") != 0)
+		return bad(err, "partition", "neither isolated nor root");
+	if (s->n_vcpus > CPUSET_MAX_CPU)
+		return bad(err, "vcpus", "more than there can be CPUs");
+	if (!state_map_fits(&s->map, &s->guest))
+		return bad(err, "map", "not one of its guest CPUs");
+	return 0;
 }
 
 static int read_shield(const char *name, json_t *json, struct state *state, struct err *err)
 {
-	const char *phase, *guest, *emulator, *taken, *cgroup, *home, *partition, *freed = "";
-	json_t *owner, *guard, *vm, *vcpus, *partitions, *anchor = NULL, *irq = NULL, *map = NULL;
 	struct shield *s;
-	int p;
 
-	if (profile_check_name(name, NULL) < 0 ||
-	    json_unpack_ex(
-		    json, NULL, JSON_STRICT,
-		    "{s:s, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s?o, s?o, s?o, "
-		    "s?s}",
-		    "phase", &phase, "owner", &owner, "guard", &guard, "vm", &vm, "guest", &guest,
-		    "emulator", &emulator, "taken", &taken, "cgroup", &cgroup, "home", &home,
-		    "partitions", &partitions, "partition", &partition, "vcpus", &vcpus, "hold",
-		    &anchor, "irq", &irq, "map", &map, "freed", &freed) < 0)
-		return bad(err, "shields", "not as Shield writes them");
+	if (profile_check_name(name, NULL) < 0)
+		return bad(err, "shields", "a name that Shield never gives");
 	s = state_add_shield(state, name);
-	p = names_find(phases, ARRAY_SIZE(phases), phase);
-	if (p < 0 || read_process(owner, &s->owner) < 0 || read_process(guard, &s->guard) < 0 ||
-	    read_process(vm, &s->vm) < 0 || (anchor && read_process(anchor, &s->anchor) < 0) ||
-	    read_vcpus(vcpus, s) < 0 || state_irq_from_json(irq, &s->irq) < 0 ||
-	    (strcmp(partition, "isolated") && strcmp(partition, "root")))
-		return bad(err, name, "a value that Shield never writes");
-	s->phase = (enum phase)p;
-	s->cgroup = text_decode(cgroup);
-	s->home = text_decode(home);
-	if (!cgroup_ok(s->cgroup) || !cgroup_ok(s->home))
-		return bad_cgroup(err, name, cgroup_ok(s->cgroup) ? s->home : s->cgroup);
-	s->partition = xstrdup(partition);
-	if (read_list(guest, &s->guest, name, err) < 0 ||
-	    read_list(emulator, &s->emulator, name, err) < 0 ||
-	    read_list(taken, &s->taken, name, err) < 0 ||
-	    read_list(freed, &s->freed, name, err) < 0)
-		return -1;
-	if (read_partitions(partitions, s) < 0 ||
-	    !(layout_is_own(s->cgroup, &s->partitions, name) ||
-	      libvirt_is_cgroup(s->cgroup, &s->partitions)))
-		return bad(err, name, "partitions that it cannot have");
-	if (state_map_from_json(map, &s->guest, &s->map) < 0)
-		return bad(err, name, "a map that Shield never writes");
+	if (fields_get(shield_fields, json, s, err) < 0 || check_shield(s, err) < 0)
+		return err_wrap(err, "%s", name);
 	return 0;
 }
 
 void state_shield_back(struct state *state, const char *name, json_t *json)
 {
 	_cleanup_state_ struct state read = { 0 };
-	struct shield *s = state_shield(state, name), now;
+	struct shield *s = state_shield(state, name), *former, now;
 	struct err ignored;
 
 	if (!s || read_shield(name, json, &read, &ignored) < 0)
 		return;
+	former = state_shield(&read, name);
+	if (!former)
+		return;
 	now = *s;
-	*s = read.shields[0];
-	read.shields[0] = now;
+	*s = *former;
+	*former = now;
 }
 
 /* Is it the cgroup of a shield's process, or could it be a partition of it (one
@@ -341,11 +278,11 @@ static bool is_place(const struct object *o)
 	return o->kind == STEP_PROCESS || o->kind == STEP_THREAD;
 }
 
-/* Could Shield have this object, with these values? */
-static int check_object(const struct state *state, const struct object *o, const char *mount,
-			struct err *err)
+/* Could Shield have this file, or this cgroup? */
+static int check_path(const struct state *state, const struct object *o, const char *mount,
+		      const struct kfile **ret_row, struct err *err)
 {
-	_cleanup_free_ char *where = step_object(o->kind, o->path, o->task.pid, o->identity);
+	const char *foreign = "a cgroup that Shield did not make";
 	const struct kfile *row = NULL;
 
 	if (o->kind == STEP_WRITE) {
@@ -355,97 +292,77 @@ static int check_object(const struct state *state, const struct object *o, const
 
 		row = kfile_find(o->path, mount);
 		if (!row || !slash)
-			return bad(err, where, "a path that Shield never writes");
+			return bad(err, "path", "a path that Shield never writes");
 		*slash = '\0';
 		/* Of foreign cgroups only the root's controllers are ours. */
 		if (n && strncmp(o->path, mount, n) == 0 && strcmp(dir, mount) != 0 &&
 		    !in_own_cgroup(state, mount, dir, slash + 1))
-			return bad(err, where, "a cgroup that Shield did not make");
+			return bad(err, "path", foreign);
 	}
 	if (o->kind == STEP_DIR && !in_own_cgroup(state, mount, o->path, NULL))
-		return bad(err, where, "a cgroup that Shield did not make");
-	if (is_place(o) && (!cgroup_ok(o->original) || !cgroup_ok(o->ours)))
-		return bad_cgroup(err, where, cgroup_ok(o->original) ? o->ours : o->original);
-	if (!value_ok(o, row, o->original) || !value_ok(o, row, o->ours) ||
-	    (o->next && !value_ok(o, row, o->next)))
-		return bad(err, where, "a value that does not fit");
+		return bad(err, "path", foreign);
+	*ret_row = row;
+	return 0;
+}
+
+/* Could Shield have this object, with these values? */
+static int check_object(const struct state *state, const struct object *o, const char *mount,
+			struct err *err)
+{
+	const struct {
+		const char *key, *value;
+	} values[] = { { "original", o->original }, { "ours", o->ours }, { "next", o->next } };
+	const struct kfile *row = NULL;
+
+	if (check_path(state, o, mount, &row, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		if (!values[i].value || value_ok(o, row, values[i].value))
+			continue;
+		if (is_place(o))
+			return bad_cgroup(err, values[i].key, values[i].value);
+		return bad(err, values[i].key, "a value that does not fit");
+	}
 	for (size_t i = 0; i < o->n_claims; i++) {
+		if (!state_shield(state, o->claims[i].shield))
+			return bad(err, "claims", "of a shield that is not in the file");
 		if (o->claims[i].set && !value_ok(o, row, o->claims[i].set))
-			return bad(err, where, "a value that does not fit");
+			return bad(err, "claims", "a value that does not fit");
 	}
 	return 0;
 }
 
-/* The object as the file has it, but for its claims; NULL with err. */
-static struct object *read_object_head(json_t *json, struct state *state, json_t **claims,
-				       struct err *err)
+/* A file has a path, a task a PID; units are only in previews. */
+static int check_subject(const struct object *o, struct err *err)
 {
-	const char *kind, *original, *ours, *path = NULL, *identity = NULL, *next = NULL;
-	int uncertain = 0, scoped = 0, refused = 0, k;
-	json_int_t pid = 0, start = 0;
-	struct step step = { 0 };
-	struct object *o = NULL;
-	bool task;
+	bool task = o->kind == STEP_AFFINITY || is_place(o);
 
-	if (json_unpack_ex(json, NULL, JSON_STRICT,
-			   "{s:s, s:s, s:s, s?s, s?I, s?I, s?s, s?s, s?b, s?b, s?b, s:o}", "kind",
-			   &kind, "original", &original, "ours", &ours, "path", &path, "pid", &pid,
-			   "start", &start, "identity", &identity, "next", &next, "uncertain",
-			   &uncertain, "scoped", &scoped, "refused", &refused, "claims",
-			   claims) < 0 ||
-	    !json_is_object(*claims))
-		return bad(err, "objects", "not as Shield writes them"), NULL;
-	k = step_kind_parse(kind);
-	task = k == STEP_AFFINITY || k == STEP_PROCESS || k == STEP_THREAD;
-	if (k < 0 || k == STEP_UNIT || task != (pid > 0) || task == (path != NULL) ||
-	    !pid_ok(pid) || start < 0)
-		return bad(err, "objects", "not as Shield writes them"), NULL;
-	step = (struct step){
-		.kind = (enum step_kind)k,
-		.path = path ? text_decode(path) : NULL,
-		.pid = (pid_t)pid,
-		.start = (unsigned long long)start,
-		.identity = identity ? text_decode(identity) : NULL,
-		.from = text_decode(original),
-		.scoped = scoped,
-	};
-	if (state_object(state, &step)) {
-		bad(err, path ? path : "a task", "listed twice");
-	} else {
-		o = state_add_object(state, &step);
-		free(o->ours);
-		o->ours = text_decode(ours);
-		o->next = next ? text_decode(next) : NULL;
-		o->uncertain = uncertain;
-		o->refused = refused;
-	}
-	free(step.path);
-	free(step.identity);
-	free(step.from);
-	return o;
+	if (o->kind == STEP_UNIT)
+		return bad(err, "kind", "a value that Shield never writes");
+	if (task != (o->task.pid > 0))
+		return bad(err, "pid", "a value that Shield never writes");
+	if (task != !o->path)
+		return bad(err, "path", "a value that Shield never writes");
+	return 0;
 }
 
 static int read_object(json_t *json, const char *mount, struct state *state, struct err *err)
 {
-	json_t *claims, *claim;
-	const char *shield;
-	struct object *o = read_object_head(json, state, &claims, err);
+	struct object *o = xcalloc(1, sizeof(*o));
+	_cleanup_free_ char *where = NULL;
 
-	if (!o)
+	if (fields_get(object_fields, json, o, err) < 0 || check_subject(o, err) < 0) {
+		object_free(o);
 		return -1;
-	json_object_foreach (claims, shield, claim) {
-		_cleanup_free_ char *set = NULL;
-
-		/* So there are no more of them than shields. */
-		if (!state_shield(state, shield))
-			return bad(err, o->path ? o->path : "a task",
-				   "claimed by a shield that is not in the file");
-		if (!json_is_null(claim) && !json_is_string(claim))
-			return bad(err, o->path ? o->path : "a task", "a claim of the wrong type");
-		set = json_is_string(claim) ? text_decode(json_string_value(claim)) : NULL;
-		object_add_claim(o, shield, set);
 	}
-	return check_object(state, o, mount, err);
+	where = step_object(o->kind, o->path, o->task.pid, o->identity);
+	if (!state_take_object(state, o)) {
+		object_free(o);
+		return bad(err, where, "listed twice");
+	}
+	if (check_object(state, o, mount, err) < 0)
+		return err_wrap(err, "%s", where);
+	return 0;
 }
 
 int state_from_json(const json_t *document, const char *mount, struct state *state, struct err *err)
@@ -473,6 +390,6 @@ int state_from_json(const json_t *document, const char *mount, struct state *sta
 			return -1;
 	json_array_foreach (objects, i, json)
 		if (read_object(json, mount, state, err) < 0)
-			return -1;
+			return err_wrap(err, "objects: %zu", i);
 	return 0;
 }

@@ -21,48 +21,25 @@ void state_map_take(struct state_map *map, const struct profile *profile)
 			    &profile->iothreads[map->n_iothreads]);
 }
 
-json_t *state_map_to_json(const struct state_map *map)
+bool state_map_fits(const struct state_map *map, const struct cpuset *guest)
 {
-	json_t *vcpus = json_array(), *iothreads = json_array();
-
 	for (size_t i = 0; i < map->n_vcpus; i++)
-		json_array_append_new(vcpus, json_integer(map->vcpus[i]));
-	for (size_t i = 0; i < map->n_iothreads; i++) {
-		_cleanup_free_ char *cpus = cpulist_format(&map->iothreads[i]);
-
-		json_array_append_new(iothreads, json_string(cpus));
-	}
-	return json_pack("{s:o, s:o}", "vcpus", vcpus, "iothreads", iothreads);
+		if (!cpuset_has(guest, map->vcpus[i]))
+			return false;
+	for (size_t i = 0; i < map->n_iothreads; i++)
+		if (cpuset_empty(&map->iothreads[i]) ||
+		    cpuset_intersects(&map->iothreads[i], guest))
+			return false;
+	return true;
 }
 
-int state_map_from_json(const json_t *json, const struct cpuset *guest, struct state_map *map)
-{
-	json_t *vcpus, *iothreads, *value;
-	size_t i;
+static const struct field cpu = { .type = FIELD_NUMBER,
+				  .size = sizeof(unsigned),
+				  .max = CPUSET_MAX_CPU };
+static const struct field iothread = { .type = FIELD_LIST };
 
-	if (!json)
-		return 0;
-	if (json_unpack_ex((json_t *)json, NULL, JSON_STRICT, "{s:o, s:o}", "vcpus", &vcpus,
-			   "iothreads", &iothreads) < 0 ||
-	    !json_is_array(vcpus) || !json_is_array(iothreads))
-		return -1;
-	map->vcpus = xcalloc(json_array_size(vcpus), sizeof(*map->vcpus));
-	map->iothreads = xcalloc(json_array_size(iothreads), sizeof(*map->iothreads));
-	json_array_foreach (vcpus, i, value) {
-		json_int_t cpu = json_integer_value(value);
-
-		if (!json_is_integer(value) || cpu < 0 || cpu > CPUSET_MAX_CPU ||
-		    !cpuset_has(guest, (unsigned)cpu))
-			return -1;
-		map->vcpus[map->n_vcpus++] = (unsigned)cpu;
-	}
-	json_array_foreach (iothreads, i, value) {
-		struct cpuset *set = &map->iothreads[map->n_iothreads++];
-
-		if (!json_is_string(value) ||
-		    cpulist_parse(json_string_value(value), set, NULL) < 0 || cpuset_empty(set) ||
-		    cpuset_intersects(set, guest))
-			return -1;
-	}
-	return 0;
-}
+const struct field state_map_fields[] = {
+	FIELD_ITEMS("vcpus", struct state_map, vcpus, n_vcpus, FIELD_ARRAY, &cpu),
+	FIELD_ITEMS("iothreads", struct state_map, iothreads, n_iothreads, FIELD_ARRAY, &iothread),
+	{ 0 },
+};

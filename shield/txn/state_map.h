@@ -10,6 +10,7 @@
 #define SHIELD_TXN_STATE_MAP_H
 
 #include "profiles/profile.h"
+#include "shield/txn/state_fields.h"
 
 struct state_map {
 	unsigned *vcpus; /* the CPU of each vCPU; none: "auto" */
@@ -22,9 +23,8 @@ void state_map_clear(struct state_map *map);
 /* Copy it from a profile into a zeroed struct. */
 void state_map_take(struct state_map *map, const struct profile *profile);
 
-json_t *state_map_to_json(const struct state_map *map);
-/* -1 if Shield cannot have written it for these guest CPUs; a missing one (NULL)
- * is empty. */
-int state_map_from_json(const json_t *json, const struct cpuset *guest, struct state_map *map);
+/* Could Shield have made it for these guest CPUs? */
+bool state_map_fits(const struct state_map *map, const struct cpuset *guest);
+extern const struct field state_map_fields[];
 
 #endif
