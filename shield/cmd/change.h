@@ -15,11 +15,11 @@ int cmd_need_root(const struct app *app, struct err *err);
 void cmd_paper(struct app *app);
 
 /*
- * With --dry-run app->sys is a preview (preview.h) from here on, which needs no root and
- * no lock: the command goes on as it would, and cmd_done() shows what it did. Else
- * txn_begin() with the trace that -v asks for, and guards before changes (guard.h).
- * Once it has the lock, to the end of the program, a signal does not stop us half-way
- * (SIGKILL does; see txn.h), nor does a reader of our messages that has gone.
+ * With --dry-run app->sys is a preview (preview.h) from here on, without
+ * root and without the lock: the command goes on as it would, and cmd_done() shows what it did.
+ * Else txn_begin() with the trace that -v asks for, and guards before changes (guard.h). Once it
+ * has the lock, to the end of the program, a signal does not stop us half-way (SIGKILL does; see
+ * txn.h), nor does a reader of our messages that has gone.
  */
 int cmd_begin(struct app *app, bool force, struct txn *txn, struct err *err);
 

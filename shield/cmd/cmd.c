@@ -3,6 +3,7 @@
 
 #include "shield/base/text.h"
 #include "profiles/profile.h"
+#include "shield/preview/preview.h"
 #include "shield/sys/journal.h"
 
 #include <limits.h>
@@ -204,6 +205,10 @@ int cmd_start(cmd_fn *command, int argc, char **argv)
 
 	sys_open_real(&app.sys, "");
 	status = command(&app, argc, argv);
-	sys_close_real(app.host.ops ? &app.host : &app.sys);
+	if (app.host.ops) {
+		preview_close(&app.sys);
+		app.sys = app.host;
+	}
+	sys_close_real(&app.sys);
 	return status;
 }

@@ -166,13 +166,34 @@ static int isolated(struct preview *p, const char *path, char **ret)
 	return 1;
 }
 
-/* Has the cgroup got the controller here, and not below? */
-static bool enabled(const struct preview *p, const char *dir)
+/* What the cgroup above has been told here of controllers: "cpuset", ""; NULL: nothing. */
+static const char *controllers(const struct preview *p, const char *dir)
 {
 	_cleanup_free_ char *above = xstrndup(dir, (size_t)(strrchr(dir, '/') - dir));
-	const char *control = noted(p, above, "cgroup.subtree_control");
+
+	return noted(p, above, "cgroup.subtree_control");
+}
+
+static bool enabled(const struct preview *p, const char *dir)
+{
+	const char *control = controllers(p, dir);
 
 	return control && strcmp(control, "cpuset") == 0;
+}
+
+bool cgroup_lost(const struct preview *p, const char *path)
+{
+	size_t n = p->mount ? strlen(p->mount) : 0;
+	const char *name = strrchr(path, '/') + 1, *control;
+	_cleanup_free_ char *dir = NULL;
+
+	if (!n || strncmp(path, p->mount, n) != 0 || strncmp(name, "cpuset.", 7) != 0)
+		return false;
+	dir = xstrndup(path, (size_t)(name - 1 - path));
+	if (strlen(dir) <= n) /* the root keeps its own */
+		return false;
+	control = controllers(p, dir);
+	return control && !*control;
 }
 
 int cgroup_text(struct preview *p, const char *path, char **ret)
@@ -220,16 +241,33 @@ static void remove_all(struct preview *p, const char *dir)
 	note->absent = true;
 }
 
+/* libcgroup asks once more for the controller: in each cgroup above the new one, but in
+ * the root only where there is no other. */
+static void ask_again(struct preview *p, const char *dir)
+{
+	size_t n = strlen(p->mount);
+	const char *slash = strchr(dir + n + 1, '/');
+
+	if (!slash)
+		slash = dir + n;
+	for (; slash; slash = strchr(slash + 1, '/')) {
+		_cleanup_free_ char *control =
+			xasprintf("%.*s/cgroup.subtree_control", (int)(slash - dir), dir);
+
+		plan_write(&p->plan, control, "+cpuset", "+cpuset");
+		if (slash == dir + n)
+			break;
+	}
+}
+
 int paper_cgroup_create(void *ctx, const char *path)
 {
 	struct preview *p = ctx;
-	_cleanup_free_ char *dir = xasprintf("%s/%s", p->mount, path), *control = NULL;
+	_cleanup_free_ char *dir = xasprintf("%s/%s", p->mount, path);
 
 	if (sys_exists(&p->sys, dir))
 		return -EEXIST;
-	/* libcgroup asks once more for the controller. */
-	control = xasprintf("%.*s/cgroup.subtree_control", (int)(strrchr(dir, '/') - dir), dir);
-	plan_write(&p->plan, control, "+cpuset", "+cpuset");
+	ask_again(p, dir);
 	make(p, dir);
 	plan_dir(&p->plan, dir);
 	return 0;

@@ -142,7 +142,7 @@ static int find_text(struct preview *p, const char *path, char **ret)
 	const struct note *note = note_find(p, path);
 	int rc;
 
-	if (path_removed(p, path))
+	if (path_removed(p, path) || cgroup_lost(p, path))
 		return -ENOENT;
 	if (note && note->text) {
 		*ret = xstrdup(note->text);

@@ -81,6 +81,8 @@ int paper_list(void *ctx, const char *path, struct strv *names);
 /* cgroups.c. cgroup_text(): 1 and the text of a file that is other than below, 0: it
  * is as below, or a negated errno. */
 int cgroup_text(struct preview *p, const char *path, char **ret);
+/* Has the file of a cgroup gone with the controller, which was taken from it here? */
+bool cgroup_lost(const struct preview *p, const char *path);
 /* The names of the files of a cgroup that was made here. */
 void cgroup_names(const struct preview *p, struct strv *names);
 void cgroup_moved(struct preview *p, pid_t pid, const char *cgroup);

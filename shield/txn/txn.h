@@ -96,7 +96,7 @@ int txn_enter(struct txn *txn, bool force, struct err *err);
 void txn_end(struct txn *txn);
 #define _cleanup_txn_ _cleanup_(txn_end)
 
-/* The same without the lock, on a preview (preview.h), which needs no root. */
+/* The same without the lock, on a preview (preview.h), for which root is not needed. */
 int txn_begin_on_paper(struct txn *txn, struct sys *sys, bool force, struct err *err);
 static inline bool txn_on_paper(const struct txn *txn)
 {

@@ -112,7 +112,7 @@ struct fake {
 	enum flavour flavour;
 	unsigned ncpus;
 	char machine[24]; /* for hwloc */
-	pid_t self; /* the process under test, also in a child of the test */
+	pid_t self;	  /* the process under test, also in a child of the test */
 	struct cpuset possible, online;
 	struct cpuset taken;	   /* by partitions: subpartitions_cpus */
 	struct cpuset leaked;	   /* and those that no cgroup has any more */

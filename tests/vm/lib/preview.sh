@@ -53,6 +53,8 @@ strace_lines() {
 			gsub(/\\\\/, "\\")
 			match($0, /shield[-A-Za-z0-9:_.\\@]*\.(scope|slice|service)/)
 			print $1, substr($0, RSTART, RLENGTH), $2
+			# PID 1 gives the slice of a scope the controller.
+			has["/sys/fs/cgroup/shield.slice/cgroup.subtree_control"] = 1
 			next
 		}
 		{ sub(/ \\n$/, " "); sub(/\\n$/, ""); sub(/\/$/, "") }
