@@ -182,7 +182,8 @@ static int end(struct hook *h, struct err *err)
 					     !task_alive(txn.sys, s->vm.pid, s->vm.start));
 	rc = active ? shield_off(&txn, h->name, err) : 0;
 	report(h, &txn, &none);
-	for (size_t i = 0; i < txn.leftover.n; i++)
+	/* cmd_report() has told of them in a dry run. */
+	for (size_t i = 0; !h->app->dry_run && i < txn.leftover.n; i++)
 		journal(LOG_ERR, h->name, "left: %s", txn.leftover.items[i]);
 	txn_end(&txn);
 	if (rc == 0 && active && !h->app->dry_run)
