@@ -7,13 +7,16 @@
 
 static const char *const kinds[] = { STEP_KINDS(NAMES_TEXT) };
 
-static struct step *append(struct plan *plan, enum step_kind kind, const char *from, const char *to)
+/* path NULL: of a task. */
+static struct step *append(struct plan *plan, enum step_kind kind, const char *path,
+			   const char *from, const char *to)
 {
 	struct step *step;
 
 	GROW(plan->steps, plan->n, plan->cap);
 	step = &plan->steps[plan->n++];
 	step->kind = kind;
+	step->path = path ? xstrdup(path) : NULL;
 	step->from = xstrdup(from);
 	step->to = xstrdup(to);
 	return step;
@@ -21,40 +24,28 @@ static struct step *append(struct plan *plan, enum step_kind kind, const char *f
 
 struct step *plan_write(struct plan *plan, const char *path, const char *from, const char *to)
 {
-	struct step *step = append(plan, STEP_WRITE, from, to);
-
-	step->path = xstrdup(path);
-	return step;
+	return append(plan, STEP_WRITE, path, from, to);
 }
 
 struct step *plan_dir(struct plan *plan, const char *path)
 {
-	struct step *step = append(plan, STEP_DIR, "absent", "present");
-
-	step->path = xstrdup(path);
-	return step;
+	return append(plan, STEP_DIR, path, "absent", "present");
 }
 
 struct step *plan_dir_gone(struct plan *plan, const char *path)
 {
-	struct step *step = append(plan, STEP_DIR, "present", "absent");
-
-	step->path = xstrdup(path);
-	return step;
+	return append(plan, STEP_DIR, path, "present", "absent");
 }
 
 struct step *plan_unit(struct plan *plan, const char *unit, const char *from, const char *to)
 {
-	struct step *step = append(plan, STEP_UNIT, from, to);
-
-	step->path = xstrdup(unit);
-	return step;
+	return append(plan, STEP_UNIT, unit, from, to);
 }
 
 struct step *plan_task(struct plan *plan, enum step_kind kind, pid_t pid, unsigned long long start,
 		       const char *comm, const char *from, const char *to)
 {
-	struct step *step = append(plan, kind, from, to);
+	struct step *step = append(plan, kind, NULL, from, to);
 
 	step->pid = pid;
 	step->start = start;
