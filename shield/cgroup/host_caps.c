@@ -196,3 +196,15 @@ int host_caps_probe(struct sys *sys, struct host_caps *host, struct err *err)
 	read_home(sys, host);
 	return 0;
 }
+
+bool host_caps_remote(struct sys *sys, const char *mount)
+{
+	_cleanup_free_ char *path = xasprintf("%s/cpuset.cpus.isolated", mount);
+
+	return sys_exists(sys, path);
+}
+
+bool host_caps_housekeeping(struct sys *sys)
+{
+	return sys_exists(sys, "/sys/devices/system/cpu/housekeeping");
+}

@@ -40,6 +40,13 @@ struct host_caps {
  * container. Release with host_caps_clear(). */
 int host_caps_probe(struct sys *sys, struct host_caps *host, struct err *err);
 void host_caps_clear(struct host_caps *host);
+
+/* host_caps.remote alone, for whom no more is of interest: false also where it cannot
+ * be told. */
+bool host_caps_remote(struct sys *sys, const char *mount);
+/* Linux 7: the kernel keeps its threads off isolated CPUs by itself, and gives them back
+ * what they had. Seen by /sys/devices/system/cpu/housekeeping; likewise. */
+bool host_caps_housekeeping(struct sys *sys);
 #define _cleanup_host_caps_ _cleanup_(host_caps_clear)
 
 #endif

@@ -3,11 +3,12 @@
  * does with those of units. */
 #include "shield/preview/internal.h"
 
+#include "shield/cgroup/layout.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 #define ROOT_SLICE "-.slice"
-#define SLICE "shield.slice"
 
 /* The files of a new cgroup, and what is in them. */
 static const struct {
@@ -412,7 +413,7 @@ static bool needed(struct preview *p)
 		_cleanup_free_ char *control = xasprintf("%s/cgroup.subtree_control", dir);
 		_cleanup_free_ char *text = NULL;
 
-		if (strcmp(names.items[i], SLICE) != 0 &&
+		if (strcmp(names.items[i], LAYOUT_SLICE) != 0 &&
 		    ((sys_read_line(&p->sys, cpus, &set) == 0 && *set) ||
 		     (sys_read_line(&p->sys, control, &text) == 0 && strstr(text, "cpuset"))))
 			return true;
@@ -423,7 +424,7 @@ static bool needed(struct preview *p)
 /* Is there a scope left in our slice? */
 static bool has_scopes(struct preview *p)
 {
-	_cleanup_free_ char *slice = xasprintf("%s/" SLICE, p->mount);
+	_cleanup_free_ char *slice = xasprintf("%s/" LAYOUT_SLICE, p->mount);
 	_cleanup_strv_ struct strv names = { 0 };
 	bool found = false;
 
@@ -448,7 +449,7 @@ static void take_controllers(struct preview *p)
 int paper_unit_stop(void *ctx, const char *unit)
 {
 	struct preview *p = ctx;
-	static const char *const slices[] = { ROOT_SLICE, SLICE };
+	static const char *const slices[] = { ROOT_SLICE, LAYOUT_SLICE };
 
 	plan_unit(&p->plan, unit, "active", "inactive");
 	for (size_t i = 0; i < ARRAY_SIZE(slices); i++) {

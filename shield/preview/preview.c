@@ -2,6 +2,7 @@
 /* The operations that are not of files, cgroups or CPUs; opening and closing. */
 #include "shield/preview/internal.h"
 
+#include "shield/cgroup/host_caps.h"
 #include "shield/sys/balancer.h"
 #include "shield/sys/systemd_adapter.h"
 
@@ -218,15 +219,12 @@ static const struct sys_ops *ops_over(const struct sys *below)
 void preview_open(struct sys *sys, struct sys *below)
 {
 	struct preview *p = xcalloc(1, sizeof(*p));
-	_cleanup_free_ char *isolated = NULL;
 
 	*p = (struct preview){ .below = below, .next_pid = LAST_PID };
 	p->sys = (struct sys){ ops_over(below), p, below->readonly };
-	if (below->ops->cgroup_mount(below->ctx, &p->mount) == 0) {
-		isolated = xasprintf("%s/cpuset.cpus.isolated", p->mount);
-		p->remote = sys_exists(below, isolated);
-	}
-	p->own_kthreads = sys_exists(below, "/sys/devices/system/cpu/housekeeping");
+	if (below->ops->cgroup_mount(below->ctx, &p->mount) == 0)
+		p->remote = host_caps_remote(below, p->mount);
+	p->own_kthreads = host_caps_housekeeping(below);
 	*sys = p->sys;
 }
 

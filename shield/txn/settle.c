@@ -2,6 +2,7 @@
 /* Aim, announce, apply, conclude: how the kernel is brought to f. */
 #include "shield/txn/settle.h"
 
+#include "shield/cgroup/host_caps.h"
 #include "shield/txn/apply.h"
 #include "shield/txn/cgroup.h"
 
@@ -109,15 +110,10 @@ static bool vanished(struct txn *txn)
 	return false;
 }
 
-/* Linux 6.7 and later, which narrows the CPUs that threads have chosen, and widens them. */
+/* Does the kernel narrow the CPUs that threads have chosen, and widen them again? */
 static bool keeps_user_masks(const struct txn *txn)
 {
-	_cleanup_free_ char *path = NULL;
-
-	if (!txn->mount)
-		return false;
-	path = xasprintf("%s/cpuset.cpus.isolated", txn->mount);
-	return sys_exists(txn->sys, path);
+	return txn->mount && host_caps_remote(txn->sys, txn->mount);
 }
 
 /* Then the kernel gave the CPUs back, and up to Linux 6.1 rewrote every mask. */
@@ -136,8 +132,7 @@ void settle_aim(struct txn *txn)
 	bool untold;
 
 	txn->vanished = txn->mount && vanished(txn);
-	txn->kthreads_lost = keeps_user_masks(txn) &&
-			     !sys_exists(txn->sys, "/sys/devices/system/cpu/housekeeping");
+	txn->kthreads_lost = keeps_user_masks(txn) && !host_caps_housekeeping(txn->sys);
 	untold = txn->force || txn->reassert || rewritten(txn);
 	note_hotplug(txn);
 	for (size_t i = 0; i < txn->state.n_objects; i++) {
